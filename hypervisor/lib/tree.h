@@ -2,8 +2,8 @@
 /*
  * Balanced search trees (red-black) of intrusive nodes, ordered by a function of the caller's.
  *
- * Depth is at most 2 log2(n + 1), whatever keys a guest chooses. No allocation, no recursion. The caller holds
- * the lock that guards the tree, and keeps keys unchanged while their nodes are in it.
+ * Depth is at most 2 log2(n + 1), whatever keys a guest chooses. No allocation, no recursion. The caller
+ * holds the lock that guards the tree, and keeps keys unchanged while their nodes are in it.
  */
 #ifndef LIB_TREE_H
 #define LIB_TREE_H

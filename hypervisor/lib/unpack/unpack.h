@@ -2,20 +2,18 @@
 /*
  * Unpacks a kernel held in memory, with the decoders of zlib, liblzma and libzstd and one of our own for lz4.
  *
- * WHERE IT MAY RUN. The libraries are the distribution's, built for ordinary programs. While any function of
- * this header runs,
+ * WHERE IT MAY RUN. The libraries are the distribution's, built for ordinary programs. While unpack() runs,
  *   - FS base points at 64 readable bytes (the stack protector compares the word at %fs:0x28 with itself);
- *   - SSE state is enabled (CR0.EM and CR0.TS clear, CR4.OSFXSR set), its registers are free to be changed;
- *     code for AVX or BMI is used only where CPUID offers it, so if CPUID shows AVX2 enable AVX state
- *     (CR4.OSXSAVE, XCR0) as well or the libraries find OSXSAVE clear and keep away from it;
+ *   - SSE state is enabled (CR0.EM and CR0.TS clear, CR4.OSFXSR set) and its registers are free to be
+ *     changed; AVX is not used (a test looks), BMI2 only where CPUID shows it;
  *   - the 128 bytes below the stack pointer are theirs (red zone): interrupts are off, or arrive on another
  *     stack (IST), and so do NMI and machine checks;
  *   - the stack has 16 KiB free and is aligned as the System V ABI says;
  *   - nothing else runs them: at boot, on one CPU. They keep no state between calls.
  *
  * Input is untrusted: whatever it holds the result is an error or exactly *out_size bytes of output.
- * Memory is the caller's alone: input, output and arena must not overlap; the arena may be given back as soon
- * as the call returns.
+ * Memory is the caller's alone: input, output and arena must not overlap; the arena (16-byte aligned) may be
+ * given back as soon as the call returns.
  */
 #ifndef LIB_UNPACK_UNPACK_H
 #define LIB_UNPACK_UNPACK_H
@@ -24,20 +22,16 @@
 #include "lib/bzimage.h"
 
 struct unpack_needs {
-    size_t out_size;   /* exact if the input says, else 0: for a bzImage use bzimage.unpacked_size */
-    size_t arena_size; /* enough for unpack() with this input; 0 when it needs none */
+    size_t out_size;   /* what the input claims, 0 when it says nothing: use bzimage.unpacked_size if known */
+    size_t arena_size; /* enough for unpack() with this input; may be 0 */
 };
 
-/* Large enough an arena for unpack_measure with any input; 8-byte aligned, as every arena. */
-enum { UNPACK_MEASURE_ARENA = 64 * 1024 };
-
 /*
- * Learns what unpacking will take from the headers of in[in_size]. An XZ file needs a dictionary as large as
- * its header says (Debian's kernels: 32 MiB), the others less than 256 KiB.
- * Returns 0 or an error as unpack() does.
+ * Learns what unpacking will take from the headers of in[in_size]: for XZ a dictionary as large as its header
+ * says (Debian's kernels: 32 MiB) and a little, for the others at most 192 KiB. Uses no library: it may run
+ * anywhere. Never fails; headers that make no sense are left for unpack() to refuse.
  */
-int unpack_measure(enum unpack_kind kind, const void *in, size_t in_size, void *arena, size_t arena_size,
-                   struct unpack_needs *needs, const char **reason);
+struct unpack_needs unpack_measure(enum unpack_kind kind, const void *in, size_t in_size);
 
 /*
  * Unpacks in[in_size] into out[out_capacity] and sets *out_size. Bytes after the end of the packed data are

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ends of the machine's life, and facts about it that hypercalls report.
+ */
+#ifndef XYLEM_ARCH_MACHINE_H
+#define XYLEM_ARCH_MACHINE_H
+
+#include "types.h"
+
+_Noreturn void machine_reboot(void);
+_Noreturn void machine_power_off(void);
+_Noreturn void machine_halt(void);
+extern bool opt_noreboot;
+
+unsigned machine_threads_per_core(void);
+unsigned machine_cores_per_socket(void);
+unsigned machine_socket(unsigned cpu);
+unsigned machine_core(unsigned cpu);
+uint32_t machine_apic_id(unsigned cpu);
+uint32_t machine_acpi_id(unsigned cpu);
+void machine_hw_caps(uint32_t caps[8]);
+
+#endif

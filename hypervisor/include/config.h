@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Limits of the house, each named once. */
+#ifndef XYLEM_CONFIG_H
+#define XYLEM_CONFIG_H
+
+#define MAX_CPUS 128         /* physical CPUs */
+#define MAX_NUMA_NODES 1     /* the allocator is written per node; SRAT is not read yet */
+#define MAX_VCPUS_PV 512     /* of one PV domain: bounded by the per-domain mapping slot */
+#define MAX_VCPUS_HVM 128    /* of one PVH or HVM domain, as HVM_MAX_VCPUS */
+#define MAX_IRQS 1024        /* machine interrupt sources with a descriptor */
+#define MAX_PIRQS 1024       /* physical interrupts a domain can name */
+
+/* domids: DOMID_FIRST_RESERVED (0x7ff0) and up are reserved by the ABI */
+
+#endif

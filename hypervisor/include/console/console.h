@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The hypervisor's console: the ring behind "xl dmesg", levels, drivers, and who gets typed input.
+ */
+#ifndef XYLEM_CONSOLE_CONSOLE_H
+#define XYLEM_CONSOLE_CONSOLE_H
+
+#include "domain/domain.h"
+
+/* A device that shows text.  write may be called from any context with the console lock held. */
+struct console_driver {
+    const char *name;
+    void (*write)(const char *text, size_t length);
+    void (*flush)(void);                  /* before reboot or after panic; may be NULL */
+};
+int console_register(const struct console_driver *driver);
+/* A byte typed at a device: to domain 0 (VIRQ_CONSOLE), or to the hypervisor after three Ctrl-A. */
+void console_receive(char byte);
+
+void console_init_early(void); /* com1/com2/vga by the options: before anything can fail */
+void console_init_irq(void);   /* once interrupts work */
+/* Text of a guest for the console (console_io write): d is privileged or rate limited line by line. */
+void console_guest_write(struct domain *d, const char *text, size_t length);
+/* Typed bytes for domain 0: up to size; returns how many. */
+size_t console_guest_read(char *buffer, size_t size);
+/* readconsole: copies from ring position *index; clear empties; incremental continues. Returns bytes. */
+size_t console_ring_read(char *buffer, size_t size, uint32_t *index, bool clear, bool incremental);
+size_t console_ring_size(void);
+void console_force_unlock(void); /* panic: never wait for a lock again, print synchronously */
+
+/* Debug keys (xl debug-keys, or typed at the hypervisor's console). */
+void debug_key_register(char key, const char *what, void (*fn)(void));
+int debug_key_run(char key); /* -EINVAL unknown */
+
+#endif

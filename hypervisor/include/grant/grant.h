@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Grant tables: a domain lets another map or copy its frames.  Protocol: xen/grant_table.h (v1, v2).
+ */
+#ifndef XYLEM_GRANT_GRANT_H
+#define XYLEM_GRANT_GRANT_H
+
+#include "domain/domain.h"
+#include <xen/grant_table.h>
+
+int grant_domain_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrack_frames, unsigned max_version);
+/* While dying: undoes every mapping d made (preemptible: 0 or -ERESTART_LATER). */
+int grant_domain_release_mappings(struct domain *d);
+void grant_domain_free(struct domain *d);
+int grant_set_limits(struct domain *d, uint32_t grant_frames, uint32_t maptrack_frames);
+
+/* One element each; the status goes to op->status (GNTST_*).  Called by the door for every element of a batch. */
+void grant_map(struct gnttab_map_grant_ref *op);
+void grant_unmap(struct gnttab_unmap_grant_ref *op, bool *flush_tlb);
+void grant_unmap_and_replace(struct gnttab_unmap_and_replace *op, bool *flush_tlb);
+void grant_copy(struct gnttab_copy *op);
+void grant_transfer(struct gnttab_transfer *op);
+int grant_setup_table(struct domain *d, uint32_t nr_frames, uint64_t *frames, int16_t *status); /* frames[nr_frames] */
+void grant_query_size(struct domain *d, struct gnttab_query_size *op);
+int grant_set_version(struct domain *d, uint32_t *version);
+int grant_get_status_frames(struct domain *d, uint32_t nr_frames, uint64_t *frames, int16_t *status);
+int grant_get_version(struct domain *d, uint32_t *version);
+int grant_swap(struct domain *d, grant_ref_t a, grant_ref_t b);
+int grant_cache_flush(struct domain *d, const struct gnttab_cache_flush *op);
+/* Frame number idx of the table (status: of the v2 status array), growing it if allowed: for add_to_physmap and acquire_resource. */
+int grant_get_table_frame(struct domain *d, uint32_t idx, bool status, mfn_t *frame);
+/* Makes an entry of a new domain's table usable by the toolstack (console, xenstore rings): permit_access, frame. */
+int grant_seed(struct domain *d, grant_ref_t ref, domid_t to, gfn_t gfn);
+/* A grant mapping's PTE is being removed by its owner through ordinary page-table updates: see guest/pv. */
+void grant_dump(struct domain *d);
+
+/* How a grant is mapped into the address space of a guest: implemented by guest/pv (and hvm), an upward call. */
+struct grant_map_ops {
+    /* host_addr as in the ABI: a virtual address, or the machine address of the PTE with GNTMAP_contains_pte. GNTST_*. */
+    int (*map)(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, unsigned cache);
+    /* new_addr: 0 or the address whose PTE is moved in (unmap_and_replace). */
+    int (*unmap)(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, uint64_t new_addr);
+    void (*flush_tlb)(struct domain *d);
+};
+extern const struct grant_map_ops grant_map_ops;
+
+#endif

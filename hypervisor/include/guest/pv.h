@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * 64-bit PV guests: page tables, descriptors, traps.  ABI: xen/xen.h, xen/arch-x86/xen.h, xen/arch-x86/xen-x86_64.h.
+ * The kernel runs in ring 3 like its user space; the two have separate top-level page tables.
+ */
+#ifndef XYLEM_GUEST_PV_H
+#define XYLEM_GUEST_PV_H
+
+#include "domain/domain.h"
+
+/* A frame to be built on the guest's stack on the way out. */
+struct trap_bounce {
+    uint64_t rip;
+    uint32_t error_code;
+    uint8_t flags; /* TRAP_BOUNCE_* */
+    uint8_t vector;
+};
+#define TRAP_BOUNCE_PENDING    (1u << 0)
+#define TRAP_BOUNCE_ERROR_CODE (1u << 1)
+#define TRAP_BOUNCE_INTERRUPT  (1u << 2) /* masks events, as an interrupt gate does */
+#define TRAP_BOUNCE_FAILSAFE   (1u << 3)
+
+struct pv_vcpu {
+    /* fast-path fields first: offsets are exported to assembly */
+    struct trap_bounce bounce;
+    uint64_t kernel_sp, kernel_ss;       /* stack_switch */
+    uint64_t event_callback;             /* callbacks: rip; cs is always the flat kernel segment */
+    uint64_t failsafe_callback;
+    uint64_t syscall_callback;           /* syscall from user mode, 64-bit */
+    uint64_t syscall32_callback, sysenter_callback;
+    uint16_t event_callback_cs, failsafe_callback_cs, syscall32_callback_cs, sysenter_callback_cs;
+    uint8_t callback_masks;              /* CALLBACKF_mask_events of: bit 0 failsafe, 1 syscall, 2 syscall32, 3 sysenter */
+    bool kernel_mode;                    /* runs its kernel (guest_table) rather than user (user_table) */
+    bool iopl_changed;
+    uint8_t iopl;                        /* virtual IOPL, 0 to 3 */
+    struct trap_info traps[256];
+
+    uint64_t cr0_guest, cr2_unused, cr4_guest; /* as the guest believes them */
+    uint64_t debug[8];                   /* dr0-3, 6, 7 */
+    uint64_t debug7_emulated;            /* I/O breakpoints kept for emulation */
+
+    /* page tables: PV tables lock of the domain */
+    mfn_t kernel_table, user_table;      /* L4s, each with a type reference; INVALID_MFN when none */
+    struct frame *old_table;             /* being put away preemptibly */
+    bool old_table_partial;
+
+    /* descriptor tables */
+    mfn_t gdt_frames[16];
+    unsigned gdt_entries;                /* of the guest; 0 none */
+    uint64_t ldt_base;                   /* guest virtual address */
+    unsigned ldt_entries;
+    uint64_t *descriptor_l1;             /* L1 that maps this vcpu's 32 descriptor pages */
+    spinlock_t ldt_lock;                 /* mapped LDT pages */
+    unsigned ldt_mapped;                 /* bitmap of mapped LDT pages (16) */
+
+    guest_addr_t io_bitmap;              /* physdev set_iobitmap; 0 none */
+    unsigned io_bitmap_ports;
+    uint16_t ds, es, fs, gs;             /* selectors while not running */
+};
+
+struct pv_domain {
+    spinlock_t tables_lock;              /* RANK_PV_TABLES: every change to this domain's page tables */
+    uint64_t *perdomain_l3;              /* what slot PERDOMAIN_SLOT points to */
+    bool is_32bit;                       /* never: 32-bit PV is refused */
+    uint64_t dirty_sequence;
+    struct log_dirty *log_dirty;         /* log-dirty mode state; NULL off */
+};
+
+/* ---- domain.c, context.c (traps side) ---- */
+int pv_domain_init(struct domain *d);
+void pv_domain_free(struct domain *d);
+int pv_vcpu_init(struct vcpu *v);
+void pv_vcpu_free(struct vcpu *v);
+void pv_context_save(struct vcpu *v);    /* segments, debug registers: v leaves the CPU */
+void pv_context_load(struct vcpu *v);    /* descriptor tables, stack for entry, segments, cr3 */
+/* set/getvcpucontext.  0, -EINVAL; -ERESTART_LATER while the page tables are validated. */
+int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *context);
+void pv_get_context(struct vcpu *v, struct vcpu_guest_context *context);
+/* Drops descriptor tables, callbacks and page tables of all vcpus of a dying domain.  0 or -ERESTART_LATER. */
+int pv_release_context(struct domain *d);
+
+/* ---- traps ---- */
+/* Queues exception vector for the running guest's kernel, as its trap table says; crashes it when it has no handler. */
+void pv_inject_trap(unsigned vector, uint32_t error_code, bool has_error_code);
+void pv_inject_page_fault(uint64_t address, uint32_t error_code);
+/* Trap from a guest (ring 3): called by arch/x86's entry code with interrupts on for exceptions. */
+void pv_trap(struct cpu_user_regs *regs);
+/* Switches between the guest's kernel and user page tables. */
+void pv_toggle_mode(struct vcpu *v);
+
+/* ---- page tables (mm side) ---- */
+/* New base pointers (mmuext NEW_BASEPTR, emulated mov to cr3, set context).  -ERESTART_LATER possible. */
+int pv_new_kernel_table(struct vcpu *v, mfn_t l4);
+int pv_new_user_table(struct vcpu *v, mfn_t l4); /* MFN 0: none */
+int pv_put_old_table(struct vcpu *v);
+void pv_load_tables(struct vcpu *v);     /* writes cr3 for the mode v is in */
+/* Fills the hypervisor's slots of an L4 that is becoming a page table of d. */
+void pv_init_l4_slots(uint64_t *l4, struct domain *d, bool with_m2p);
+/*
+ * A write fault of the running guest's kernel on one of its own page-table pages, or on a read-only mapping of I/O configuration
+ * space: true when it was emulated (or handled) and the guest goes on.
+ */
+bool pv_fault_emulate_write(struct cpu_user_regs *regs, uint64_t address, uint32_t error_code);
+/* True if a fault was spurious (stale TLB entry). */
+bool pv_fault_spurious(struct cpu_user_regs *regs, uint64_t address, uint32_t error_code);
+/* The L1 entry that maps a guest virtual address in the running guest's tables: false if not mapped. */
+bool pv_guest_l1e(uint64_t address, uint64_t *l1e);
+/* Takes back all frames of a dying domain.  0 or -ERESTART_LATER. */
+int pv_release_memory(struct domain *d);
+/* Fault on the LDT area: maps the page the guest's LDT has there.  False: not the LDT's. */
+bool pv_map_ldt_page(uint64_t offset, bool in_guest);
+int pv_validate_segdesc(struct frame *f);
+
+/* hypercalls (door table rows point here through door/): arguments are guest values */
+long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t domid, uint64_t);
+long pv_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t domid, uint64_t);
+long pv_update_va_mapping(uint64_t va, uint64_t value, uint64_t flags, uint64_t, uint64_t);
+long pv_update_va_mapping_otherdomain(uint64_t va, uint64_t value, uint64_t flags, uint64_t domid, uint64_t);
+long pv_set_trap_table(uint64_t table, uint64_t, uint64_t, uint64_t, uint64_t);
+long pv_set_gdt(uint64_t frames, uint64_t entries, uint64_t, uint64_t, uint64_t);
+long pv_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t, uint64_t, uint64_t);
+long pv_stack_switch(uint64_t ss, uint64_t sp, uint64_t, uint64_t, uint64_t);
+long pv_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall, uint64_t, uint64_t);
+long pv_callback_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
+long pv_fpu_taskswitch(uint64_t set, uint64_t, uint64_t, uint64_t, uint64_t);
+long pv_set_debugreg(uint64_t reg, uint64_t value, uint64_t, uint64_t, uint64_t);
+long pv_get_debugreg(uint64_t reg, uint64_t, uint64_t, uint64_t, uint64_t);
+long pv_set_segment_base(uint64_t which, uint64_t base, uint64_t, uint64_t, uint64_t);
+long pv_iret(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+long pv_nmi_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
+long pv_vm_assist(uint64_t cmd, uint64_t type, uint64_t, uint64_t, uint64_t);
+
+/* ---- cpu policy (guest/policy.c): what CPUID and MSRs say ---- */
+int cpu_policy_init_domain(struct domain *d);
+void cpu_policy_free(struct domain *d);
+void cpu_policy_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]); /* eax ebx ecx edx */
+/* Policy hypercalls.  Buffers are hypervisor copies. */
+struct xen_cpuid_leaf;
+/* which: XEN_SYSCTL_cpu_policy_*; NULL d: system policy.  counts in/out (elements). -ENOBUFS too small (counts say the need). */
+int cpu_policy_get(struct domain *d, unsigned which, xen_cpuid_leaf_t *leaves, uint32_t *nr_leaves,
+                   xen_msr_entry_t *msrs, uint32_t *nr_msrs);
+int cpu_policy_set(struct domain *d, const xen_cpuid_leaf_t *leaves, uint32_t nr_leaves, const xen_msr_entry_t *msrs,
+                   uint32_t nr_msrs, uint32_t *err_leaf, uint32_t *err_subleaf, uint32_t *err_msr);
+/* Featureset words (XEN_SYSCTL_get_cpu_featureset): which XEN_SYSCTL_cpu_featureset_*. Returns the number of words. */
+unsigned cpu_policy_featureset(unsigned which, uint32_t *words, unsigned max);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Copies between the hypervisor and the memory of the running guest, by its virtual addresses: the only
+ * way any code reaches guest memory by pointer, and only the door and guest rooms do.  Every address is checked
+ * to lie outside the hypervisor's range; faults end the copy.  All return 0 or -EFAULT.
+ */
+#ifndef XYLEM_MM_GUEST_COPY_H
+#define XYLEM_MM_GUEST_COPY_H
+
+#include "types.h"
+
+int guest_read(void *to, guest_addr_t from, size_t size);
+int guest_write(guest_addr_t to, const void *from, size_t size);
+int guest_zero(guest_addr_t to, size_t size);
+
+/* Address of element index of an array; saturates to an address every copy refuses when it would wrap. */
+static inline guest_addr_t guest_element(guest_addr_t base, uint64_t index, size_t size)
+{
+    uint64_t offset, address;
+
+    if (__builtin_mul_overflow(index, (uint64_t)size, &offset) ||
+        __builtin_add_overflow(base.value, offset, &address))
+        return GUEST_ADDR(0xffff800000000000UL);
+    return GUEST_ADDR(address);
+}
+
+static inline bool guest_addr_null(guest_addr_t a) { return a.value == 0; }
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Machine memory: a buddy allocator (per node, with address-width limits, claims and scrubbing) and small allocations.
+ * All memory is in the direct map, so one heap serves domains and hypervisor.
+ */
+#ifndef XYLEM_MM_HEAP_H
+#define XYLEM_MM_HEAP_H
+
+#include "mm/frame.h"
+#include "public.h"
+
+struct boot_info;
+struct domain;
+
+#define HEAP_MAX_ORDER 20 /* 4 GiB */
+#define HEAP_ANY_WIDTH 64
+
+/* Flags of allocations */
+#define HEAP_ZERO       (1u << 0) /* contents are zero */
+#define HEAP_NO_OWNER   (1u << 1) /* taken for d (claims, limits) but not yet assigned */
+#define HEAP_NO_SCRUB   (1u << 2) /* contents may be anything: the caller overwrites all of it */
+#define HEAP_EXTRA      (1u << 3) /* does not count against d's reservation */
+
+/* Gives the machine's usable memory to the heap, less what is reserved; builds the frame table.  Boot only. */
+void heap_init_range(maddr_t start, maddr_t end);
+void heap_init_done(void);
+
+/*
+ * Hypervisor pages, 1 << order, zeroed when HEAP_ZERO.  NULL when memory is short.  Freed with the same order.
+ * Not owned by any domain; share_with_domain() lets a guest map one.
+ */
+void *heap_alloc(unsigned order, unsigned flags);
+void heap_free(void *pages, unsigned order);
+
+/*
+ * Frames for a domain: 1 << order contiguous frames below 1 << width_bits, assigned to d (owner, reference, page list,
+ * accounting) unless HEAP_NO_OWNER.  NULL when memory is short or d is at its limit or dying.
+ */
+struct frame *heap_alloc_domain(struct domain *d, unsigned order, unsigned width_bits, unsigned flags);
+/* Called by frame_put when the last reference goes; also frees frames of HEAP_NO_OWNER. */
+void heap_free_domain(struct frame *f, unsigned order);
+/* Makes frames of HEAP_NO_OWNER, or freed by steal, belong to d.  0, -EINVAL dying, -E2BIG over its limit. */
+int heap_assign(struct domain *d, struct frame *f, unsigned order, unsigned flags);
+/*
+ * Takes a frame away from d when nothing but its allocation refers to it (for exchange and transfer).
+ * 0 with the frame owned by nobody; -EBUSY when otherwise referenced.
+ */
+int heap_steal(struct domain *d, struct frame *f);
+
+/* Lets d map a hypervisor page (shared info, grant frames): d gets it on its xenheap list; writable or read-only by type. */
+enum share_access { SHARE_READ_WRITE, SHARE_READ_ONLY };
+void heap_share(void *page, struct domain *d, enum share_access access);
+/* Ends the sharing; false while the guest still maps it (then it is freed by the last put when released). */
+void heap_unshare_release(void *page);
+
+uint64_t heap_total_pages(void);
+uint64_t heap_free_pages(void);
+uint64_t heap_scrub_pages(void);
+uint64_t heap_unclaimed_free_pages(void);
+/* Claims (XENMEM_claim_pages): total pages d wants to own at the end; 0 cancels.  0, -ENOMEM, -EINVAL. */
+int heap_claim(struct domain *d, uint64_t pages);
+uint64_t heap_outstanding_claims(void);
+/* Scrubs some free memory when the CPU is idle; true while there is more. */
+bool heap_scrub_some(void);
+
+/* Small allocations, zeroed; any size (large ones take whole pages).  NULL when memory is short. */
+void *mem_alloc(size_t size, size_t align);
+void mem_free(void *p); /* NULL allowed */
+void *mem_alloc_array(size_t count, size_t size); /* checked multiplication */
+#define mem_new(type) ((type *)mem_alloc(sizeof(type), _Alignof(type)))
+#define mem_new_array(type, count) ((type *)mem_alloc_array((count), sizeof(type)))
+
+/* Run-time mappings in VMAP: pages at contiguous addresses.  flags: PTE bits beside PRESENT (arch/paging). */
+void *vmap_frames(const mfn_t *frames, size_t count);
+void *vmap_device(maddr_t start, size_t size); /* uncached; any alignment; NULL when out of room */
+void vunmap(void *address, size_t pages);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Sets of number ranges: a domain's permitted I/O ports, I/O memory frames and interrupts.
+ */
+#ifndef XYLEM_MM_RANGESET_H
+#define XYLEM_MM_RANGESET_H
+
+#include "lib/list.h"
+#include "sync/spinlock.h"
+
+struct rangeset {
+    spinlock_t lock;
+    struct list_node ranges; /* ascending, disjoint, not adjacent */
+    unsigned count;
+};
+
+void rangeset_init(struct rangeset *r);
+void rangeset_destroy(struct rangeset *r);
+/* Inclusive ranges.  0, -ENOMEM, -EINVAL (start > end). */
+int rangeset_add(struct rangeset *r, uint64_t start, uint64_t end);
+int rangeset_remove(struct rangeset *r, uint64_t start, uint64_t end);
+bool rangeset_contains(struct rangeset *r, uint64_t start, uint64_t end);
+bool rangeset_overlaps(struct rangeset *r, uint64_t start, uint64_t end);
+/* Calls fn for each range inside [start, end]; stops at its first non-zero result. */
+int rangeset_for_each(struct rangeset *r, uint64_t start, uint64_t end,
+                      int (*fn)(uint64_t first, uint64_t last, void *data), void *data);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * System time (nanoseconds since boot, one monotonic line over all CPUs), wall clock, timers, and the time a guest
+ * sees (struct vcpu_time_info, xen/xen.h).
+ */
+#ifndef XYLEM_TIME_TIME_H
+#define XYLEM_TIME_TIME_H
+
+#include "lib/list.h"
+#include "types.h"
+
+struct vcpu;
+struct domain;
+
+nanoseconds_t time_now(void);
+/* Busy waits; for start-up and hardware only. */
+void time_delay_us(unsigned microseconds);
+uint64_t time_tsc_khz(void);
+
+struct timer {
+    nanoseconds_t expires;
+    void (*fn)(void *data);
+    void *data;
+    uint32_t heap_index; /* place in its CPU's heap + 1, 0 when not armed */
+    uint16_t cpu;
+    uint8_t dead;
+    uint8_t running;
+};
+/* cpu: where fn runs, in softirq context with interrupts on and no lock held. */
+void timer_init(struct timer *t, void (*fn)(void *data), void *data, unsigned cpu);
+void timer_set(struct timer *t, nanoseconds_t expires); /* arms or moves; a time in the past fires at once */
+void timer_stop(struct timer *t);                       /* not armed afterwards; fn may still be running */
+void timer_migrate(struct timer *t, unsigned cpu);
+void timer_kill(struct timer *t);                       /* stops and waits until fn is not running */
+static inline bool timer_armed(const struct timer *t) { return t->heap_index != 0; }
+
+/* Publishes this CPU's time line in a vcpu's vcpu_info (version protocol), if it changed; called when a vcpu starts to run. */
+void time_update_vcpu(struct vcpu *v);
+/* Wall clock: seconds and nanoseconds (UTC) at the given system time; republished to every domain. */
+void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, nanoseconds_t at_system_time);
+void time_publish_wallclock(struct domain *d); /* writes d's shared_info wc_* fields */
+uint64_t time_wallclock_seconds(void);
+
+#endif

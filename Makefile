@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# The top of the build. The hypervisor's own rules are in hypervisor/build.mk, the benchmarks' in bench/bench.mk.
+#
+#   HYPERVISOR=build/xylem   what run, check and scripts/boot start; "reference" is Debian's Xen 4.17
+#   CC=gcc                   or clang
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+HYPERVISOR ?= build/xylem
+PYTHON := /usr/bin/python3
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: all deps run check check-tests unit images clean help
+
+all:
+
+-include hypervisor/build.mk
+-include bench/bench.mk
+-include tests/unit/unit.mk
+
+all: build/xylem build/xylem.gz
+
+# ---- packages: fast when nothing is missing
+
+deps:
+	@scripts/deps $(filter reference,$(HYPERVISOR))
+
+# ---- images: rebuilt only when their inputs change
+
+kernel := $(shell scripts/kernel-version 2>/dev/null)
+kernel_image := $(if $(kernel),/boot/vmlinuz-$(kernel))
+
+# The stamp changes only when the kernel's version does.
+$(shell mkdir -p build/images && { [ "$$(cat build/images/kernel 2>/dev/null)" = "$(kernel)" ] || \
+    echo "$(kernel)" > build/images/kernel; })
+
+image_files := build/images/vmlinuz build/images/vmlinux build/images/initramfs.gz build/images/guest.gz \
+    build/images/dom0.ext4
+
+images: $(image_files)
+
+build/images/vmlinuz: build/images/kernel $(kernel_image)
+	@cp -f /boot/vmlinuz-$(kernel) $@
+
+build/images/vmlinux: build/images/vmlinuz scripts/kernel-elf
+	@echo "image   $@"
+	@scripts/kernel-elf build/images/vmlinuz $@
+
+build/images/initramfs.gz: $(wildcard images/initramfs/*) images/initramfs.sh images/lib.sh build/images/kernel
+	@images/initramfs.sh images/initramfs $(kernel) $@
+
+build/images/guest.gz: $(wildcard images/guest/*) images/initramfs.sh images/lib.sh build/images/kernel
+	@images/initramfs.sh images/guest $(kernel) $@
+
+build/images/dom0-base.tar: images/dom0/packages images/dom0-base.sh images/lib.sh
+	@images/dom0-base.sh images/dom0/packages $@
+
+build/images/dom0.ext4: build/images/dom0-base.tar build/images/vmlinux build/images/guest.gz images/dom0.sh \
+    images/dom0/modules images/lib.sh build/images/kernel $(shell find images/dom0/overlay -type f)
+	@images/dom0.sh $(kernel) build/images/dom0-base.tar build/images/vmlinux build/images/guest.gz $@
+
+build/images/xen-reference: $(wildcard /boot/xen-4.17-amd64.gz)
+	@test -f /boot/xen-4.17-amd64.gz || { echo "no /boot/xen-4.17-amd64.gz: install xen-hypervisor-4.17-amd64" >&2; exit 1; }
+	@gzip -dc /boot/xen-4.17-amd64.gz > $@
+
+hypervisor_file := $(if $(filter reference,$(HYPERVISOR)),build/images/xen-reference,$(HYPERVISOR))
+
+# ---- commands: packages first, then a second make that sees what they installed
+
+run: deps
+	@$(MAKE) images $(hypervisor_file)
+	@exec scripts/run --hypervisor $(HYPERVISOR)
+
+check: deps
+	@$(MAKE) check-tests
+
+check-tests: all unit images $(hypervisor_file)
+	@$(PYTHON) -m pytest -c tests/pytest.ini --rootdir=tests tests/boot tests/system --hypervisor=$(HYPERVISOR) $(TESTS)
+
+unit: deps
+	@$(MAKE) unit-hypervisor
+
+clean:
+	rm -rf build
+
+help:
+	@echo "make          build/xylem (what QEMU boots) and build/xylem.gz (what GRUB boots)"
+	@echo "make run      boot it in QEMU: a domain 0 shell with a running guest, or a report without a terminal"
+	@echo "make check    build, unit tests, then the boot and system tests in QEMU (TESTS='-k disk' picks some)"
+	@echo "make unit     unit tests on this machine, under sanitizers"
+ifneq ($(wildcard bench/bench.mk),)
+	@echo "make bench    measure instructions per operation"
+endif
+	@echo "make images   the kernels, ramdisks and disks the machine boots"
+	@echo "make deps     install the Debian packages that are missing (run and check do it by themselves)"
+	@echo "make clean    remove build/"
+	@echo "make help     this list"
+	@echo "run and check take HYPERVISOR=reference to boot Debian's Xen 4.17 the same way"

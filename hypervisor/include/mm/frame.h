@@ -52,13 +52,12 @@ struct domain;
 
 struct frame {
     uint64_t refs;
-    uint64_t type;
+    uint64_t type;  /* of a free block's first frame: its order */
     uint32_t next;  /* frame number of the next frame on the list this one is on */
     uint32_t prev;
     uint32_t owner; /* frame number of the owner's struct domain, 0 for none: frame_owner() */
     union {
-        uint32_t order;     /* free: order of the block this frame heads */
-        uint32_t tlb_stamp; /* in use: the TLB-flush clock when it last lost its last type reference or was freed */
+        uint32_t tlb_stamp; /* the TLB-flush clock when it last lost its last type reference or was freed */
         struct {
             uint16_t progress;  /* FRAME_PARTIAL: entries done so far */
             int16_t linear;     /* page tables: linear-map uses (positive: of others, negative: by others) */
@@ -72,6 +71,12 @@ struct frame_list {
     uint32_t head, tail;
     uint64_t count;
 };
+
+void frame_list_init(struct frame_list *list);
+void frame_list_add(struct frame_list *list, struct frame *f); /* at the tail */
+void frame_list_remove(struct frame_list *list, struct frame *f);
+struct frame *frame_list_first(const struct frame_list *list); /* NULL when empty */
+struct frame *frame_list_next(const struct frame *f);
 
 extern uint64_t max_frame; /* one more than the highest frame number with a frame table entry */
 

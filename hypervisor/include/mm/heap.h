@@ -21,7 +21,10 @@ struct domain;
 #define HEAP_NO_SCRUB   (1u << 2) /* contents may be anything: the caller overwrites all of it */
 #define HEAP_EXTRA      (1u << 3) /* does not count against d's reservation */
 
-/* Gives the machine's usable memory to the heap, less what is reserved; builds the frame table.  Boot only. */
+/*
+ * Gives a range of usable memory to the heap, whose frame table entries are mapped and zero.  Boot only; heap_init_done
+ * sets out what there is.
+ */
 void heap_init_range(maddr_t start, maddr_t end);
 void heap_init_done(void);
 
@@ -50,7 +53,10 @@ int heap_steal(struct domain *d, struct frame *f);
 /* Lets d map a hypervisor page (shared info, grant frames): d gets it on its xenheap list; writable or read-only by type. */
 enum share_access { SHARE_READ_WRITE, SHARE_READ_ONLY };
 void heap_share(void *page, struct domain *d, enum share_access access);
-/* Ends the sharing; false while the guest still maps it (then it is freed by the last put when released). */
+/*
+ * The hypervisor is done with a shared page: it is freed now, or by the last put while somebody still maps it.
+ * The caller must not touch it afterwards.
+ */
 void heap_unshare_release(void *page);
 
 uint64_t heap_total_pages(void);

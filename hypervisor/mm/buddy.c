@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The buddy allocator.
+ *
+ * Free memory is kept in blocks of 1 << order frames, aligned to their size, on lists by node, zone and order.  A frame's
+ * zone is the bit length of its number, so "below 1 << width bits" is "zones up to width - PAGE_SHIFT", and a block
+ * never straddles two zones.  Allocation takes the highest zone that serves, which keeps low memory for devices.
+ *
+ * The first frame of a free block carries FRAME_FREE in refs and the order in type; all others have refs 0.  A block
+ * with FRAME_UNSCRUBBED may hold old data: it is cleared before anybody but the hypervisor sees it, at the latest
+ * when it is taken, earlier by idle CPUs.
+ */
+#include "mm/buddy.h"
+
+#include "arch/tlb.h"
+#include "config.h"
+#include "lib/base.h"
+#include "lib/string.h"
+#include "log.h"
+#include "mm/heap.h"
+#include "sync/softirq.h"
+#include "sync/spinlock.h"
+
+#define ZONES (64 - PAGE_SHIFT + 1)
+#define SCRUB_MAX_ORDER 4 /* idle CPUs clear blocks in pieces of at most 64 KiB */
+
+struct heap_node {
+    struct frame_list blocks[ZONES][HEAP_MAX_ORDER + 1];
+    uint32_t orders[ZONES]; /* bit per order with a block */
+    uint64_t zones;         /* bit per zone with a block */
+    uint64_t free_pages;
+};
+
+static spinlock_t heap_lock = SPINLOCK_INIT(RANK_HEAP);
+static struct heap_node nodes[MAX_NUMA_NODES]; /* heap_lock */
+static uint64_t unscrubbed_pages;              /* heap_lock */
+static uint64_t total_pages;                   /* set at boot */
+
+/* ---- blocks: heap_lock held ---- */
+
+static unsigned zone_of(uint64_t number)
+{
+    return number ? 64 - (unsigned)__builtin_clzl(number) : 0;
+}
+
+static struct heap_node *node_of(const struct frame *f)
+{
+    (void)f;
+    return &nodes[0];
+}
+
+static struct frame_list *block_list(struct heap_node *node, unsigned zone, unsigned order)
+{
+    struct frame_list *list = &node->blocks[zone][order];
+
+    if (list->count == 0)
+        frame_list_init(list);
+    return list;
+}
+
+static void block_insert(struct frame *f, unsigned order, uint64_t scrub_flag)
+{
+    struct heap_node *node = node_of(f);
+    unsigned zone = zone_of(frame_to_mfn(f).value);
+
+    f->refs = FRAME_FREE | scrub_flag;
+    f->type = order;
+    frame_list_add(block_list(node, zone, order), f);
+    node->orders[zone] |= 1u << order;
+    node->zones |= 1UL << zone;
+}
+
+static void block_remove(struct frame *f, unsigned order)
+{
+    struct heap_node *node = node_of(f);
+    unsigned zone = zone_of(frame_to_mfn(f).value);
+    struct frame_list *list = block_list(node, zone, order);
+
+    frame_list_remove(list, f);
+    if (list->count == 0) {
+        node->orders[zone] &= ~(1u << order);
+        if (node->orders[zone] == 0)
+            node->zones &= ~(1UL << zone);
+    }
+    f->refs = 0;
+    f->type = 0;
+}
+
+/* The free block that would join the one at number into a block of the next order, if there is one. */
+static struct frame *block_buddy(uint64_t number, unsigned order)
+{
+    uint64_t other = number ^ (1UL << order);
+    struct frame *buddy = &frame_table[other];
+
+    if (order >= HEAP_MAX_ORDER || !mfn_valid(MFN(other)) || zone_of(other) != zone_of(number) ||
+        !(buddy->refs & FRAME_FREE) || buddy->type != order)
+        return NULL;
+    return buddy;
+}
+
+/* Returns a block, joined with its free buddies as far as they go. */
+static void block_free(struct frame *f, unsigned order, uint64_t scrub_flag)
+{
+    uint64_t number = frame_to_mfn(f).value;
+    struct frame *buddy;
+
+    node_of(f)->free_pages += 1UL << order;
+    if (scrub_flag)
+        unscrubbed_pages += 1UL << order;
+    while ((buddy = block_buddy(number, order)) != NULL) {
+        /* A clean half joining a dirty one counts as dirty from here on. */
+        if ((buddy->refs & FRAME_UNSCRUBBED) != scrub_flag) {
+            unscrubbed_pages += 1UL << order;
+            scrub_flag = FRAME_UNSCRUBBED;
+        }
+        block_remove(buddy, order);
+        number &= ~(1UL << order);
+        order++;
+    }
+    block_insert(&frame_table[number], order, scrub_flag);
+}
+
+/* Takes the lower half of a block until order is reached; the upper halves go back. */
+static void block_split(struct frame *f, unsigned have, unsigned order, uint64_t scrub_flag)
+{
+    while (have > order) {
+        have--;
+        block_insert(f + (1UL << have), have, scrub_flag);
+    }
+}
+
+/* A block of exactly order from the highest zone below zone_limit; *dirty: it may hold old data. */
+static struct frame *block_take(struct heap_node *node, unsigned order, unsigned zone_limit, bool *dirty)
+{
+    uint64_t zones = node->zones & (zone_limit >= 64 ? ~0UL : (1UL << zone_limit) - 1);
+
+    while (zones) {
+        unsigned zone = 63 - (unsigned)__builtin_clzl(zones), have;
+        uint32_t orders = node->orders[zone] >> order << order;
+        uint64_t scrub_flag;
+        struct frame *f;
+
+        if (!orders) {
+            zones &= ~(1UL << zone);
+            continue;
+        }
+        have = (unsigned)__builtin_ctz(orders);
+        f = frame_list_first(&node->blocks[zone][have]);
+        scrub_flag = f->refs & FRAME_UNSCRUBBED;
+        block_remove(f, have);
+        block_split(f, have, order, scrub_flag);
+        node->free_pages -= 1UL << order;
+        if (scrub_flag)
+            unscrubbed_pages -= 1UL << order;
+        *dirty = scrub_flag != 0;
+        return f;
+    }
+    return NULL;
+}
+
+/* ---- for the room ---- */
+
+uint64_t buddy_free_pages(void)
+{
+    uint64_t pages = 0;
+
+    for (unsigned i = 0; i < MAX_NUMA_NODES; i++)
+        pages += nodes[i].free_pages;
+    return pages;
+}
+
+uint64_t buddy_total_pages(void)
+{
+    return total_pages;
+}
+
+uint64_t buddy_unscrubbed_pages(void)
+{
+    return unscrubbed_pages;
+}
+
+/* Frames lately mapped by a guest may still sit in some CPU's TLB. */
+static void flush_stale(struct frame *f, unsigned order)
+{
+    uint32_t newest = 0;
+
+    for (uint64_t i = 0; i < 1UL << order; i++) {
+        if (f[i].tlb_stamp > newest)
+            newest = f[i].tlb_stamp;
+        f[i].tlb_stamp = 0;
+    }
+    if (newest)
+        tlb_flush_older(newest);
+}
+
+struct frame *buddy_take(unsigned order, unsigned width_bits, uint64_t reserved, bool clean)
+{
+    unsigned zone_limit = width_bits > PAGE_SHIFT ? width_bits - PAGE_SHIFT + 1 : 1;
+    struct frame *f = NULL;
+    bool dirty = false;
+    uint64_t flags;
+
+    if (order > HEAP_MAX_ORDER)
+        return NULL;
+    flags = spin_lock_irqsave(&heap_lock);
+    if (buddy_free_pages() >= reserved + (1UL << order))
+        for (unsigned i = 0; i < MAX_NUMA_NODES && !f; i++)
+            f = block_take(&nodes[i], order, zone_limit, &dirty);
+    spin_unlock_irqrestore(&heap_lock, flags);
+    if (!f)
+        return NULL;
+    flush_stale(f, order);
+    if (dirty && clean)
+        memset(frame_to_virt(f), 0, PAGE_SIZE << order);
+    return f;
+}
+
+void buddy_give(struct frame *f, unsigned order)
+{
+    uint64_t flags;
+
+    for (uint64_t i = 0; i < 1UL << order; i++) {
+        f[i].refs = 0;
+        f[i].type = 0;
+        f[i].owner = 0;
+    }
+    flags = spin_lock_irqsave(&heap_lock);
+    block_free(f, order, FRAME_UNSCRUBBED);
+    spin_unlock_irqrestore(&heap_lock, flags);
+}
+
+void heap_init_range(maddr_t start, maddr_t end)
+{
+    uint64_t first = ROUND_UP(start.value, PAGE_SIZE) >> PAGE_SHIFT, last = end.value >> PAGE_SHIFT;
+
+    while (first < last) {
+        unsigned order = first ? (unsigned)__builtin_ctzl(first) : 0;
+
+        order = min(order, (unsigned)HEAP_MAX_ORDER);
+        while (order && (first + (1UL << order) > last || zone_of(first) != zone_of(first + (1UL << order) - 1)))
+            order--;
+        block_free(&frame_table[first], order, FRAME_UNSCRUBBED);
+        first += 1UL << order;
+        total_pages += 1UL << order;
+    }
+}
+
+void heap_init_done(void)
+{
+    log_info("Heap: %lu MiB in %lu pages\n", total_pages >> (20 - PAGE_SHIFT), total_pages);
+}
+
+/* A dirty block of at most SCRUB_MAX_ORDER, out of the lists. */
+static struct frame *dirty_block_take(unsigned *order)
+{
+    for (unsigned n = 0; n < MAX_NUMA_NODES; n++)
+        for (uint64_t zones = nodes[n].zones; zones; zones &= zones - 1) {
+            unsigned zone = (unsigned)__builtin_ctzl(zones);
+
+            for (uint32_t orders = nodes[n].orders[zone]; orders; orders &= orders - 1) {
+                unsigned have = (unsigned)__builtin_ctz(orders);
+                /* Dirty blocks are added at the tail. */
+                struct frame *f = &frame_table[nodes[n].blocks[zone][have].tail];
+
+                if (!(f->refs & FRAME_UNSCRUBBED))
+                    continue;
+                *order = min(have, (unsigned)SCRUB_MAX_ORDER);
+                block_remove(f, have);
+                block_split(f, have, *order, FRAME_UNSCRUBBED);
+                nodes[n].free_pages -= 1UL << *order;
+                unscrubbed_pages -= 1UL << *order;
+                return f;
+            }
+        }
+    return NULL;
+}
+
+bool heap_scrub_some(void)
+{
+    struct frame *f;
+    unsigned order;
+    uint64_t flags;
+
+    if (!unscrubbed_pages || softirq_pending())
+        return false;
+    flags = spin_lock_irqsave(&heap_lock);
+    f = dirty_block_take(&order);
+    spin_unlock_irqrestore(&heap_lock, flags);
+    if (!f)
+        return false;
+    memset(frame_to_virt(f), 0, PAGE_SIZE << order);
+    flags = spin_lock_irqsave(&heap_lock);
+    block_free(f, order, 0);
+    spin_unlock_irqrestore(&heap_lock, flags);
+    return true;
+}

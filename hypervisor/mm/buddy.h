@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Inside the room: free memory in blocks.  Who owns frames and how they are counted is heap.c's affair.
+ */
+#ifndef XYLEM_MM_BUDDY_H
+#define XYLEM_MM_BUDDY_H
+
+#include "mm/frame.h"
+
+/*
+ * Takes 1 << order frames below 1 << width_bits bytes.  reserved: pages that must stay free afterwards (claims of
+ * others).  clean: contents are zero; otherwise they may be anything.  No CPU can reach them through a stale
+ * translation.  NULL when there is no such block.
+ */
+struct frame *buddy_take(unsigned order, unsigned width_bits, uint64_t reserved, bool clean);
+/* Gives them back, with whatever they hold. */
+void buddy_give(struct frame *f, unsigned order);
+uint64_t buddy_free_pages(void);
+uint64_t buddy_total_pages(void);
+uint64_t buddy_unscrubbed_pages(void);
+
+#endif

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Lists of frames, linked by frame number inside the frame table: a domain's memory, free blocks.
+ */
+#include "mm/frame.h"
+
+void frame_list_init(struct frame_list *list)
+{
+    *list = (struct frame_list){.head = FRAME_LIST_END, .tail = FRAME_LIST_END};
+}
+
+void frame_list_add(struct frame_list *list, struct frame *f)
+{
+    uint32_t index = (uint32_t)frame_to_mfn(f).value;
+
+    f->next = FRAME_LIST_END;
+    f->prev = list->tail;
+    if (list->tail == FRAME_LIST_END)
+        list->head = index;
+    else
+        frame_table[list->tail].next = index;
+    list->tail = index;
+    list->count++;
+}
+
+void frame_list_remove(struct frame_list *list, struct frame *f)
+{
+    if (f->prev == FRAME_LIST_END)
+        list->head = f->next;
+    else
+        frame_table[f->prev].next = f->next;
+    if (f->next == FRAME_LIST_END)
+        list->tail = f->prev;
+    else
+        frame_table[f->next].prev = f->prev;
+    list->count--;
+}
+
+struct frame *frame_list_first(const struct frame_list *list)
+{
+    return list->head == FRAME_LIST_END ? NULL : &frame_table[list->head];
+}
+
+struct frame *frame_list_next(const struct frame *f)
+{
+    return f->next == FRAME_LIST_END ? NULL : &frame_table[f->next];
+}

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# Host unit tests of the hypervisor's rooms. A program is one tests/unit/NAME.c (cmocka) with the sources it
+# tests; to add one, write the file and put two lines into the list below:
+#
+#     UNIT_PROGRAMS += NAME
+#     NAME_SOURCES := hypervisor/room/file.c ...
+#
+# `make unit-hypervisor` builds every program with AddressSanitizer and UndefinedBehaviorSanitizer into
+# build/unit/ and runs it; one that passed runs again when something it is made of has changed. LIB_SOURCES
+# are linked to every program. NAME_CFLAGS and NAME_LIBS add options to one of them.
+
+include hypervisor/lib/lib.mk
+
+UNIT_PROGRAMS += lib_string
+UNIT_PROGRAMS += lib_print
+lib_print_CFLAGS := -Wno-format # odd formats are its subject
+UNIT_PROGRAMS += lib_bitmap
+UNIT_PROGRAMS += lib_containers
+
+# ---- how they are built
+
+UNIT_BUILD := build/unit
+UNIT_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+# "errno.h" is the hypervisor's, <errno.h> the C library's.
+UNIT_INCLUDES := -iquote hypervisor/include -Ihypervisor -Itests/unit -idirafter hypervisor/include
+UNIT_CFLAGS := -std=gnu17 -g -O1 -DXYLEM_HOST -fno-omit-frame-pointer $(UNIT_SANITIZE) $(UNIT_INCLUDES) \
+    -Wall -Wextra -Wimplicit-fallthrough -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wundef \
+    -Werror
+
+unit_compile = @mkdir -p $(@D); $(CC) $(UNIT_CFLAGS) $(1) -MMD -MP -c -o $@ $<
+
+# Each program has objects of its own, as its NAME_CFLAGS may change them.
+define unit_program
+$(1)_OBJECTS := $$(patsubst %.c,$(UNIT_BUILD)/$(1).objects/%.o,tests/unit/$(1).c $$($(1)_SOURCES))
+$(UNIT_BUILD)/$(1).objects/%.o: %.c
+	$$(call unit_compile,$$($(1)_CFLAGS))
+$(UNIT_BUILD)/$(1): $$($(1)_OBJECTS) $(UNIT_BUILD)/lib.a
+	@$(CC) $(UNIT_SANITIZE) -o $$@ $$^ $$($(1)_LIBS) -lcmocka
+-include $$($(1)_OBJECTS:.o=.d)
+endef
+
+$(foreach program,$(UNIT_PROGRAMS),$(eval $(call unit_program,$(program))))
+
+unit_lib_objects := $(patsubst %.c,$(UNIT_BUILD)/lib.objects/%.o,$(LIB_SOURCES))
+$(UNIT_BUILD)/lib.objects/%.o: %.c
+	$(unit_compile)
+$(UNIT_BUILD)/lib.a: $(unit_lib_objects)
+	@rm -f $@; ar rcs $@ $^
+-include $(unit_lib_objects:.o=.d)
+
+$(UNIT_BUILD)/%.passed: $(UNIT_BUILD)/%
+	@echo "unit    $*"
+	@timeout 300 $< > $<.log 2>&1 || { cat $<.log; exit 1; }
+	@touch $@
+
+.PHONY: unit-hypervisor
+unit-hypervisor: $(UNIT_PROGRAMS:%=$(UNIT_BUILD)/%.passed)

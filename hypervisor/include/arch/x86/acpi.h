@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the firmware's static ACPI tables say about the machine.  Source: ACPI Specification 6.5, chapter 5.2 (RSDP,
+ * XSDT, MADT, FADT) with the HPET and MCFG tables' own specifications.  AML is domain 0's business.
+ */
+#ifndef XYLEM_ARCH_X86_ACPI_H
+#define XYLEM_ARCH_X86_ACPI_H
+
+#include "config.h"
+#include "types.h"
+
+#define ACPI_MAX_IOAPICS 16
+#define ACPI_MAX_OVERRIDES 32
+#define ACPI_MAX_MCFG 16
+
+struct acpi_cpu {
+    uint32_t apic_id, acpi_id;
+    bool enabled; /* usable now; otherwise may be plugged in later */
+};
+extern unsigned acpi_cpu_count;
+extern struct acpi_cpu acpi_cpus[MAX_CPUS];
+
+struct acpi_ioapic {
+    uint64_t address;
+    uint32_t gsi_base;
+    uint8_t id;
+};
+
+/* An ISA interrupt that arrives at another GSI or in another form. */
+struct acpi_override {
+    uint32_t gsi;
+    uint16_t flags; /* bits 1-0 polarity, 3-2 trigger: 0 as the bus, 1 high or edge, 3 low or level */
+    uint8_t irq;
+};
+
+/* A register as the FADT names it; width 0: absent. */
+struct acpi_register {
+    uint64_t address;
+    uint8_t space; /* 0 memory, 1 port, 2 PCI configuration space */
+    uint8_t width; /* bits */
+};
+#define ACPI_SPACE_MEMORY 0
+#define ACPI_SPACE_PORT 1
+#define ACPI_SPACE_PCI 2
+
+struct acpi_mcfg {
+    uint64_t address; /* of bus 0 of the segment */
+    uint16_t segment;
+    uint8_t start_bus, end_bus;
+};
+
+/* Everything read from the tables; zero where a table is missing. */
+struct acpi_facts {
+    bool present;          /* a root table was found */
+    uint64_t rsdp, madt;   /* where they lie */
+    uint64_t lapic_address;
+    unsigned ioapic_count, override_count, mcfg_count;
+    struct acpi_ioapic ioapics[ACPI_MAX_IOAPICS];
+    struct acpi_override overrides[ACPI_MAX_OVERRIDES];
+    struct acpi_mcfg mcfg[ACPI_MAX_MCFG];
+    bool has_8259;         /* MADT flag PCAT_COMPAT */
+    /* HPET */
+    uint64_t hpet_address;
+    /* FADT */
+    uint16_t sci_irq;
+    uint32_t fadt_flags;
+    struct acpi_register pm_timer, pm1a_control, pm1b_control, pm1a_event, pm1b_event, sleep_control, reset;
+    uint8_t reset_value;
+    uint32_t pm_timer_width; /* bits: 24 or 32, 0 none */
+    uint64_t facs;
+    uint16_t boot_flags;     /* IA-PC boot architecture flags */
+};
+extern struct acpi_facts acpi;
+
+/*
+ * Finds and reads the tables, once, at start of day: after the direct map and vmap_device work, before SMP
+ * bring-up.  Never fails: what does not check out is reported and left absent.  The calling CPU's entry is made
+ * element 0 of acpi_cpus.
+ */
+void acpi_init(void);
+
+/* ---- parsing core: pure functions over bytes, for host tests too (arch/x86/acpi_parse.c) ---- */
+
+struct acpi_cpu_list {
+    unsigned count;
+    unsigned dropped; /* beyond MAX_CPUS */
+    struct acpi_cpu cpus[MAX_CPUS];
+};
+
+/* bytes must lie within size; true when checksum and signature hold and *length (header's) is within limits. */
+bool acpi_header_ok(const void *table, size_t size, const char signature[4]);
+/* RSDP at p with size bytes left: root table's address; *is_xsdt.  0 when it is not one. */
+uint64_t acpi_rsdp_parse(const void *p, size_t size, bool *is_xsdt);
+/* Number of table addresses in a root table of length bytes, and address number n. */
+size_t acpi_root_count(const void *root, size_t length, bool is_xsdt);
+uint64_t acpi_root_entry(const void *root, size_t n, bool is_xsdt);
+/* Each: 0, or -EINVAL when an entry does not fit its table (what came before it was taken). */
+int acpi_madt_parse(const void *table, size_t length, struct acpi_facts *facts, struct acpi_cpu_list *cpus);
+int acpi_fadt_parse(const void *table, size_t length, struct acpi_facts *facts);
+int acpi_hpet_parse(const void *table, size_t length, struct acpi_facts *facts);
+int acpi_mcfg_parse(const void *table, size_t length, struct acpi_facts *facts);
+
+#endif

@@ -8,7 +8,8 @@
  *
  * The first frame of a free block carries FRAME_FREE in refs and the order in type; all others have refs 0.  A block
  * with FRAME_UNSCRUBBED may hold old data: it is cleared before anybody but the hypervisor sees it, at the latest
- * when it is taken, earlier by idle CPUs.
+ * when it is taken, earlier by idle CPUs.  A clean and a dirty buddy stay apart, so that one freed page does not
+ * make its clean neighbours dirty; they are joined only when a large allocation would fail otherwise.
  */
 #include "mm/buddy.h"
 
@@ -98,7 +99,7 @@ static struct frame *block_buddy(uint64_t number, unsigned order)
     return buddy;
 }
 
-/* Returns a block, joined with its free buddies as far as they go. */
+/* Returns a block, joined with its free buddies of the same cleanness as far as they go. */
 static void block_free(struct frame *f, unsigned order, uint64_t scrub_flag)
 {
     uint64_t number = frame_to_mfn(f).value;
@@ -107,17 +108,46 @@ static void block_free(struct frame *f, unsigned order, uint64_t scrub_flag)
     node_of(f)->free_pages += 1UL << order;
     if (scrub_flag)
         unscrubbed_pages += 1UL << order;
-    while ((buddy = block_buddy(number, order)) != NULL) {
-        /* A clean half joining a dirty one counts as dirty from here on. */
-        if ((buddy->refs & FRAME_UNSCRUBBED) != scrub_flag) {
-            unscrubbed_pages += 1UL << order;
-            scrub_flag = FRAME_UNSCRUBBED;
-        }
+    while ((buddy = block_buddy(number, order)) != NULL && (buddy->refs & FRAME_UNSCRUBBED) == scrub_flag) {
         block_remove(buddy, order);
         number &= ~(1UL << order);
         order++;
     }
     block_insert(&frame_table[number], order, scrub_flag);
+}
+
+/* Joins one pair of a clean and a dirty buddy of the given order; false when there is none. */
+static bool block_join_mixed(struct heap_node *node, unsigned zone, unsigned order)
+{
+    struct frame *f = frame_list_first(block_list(node, zone, order));
+
+    for (; f; f = frame_list_next(f)) {
+        uint64_t number = frame_to_mfn(f).value;
+        struct frame *buddy = block_buddy(number, order);
+
+        if (!buddy)
+            continue;
+        unscrubbed_pages -= (f->refs & FRAME_UNSCRUBBED ? 1UL << order : 0) +
+                            (buddy->refs & FRAME_UNSCRUBBED ? 1UL << order : 0);
+        node->free_pages -= 2UL << order;
+        block_remove(f, order);
+        block_remove(buddy, order);
+        block_free(&frame_table[number & ~(1UL << order)], order + 1, FRAME_UNSCRUBBED);
+        return true;
+    }
+    return false;
+}
+
+/* Joins what the difference in cleanness kept apart, below the order that is wanted. */
+static bool blocks_join_mixed(struct heap_node *node, unsigned wanted)
+{
+    bool joined = false;
+
+    for (unsigned order = 0; order < wanted; order++)
+        for (uint64_t zones = node->zones; zones; zones &= zones - 1)
+            while (block_join_mixed(node, (unsigned)__builtin_ctzl(zones), order))
+                joined = true;
+    return joined;
 }
 
 /* Takes the lower half of a block until order is reached; the upper halves go back. */
@@ -203,9 +233,11 @@ struct frame *buddy_take(unsigned order, unsigned width_bits, uint64_t reserved,
     if (order > HEAP_MAX_ORDER)
         return NULL;
     flags = spin_lock_irqsave(&heap_lock);
-    if (buddy_free_pages() >= reserved + (1UL << order))
-        for (unsigned i = 0; i < MAX_NUMA_NODES && !f; i++)
+    for (unsigned i = 0; i < MAX_NUMA_NODES && !f && buddy_free_pages() >= reserved + (1UL << order); i++) {
+        f = block_take(&nodes[i], order, zone_limit, &dirty);
+        if (!f && order && blocks_join_mixed(&nodes[i], order))
             f = block_take(&nodes[i], order, zone_limit, &dirty);
+    }
     spin_unlock_irqrestore(&heap_lock, flags);
     if (!f)
         return NULL;

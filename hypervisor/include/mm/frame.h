@@ -29,6 +29,7 @@ struct domain;
 #define FRAME_CACHE_MASK  (7UL << FRAME_CACHE_SHIFT)
 #define FRAME_FREE        (1UL << 55) /* on the heap's free lists */
 #define FRAME_UNSCRUBBED  (1UL << 54) /* free, but still holds old data */
+#define FRAME_LEAVING     (1UL << 53) /* of a dying domain, on its relinquish_pages: others still use it */
 #define FRAME_REFS_MASK   ((1UL << 40) - 1)
 
 /* type */

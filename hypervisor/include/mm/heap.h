@@ -50,6 +50,9 @@ int heap_assign(struct domain *d, struct frame *f, unsigned order, unsigned flag
  */
 int heap_steal(struct domain *d, struct frame *f);
 
+/* A dying domain's frame that others still use leaves its list for relinquish_pages; page_lock is held. */
+void heap_set_leaving(struct domain *d, struct frame *f);
+
 /* Lets d map a hypervisor page (shared info, grant frames): d gets it on its xenheap list; writable or read-only by type. */
 enum share_access { SHARE_READ_WRITE, SHARE_READ_ONLY };
 void heap_share(void *page, struct domain *d, enum share_access access);

@@ -10,7 +10,7 @@
 
 struct rangeset {
     spinlock_t lock;
-    struct list_node ranges; /* ascending, disjoint, not adjacent */
+    struct list ranges; /* ascending, disjoint, not adjacent */
     unsigned count;
 };
 

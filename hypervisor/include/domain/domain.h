@@ -12,6 +12,7 @@
 #define XYLEM_DOMAIN_DOMAIN_H
 
 #include "arch/vcpu.h"
+#include "lib/base.h"
 #include "lib/list.h"
 #include "mm/frame.h"
 #include "mm/rangeset.h"
@@ -73,6 +74,7 @@ struct domain {
     struct frame_list relinquish_pages; /* while dying: frames kept by other references */
     uint64_t total_pages, max_pages, outstanding_claim;
     uint64_t shr_pages, paged_pages;
+    struct memory_map *memory_map;   /* what XENMEM_memory_map answers (door/memory.h); mem_free'd with the domain; lock */
 
     struct rangeset io_ports, io_memory, irqs; /* what it may touch */
     unsigned io_memory_width;        /* address bits DMA may use, 0 all */
@@ -92,7 +94,10 @@ struct domain {
     struct pv_domain *pv;
     struct hvm_domain *hvm;
     uint64_t teardown_step;          /* progress of killing, door/domain_life.c */
+    struct timer watchdog_timers[2]; /* sched_op watchdog; lock */
+    uint32_t watchdogs_used;         /* bitmap of those; lock */
 };
+BUILD_ASSERT(sizeof(struct domain) <= PAGE_SIZE); /* page-aligned: frames name their owner by frame number */
 
 /* vcpu->pause_flags: reasons why it cannot run */
 #define VCPU_BLOCKED      (1u << 0) /* waits for an event (sched_op block) */
@@ -142,6 +147,9 @@ extern struct vcpu *idle_vcpu[MAX_CPUS];
 
 /* ---- identity and references (domain/domain.c) ---- */
 
+/* Creates domain_idle, domain_io and domain_xen.  Boot only, once the heap works. */
+void domain_system_init(void);
+
 /* Finds a domain and takes a reference; NULL if there is none.  Any context; lock-free. */
 struct domain *domain_get(domid_t id);
 /* Accepts DOMID_SELF. */
@@ -180,13 +188,16 @@ void domain_resume(struct domain *d);
 /* A guest broke the rules: logs the reason with its registers once, shuts it down with SHUTDOWN_crash. The call returns. */
 void domain_crash(struct domain *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-struct vcpu *vcpu_alloc(struct domain *d, unsigned id); /* fills d->vcpus[id]; down, not initialised */
+struct vcpu *vcpu_alloc(struct domain *d, unsigned id); /* down, not initialised; not in d->vcpus yet */
+void vcpu_publish(struct vcpu *v);          /* fills d->vcpus[id], once every room has its part */
 void vcpu_free(struct vcpu *v);
 void vcpu_pause(struct vcpu *v);            /* waits until it does not run */
 void vcpu_pause_nosync(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
 void vcpu_wake(struct vcpu *v);             /* re-examines whether it can run */
 void vcpu_sleep_sync(struct vcpu *v);
+/* Ends a block or a poll, whatever the reason; leaves pauses alone. */
+void vcpu_unblock(struct vcpu *v);
 /* Something the guest should look at is pending: unblocks it; interrupts its CPU if it is running elsewhere. */
 void vcpu_kick(struct vcpu *v);
 static inline bool vcpu_runnable(const struct vcpu *v)
@@ -208,6 +219,16 @@ struct event_upcalls {
     bool (*port_pending)(struct domain *d, evtchn_port_t port); /* for polls */
 };
 extern const struct event_upcalls event_upcalls;
+
+/* ---- upward calls: implemented by door/ ---- */
+struct domain_upcalls {
+    void (*free_parts)(struct domain *d);    /* the last reference went and the grace period passed */
+    bool (*suspended)(struct domain *d);     /* tells who waits for a suspend; false when nobody asked for that */
+};
+extern const struct domain_upcalls domain_upcalls;
+
+/* The area of the running vcpu registered for its run state, brought up to date (its tables are loaded). */
+void vcpu_runstate_publish(struct vcpu *v);
 
 /* True when the running vcpu has an event to take and does not mask it. */
 static inline bool vcpu_event_deliverable(const struct vcpu *v)

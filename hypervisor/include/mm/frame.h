@@ -149,6 +149,8 @@ extern uint64_t *m2p_table;
 #else
 #define m2p_table ((uint64_t *)M2P_START)
 #endif
+/* The first of the 512 frames that hold the table's 2 MiB number index (arch: the table is mapped in 2 MiB pages). */
+mfn_t m2p_backing(uint64_t index);
 static inline void m2p_set(mfn_t m, uint64_t gfn) { m2p_table[m.value] = gfn; }
 static inline uint64_t m2p_get(mfn_t m) { return m2p_table[m.value]; }
 

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * How much memory a domain has: increase, decrease, populate, exchange (xen/memory.h).
+ *
+ * Batches stop between extents when work is pending and continue with the extent they reached.  Their result
+ * is the number of extents done, so a guest that runs out of memory half way knows how far it came.
+ */
+#include "door/memory.h"
+
+#include "door/hypercall.h"
+#include "errno.h"
+#include "lib/base.h"
+#include "mm/heap.h"
+
+#define EXTENT_MAX_ORDER_GUEST 9       /* 2 MiB: what a guest may ask contiguously */
+#define EXTENT_MAX_ORDER_PRIVILEGED 18 /* the control domain, for itself and for those it builds */
+
+struct reservation {
+    struct domain *d;
+    guest_addr_t extents;
+    uint64_t count;
+    unsigned order;
+    unsigned width_bits;
+};
+
+static unsigned extent_max_order(void)
+{
+    return current->domain->is_privileged ? EXTENT_MAX_ORDER_PRIVILEGED : EXTENT_MAX_ORDER_GUEST;
+}
+
+static unsigned width_of_flags(const struct domain *d, unsigned mem_flags)
+{
+    unsigned width = XENMEMF_get_address_bits(mem_flags);
+
+    if (!width)
+        width = HEAP_ANY_WIDTH;
+    return d->io_memory_width ? min(width, d->io_memory_width) : width;
+}
+
+static int extent_read(const struct reservation *r, uint64_t index, uint64_t *number)
+{
+    return guest_read(number, guest_element(r->extents, index, sizeof(xen_pfn_t)), sizeof(xen_pfn_t));
+}
+
+static int extent_write(const struct reservation *r, uint64_t index, uint64_t number)
+{
+    return guest_write(guest_element(r->extents, index, sizeof(xen_pfn_t)), &number, sizeof(xen_pfn_t));
+}
+
+static void frames_name(struct frame *f, unsigned order, uint64_t gfn)
+{
+    for (uint64_t i = 0; i < 1UL << order; i++)
+        m2p_set(frame_to_mfn(f + i), gfn == M2P_INVALID ? M2P_INVALID : gfn + i);
+}
+
+static void frame_surrender(struct frame *f)
+{
+    if (__atomic_fetch_and(&f->refs, ~FRAME_ALLOCATED, __ATOMIC_ACQ_REL) & FRAME_ALLOCATED)
+        frame_put(f);
+}
+
+static int extent_increase(const struct reservation *r, uint64_t index)
+{
+    struct frame *f = heap_alloc_domain(r->d, r->order, r->width_bits, 0);
+
+    if (!f)
+        return -ENOMEM;
+    frames_name(f, r->order, M2P_INVALID);
+    return r->extents.value ? extent_write(r, index, frame_to_mfn(f).value) : 0;
+}
+
+static int extent_populate(const struct reservation *r, uint64_t index)
+{
+    struct frame *f;
+    uint64_t gfn;
+
+    if (extent_read(r, index, &gfn))
+        return -EFAULT;
+    f = heap_alloc_domain(r->d, r->order, r->width_bits, 0);
+    if (!f)
+        return -ENOMEM;
+    frames_name(f, r->order, gfn);
+    return extent_write(r, index, frame_to_mfn(f).value);
+}
+
+static int extent_decrease(const struct reservation *r, uint64_t index)
+{
+    uint64_t number;
+
+    if (extent_read(r, index, &number))
+        return -EFAULT;
+    for (uint64_t i = 0; i < 1UL << r->order; i++) {
+        struct frame *f;
+
+        if (!mfn_valid(MFN(number + i)))
+            return -EINVAL;
+        f = mfn_to_frame(MFN(number + i));
+        if (!frame_get(f, r->d))
+            return -EINVAL;
+        if (f->refs & FRAME_XEN_HEAP) {
+            frame_put(f);
+            return -EINVAL;
+        }
+        m2p_set(MFN(number + i), M2P_INVALID);
+        frame_surrender(f);
+        frame_put(f);
+    }
+    return 0;
+}
+
+static int extent_do(unsigned command, const struct reservation *r, uint64_t index)
+{
+    if (command == XENMEM_increase_reservation)
+        return extent_increase(r, index);
+    return command == XENMEM_populate_physmap ? extent_populate(r, index) : extent_decrease(r, index);
+}
+
+static int reservation_decode(unsigned command, const struct xen_memory_reservation *in, struct reservation *r)
+{
+    if (in->extent_order > extent_max_order())
+        return -EPERM;
+    if (in->nr_extents > UINT64_MAX >> MEMORY_COMMAND_BITS)
+        return -E2BIG;
+    if (in->mem_flags & (XENMEMF_populate_on_demand | XENMEMF_vnode))
+        return -EINVAL;
+    r->extents = GUEST_HANDLE(in->extent_start);
+    if (!r->extents.value && command != XENMEM_increase_reservation)
+        return -EFAULT;
+    r->count = in->nr_extents;
+    r->order = in->extent_order;
+    return 0;
+}
+
+long memory_reservation(unsigned command, guest_addr_t arg, uint64_t start)
+{
+    struct xen_memory_reservation in;
+    struct reservation r;
+    uint64_t done;
+    long rc;
+
+    if (guest_read(&in, arg, sizeof(in)))
+        return (long)start;
+    /* The interface counts what was done: nothing, for what it will not do at all. */
+    if (reservation_decode(command, &in, &r) || start > r.count || memory_target(in.domid, &r.d))
+        return (long)start;
+    r.width_bits = width_of_flags(r.d, in.mem_flags);
+    rc = (long)r.count;
+    for (done = start; done < r.count; done++) {
+        if (done != start && hypercall_should_stop()) {
+            rc = hypercall_continue(__HYPERVISOR_memory_op, 2, command | done << MEMORY_COMMAND_BITS, arg.value);
+            break;
+        }
+        if (extent_do(command, &r, done)) {
+            rc = (long)done;
+            break;
+        }
+    }
+    domain_put(r.d);
+    return rc;
+}
+
+/* ---- exchange ---- */
+
+struct exchange {
+    struct reservation in, out;
+    unsigned chunk_order;  /* frames traded at a time: the larger of the two orders */
+    uint64_t in_per_chunk; /* extents */
+    uint64_t out_per_chunk;
+};
+
+static void frames_give_back(struct domain *d, struct frame_list *taken)
+{
+    struct frame *f;
+
+    while ((f = frame_list_first(taken)) != NULL) {
+        frame_list_remove(taken, f);
+        if (heap_assign(d, f, 0, 0))
+            heap_free_domain(f, 0);
+    }
+}
+
+static void frames_free(struct frame_list *frames, unsigned order)
+{
+    struct frame *f;
+
+    while ((f = frame_list_first(frames)) != NULL) {
+        frame_list_remove(frames, f);
+        heap_free_domain(f, order);
+    }
+}
+
+/* Takes the frames of one chunk away from the domain, all or none. */
+static int chunk_take(const struct exchange *x, uint64_t chunk, struct frame_list *taken)
+{
+    struct domain *d = x->in.d;
+
+    for (uint64_t i = 0; i < x->in_per_chunk; i++) {
+        uint64_t number;
+        int rc = extent_read(&x->in, chunk * x->in_per_chunk + i, &number);
+
+        for (uint64_t k = 0; !rc && k < 1UL << x->in.order; k++) {
+            struct frame *f = mfn_to_frame(MFN(number + k));
+
+            rc = mfn_valid(MFN(number + k)) ? heap_steal(d, f) : -EINVAL;
+            if (!rc)
+                frame_list_add(taken, f);
+        }
+        if (rc) {
+            frames_give_back(d, taken);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int chunk_allocate(const struct exchange *x, struct frame_list *fresh)
+{
+    for (uint64_t i = 0; i < x->out_per_chunk; i++) {
+        struct frame *f = heap_alloc_domain(x->out.d, x->out.order, x->out.width_bits, HEAP_NO_OWNER);
+
+        if (!f) {
+            frames_free(fresh, x->out.order);
+            return -ENOMEM;
+        }
+        frame_list_add(fresh, f);
+    }
+    return 0;
+}
+
+/* Hands the new extents over: each to the guest frame number its list names. */
+static int chunk_deliver(const struct exchange *x, uint64_t chunk, struct frame_list *fresh)
+{
+    int rc = 0;
+
+    for (uint64_t i = 0; i < x->out_per_chunk; i++) {
+        uint64_t index = chunk * x->out_per_chunk + i, gfn;
+        struct frame *f = frame_list_first(fresh);
+
+        frame_list_remove(fresh, f);
+        if (extent_read(&x->out, index, &gfn)) {
+            rc = -EFAULT;
+            gfn = M2P_INVALID;
+        }
+        if (heap_assign(x->out.d, f, x->out.order, 0)) {
+            heap_free_domain(f, x->out.order);
+            rc = -EINVAL;
+            continue;
+        }
+        frames_name(f, x->out.order, gfn);
+        if (!rc)
+            rc = extent_write(&x->out, index, frame_to_mfn(f).value);
+    }
+    return rc;
+}
+
+static int chunk_exchange(const struct exchange *x, uint64_t chunk)
+{
+    struct frame_list taken, fresh;
+    struct frame *f;
+    int rc;
+
+    frame_list_init(&taken);
+    frame_list_init(&fresh);
+    rc = chunk_take(x, chunk, &taken);
+    if (rc)
+        return rc;
+    rc = chunk_allocate(x, &fresh);
+    if (rc) {
+        frames_give_back(x->in.d, &taken);
+        return rc;
+    }
+    for (f = frame_list_first(&taken); f; f = frame_list_next(f))
+        m2p_set(frame_to_mfn(f), M2P_INVALID);
+    frames_free(&taken, 0);
+    return chunk_deliver(x, chunk, &fresh);
+}
+
+static int exchange_decode(const struct xen_memory_exchange *args, struct exchange *x)
+{
+    int rc;
+
+    if (args->in.domid != args->out.domid || args->in.extent_order > extent_max_order() ||
+        args->out.extent_order > extent_max_order() || args->in.nr_extents > UINT64_MAX >> args->in.extent_order ||
+        args->in.nr_extents << args->in.extent_order != args->out.nr_extents << args->out.extent_order)
+        return -EINVAL;
+    rc = reservation_decode(XENMEM_exchange, &args->in, &x->in);
+    if (!rc)
+        rc = reservation_decode(XENMEM_exchange, &args->out, &x->out);
+    if (rc)
+        return rc;
+    x->chunk_order = max(x->in.order, x->out.order);
+    x->in_per_chunk = 1UL << (x->chunk_order - x->in.order);
+    x->out_per_chunk = 1UL << (x->chunk_order - x->out.order);
+    if (args->nr_exchanged > x->in.count || args->nr_exchanged & (x->in_per_chunk - 1) ||
+        x->in.count & (x->in_per_chunk - 1))
+        return -EINVAL;
+    return 0;
+}
+
+long memory_exchange(guest_addr_t arg)
+{
+    guest_addr_t done_field = GUEST_ADDR(arg.value + offsetof(struct xen_memory_exchange, nr_exchanged));
+    struct xen_memory_exchange args;
+    struct exchange x;
+    uint64_t chunk, chunks;
+    xen_ulong_t done;
+    long rc;
+
+    if (guest_read(&args, arg, sizeof(args)))
+        return -EFAULT;
+    rc = exchange_decode(&args, &x);
+    if (rc)
+        return rc;
+    rc = memory_target(args.in.domid, &x.in.d);
+    if (rc)
+        return rc;
+    x.out.d = x.in.d;
+    x.out.width_bits = width_of_flags(x.out.d, args.out.mem_flags);
+    chunks = x.in.count / x.in_per_chunk;
+    chunk = args.nr_exchanged / x.in_per_chunk;
+    for (uint64_t first = chunk; !rc && chunk < chunks;) {
+        if (chunk != first && hypercall_should_stop()) {
+            rc = -ERESTART_LATER;
+            break;
+        }
+        rc = chunk_exchange(&x, chunk);
+        if (!rc)
+            chunk++;
+    }
+    domain_put(x.in.d);
+    done = chunk * x.in_per_chunk;
+    if (guest_write(done_field, &done, sizeof(done)))
+        return -EFAULT;
+    if (rc == -ERESTART_LATER)
+        return hypercall_continue(__HYPERVISOR_memory_op, 2, (uint64_t)XENMEM_exchange, arg.value);
+    return rc;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Handlers of the hypercall table (door/hypercall.c), one section for each file of the door.  Arguments are the guest's
+ * registers as they came; results go to the guest as they are.
+ */
+#ifndef XYLEM_DOOR_HANDLERS_H
+#define XYLEM_DOOR_HANDLERS_H
+
+#include <stdint.h>
+
+/* memory.c */
+long memory_op(uint64_t command_and_start, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5);
+
+/* physdev.c, platform.c, console_io.c */
+long physdev_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5);
+long platform_op(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+long console_io(uint64_t command, uint64_t count, uint64_t buffer, uint64_t a4, uint64_t a5);
+
+/* event.c, grant.c */
+long event_channel_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5);
+long event_channel_op_compat(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+long grant_table_op(uint64_t command, uint64_t elements, uint64_t count, uint64_t a4, uint64_t a5);
+
+#endif

@@ -25,6 +25,7 @@ struct cpu_info {
     struct vcpu *current;   /* the vcpu running here (idle included) */
     uint32_t cpu;
     uint32_t pad;
+    uint64_t scratch; /* also keeps the end of guest_regs.ss 16-byte aligned, as the CPU aligns RSP0 */
 };
 
 #ifdef XYLEM_HOST

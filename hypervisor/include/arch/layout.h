@@ -5,7 +5,7 @@
  *
  *   slot 256  0xffff800000000000  machine-to-physical table, readable by guests
  *   slot 257  0xffff808000000000  mappings made at run time: devices, ACPI tables, stacks with guard pages, stubs
- *   slot 259  0xffff818000000000  frame table
+ *   slot 259  0xffff818000000000  frame table; in its upper half the machine-to-physical table again, writable
  *   slot 260  0xffff820000000000  per-domain: descriptor tables of every vcpu (differs between domains)
  *   slot 261  0xffff82d040000000  hypervisor image
  *   slot 262  0xffff830000000000  direct map of all machine memory, to slot 271 (5 TiB)
@@ -33,7 +33,8 @@
 #define VMAP_START            VADDR(0xffff808000000000)
 #define VMAP_END              VADDR(0xffff810000000000)
 #define FRAME_TABLE_START     VADDR(0xffff818000000000)
-#define FRAME_TABLE_END       VADDR(0xffff820000000000)
+#define FRAME_TABLE_END       VADDR(0xffff81c000000000)
+#define M2P_WRITE_START       VADDR(0xffff81c000000000)
 #define PERDOMAIN_START       VADDR(0xffff820000000000)
 #define PERDOMAIN_END         VADDR(0xffff828000000000)
 #define IMAGE_START           VADDR(0xffff82d040000000)

@@ -147,7 +147,7 @@ extern const struct frame_type_ops frame_type_ops;
 #ifdef XYLEM_HOST
 extern uint64_t *m2p_table;
 #else
-#define m2p_table ((uint64_t *)M2P_START)
+#define m2p_table ((uint64_t *)M2P_WRITE_START) /* guests see it read-only at M2P_START */
 #endif
 /* The first of the 512 frames that hold the table's 2 MiB number index (arch: the table is mapped in 2 MiB pages). */
 mfn_t m2p_backing(uint64_t index);

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What this machine's CPUs can do, as found on the boot CPU.  Bit numbers: Intel SDM volume 2 (CPUID), AMD APM volume 3
+ * appendix E.
+ */
+#ifndef XYLEM_ARCH_X86_CPUFEATURE_H
+#define XYLEM_ARCH_X86_CPUFEATURE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum cpu_vendor { CPU_VENDOR_OTHER, CPU_VENDOR_INTEL, CPU_VENDOR_AMD, CPU_VENDOR_HYGON, CPU_VENDOR_CENTAUR };
+
+/* Words kept of CPUID */
+enum cpuid_word {
+    CPUID_1_EDX, CPUID_1_ECX, CPUID_81_EDX, CPUID_81_ECX, CPUID_D1_EAX, CPUID_7_EBX, CPUID_7_ECX, CPUID_7_EDX,
+    CPUID_87_EDX, CPUID_88_EBX, CPUID_71_EAX, CPUID_6_EAX, CPUID_WORDS
+};
+#define CPU_FEATURE(word, bit) ((word) * 32 + (bit))
+#define FEATURE_TSC        CPU_FEATURE(CPUID_1_EDX, 4)
+#define FEATURE_APIC       CPU_FEATURE(CPUID_1_EDX, 9)
+#define FEATURE_SEP        CPU_FEATURE(CPUID_1_EDX, 11)
+#define FEATURE_PGE        CPU_FEATURE(CPUID_1_EDX, 13)
+#define FEATURE_MCE        CPU_FEATURE(CPUID_1_EDX, 7)
+#define FEATURE_PAT        CPU_FEATURE(CPUID_1_EDX, 16)
+#define FEATURE_FXSR       CPU_FEATURE(CPUID_1_EDX, 24)
+#define FEATURE_MONITOR    CPU_FEATURE(CPUID_1_ECX, 3)
+#define FEATURE_VMX        CPU_FEATURE(CPUID_1_ECX, 5)
+#define FEATURE_PCID       CPU_FEATURE(CPUID_1_ECX, 17)
+#define FEATURE_X2APIC     CPU_FEATURE(CPUID_1_ECX, 21)
+#define FEATURE_TSC_DEADLINE CPU_FEATURE(CPUID_1_ECX, 24)
+#define FEATURE_XSAVE      CPU_FEATURE(CPUID_1_ECX, 26)
+#define FEATURE_AVX        CPU_FEATURE(CPUID_1_ECX, 28)
+#define FEATURE_HYPERVISOR CPU_FEATURE(CPUID_1_ECX, 31)
+#define FEATURE_SYSCALL    CPU_FEATURE(CPUID_81_EDX, 11)
+#define FEATURE_NX         CPU_FEATURE(CPUID_81_EDX, 20)
+#define FEATURE_FFXSR      CPU_FEATURE(CPUID_81_EDX, 25)
+#define FEATURE_1G_PAGES   CPU_FEATURE(CPUID_81_EDX, 26)
+#define FEATURE_RDTSCP     CPU_FEATURE(CPUID_81_EDX, 27)
+#define FEATURE_LM         CPU_FEATURE(CPUID_81_EDX, 29)
+#define FEATURE_SVM        CPU_FEATURE(CPUID_81_ECX, 2)
+#define FEATURE_XSAVEOPT   CPU_FEATURE(CPUID_D1_EAX, 0)
+#define FEATURE_XSAVEC     CPU_FEATURE(CPUID_D1_EAX, 1)
+#define FEATURE_XSAVES     CPU_FEATURE(CPUID_D1_EAX, 3)
+#define FEATURE_FSGSBASE   CPU_FEATURE(CPUID_7_EBX, 0)
+#define FEATURE_SMEP       CPU_FEATURE(CPUID_7_EBX, 7)
+#define FEATURE_ERMS       CPU_FEATURE(CPUID_7_EBX, 9)
+#define FEATURE_SMAP       CPU_FEATURE(CPUID_7_EBX, 20)
+#define FEATURE_UMIP       CPU_FEATURE(CPUID_7_ECX, 2)
+#define FEATURE_LA57       CPU_FEATURE(CPUID_7_ECX, 16)
+#define FEATURE_INVARIANT_TSC CPU_FEATURE(CPUID_87_EDX, 8)
+#define FEATURE_ARAT       CPU_FEATURE(CPUID_6_EAX, 2)
+
+struct cpu_model {
+    enum cpu_vendor vendor;
+    char vendor_name[13], brand[49];
+    uint32_t max_leaf, max_extended_leaf, signature; /* CPUID 0, 0x80000000, 1.eax */
+    unsigned family, model, stepping;
+    unsigned physical_bits, virtual_bits;
+    unsigned threads_per_core, cores_per_socket;
+    uint32_t words[CPUID_WORDS];
+};
+extern struct cpu_model cpu_model;
+
+static inline bool cpu_has(unsigned feature) { return cpu_model.words[feature / 32] >> (feature % 32) & 1; }
+
+struct cpuid_result { uint32_t eax, ebx, ecx, edx; };
+static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
+{
+    struct cpuid_result r;
+
+    __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+    return r;
+}
+
+/* Fills cpu_model (boot CPU, once). */
+void cpu_identify(void);
+/* Sets up control registers, EFER, XCR0 and system-call MSRs of the calling CPU. */
+void cpu_setup(void);
+/* cr4 as the hypervisor wants it; what a guest runs with too, but for TSD. */
+extern uint64_t hypervisor_cr4;
+
+#endif

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The seam between arch/x86's entry code and guest/pv's.
+ *
+ * cpu_info()->guest_regs lies at the top of each CPU's stack.  RSP0 of the TSS points just behind guest_regs.ss, so a
+ * trap from ring 3 fills guest_regs; a frame that arrived on an IST stack from ring 3 is copied there first.
+ *
+ * Traps and interrupts.  entry.S saves everything up to ss into a struct cpu_user_regs and calls
+ * trap_dispatch(regs) with interrupts off.  From ring 3: exceptions enable interrupts and go to pv_trap(regs) (for
+ * a page fault the address is in this_cpu(trap_address)); interrupts go to irq_dispatch(regs) or the handlers of arch/x86.
+ * On return to ring 3 entry.S jumps to pv_exit_to_guest, on the CPU's stack with rsp = &guest_regs, and interrupts
+ * on or off; to ring 0 it restores and returns.
+ *
+ * System calls.  STAR selects HYPERVISOR_CS/HYPERVISOR_DS on entry and FLAT_RING3_CS64/FLAT_RING3_SS64 for
+ * sysretq (base 0xe023).  SYSCALL_MASK clears TF IF IOPL DF NT RF AC.  LSTAR and CSTAR point at this CPU's stub page; the
+ * stub stores FLAT_RING3_SS64 and the guest's rsp in guest_regs and jumps:
+ *   pv_syscall_entry (64-bit), pv_syscall32_entry: rsp = &guest_regs.rsp, rcx = guest rip, r11 = guest rflags, all else as in
+ *   the guest, interrupts off;
+ *   pv_sysenter_entry (Intel only): rsp = &guest_regs.es (just behind ss), nothing stored, interrupts off.
+ * From rsp = &guest_regs.rsp: pushing rflags (r11), cs, rip (rcx), then 8 bytes of error code and vector, then
+ * rdi ... r15 completes guest_regs.
+ *
+ * int 0x80 and int 0x82 gates start out as ordinary interrupts that are ignored; idt_set_gate() replaces them.
+ */
+#ifndef XYLEM_ARCH_X86_ENTRY_H
+#define XYLEM_ARCH_X86_ENTRY_H
+
+/* Vectors: 0x20-0xef belong to irq/, except 0x80 and 0x82. */
+#define VECTOR_FIRST_IRQ  0x20
+#define VECTOR_LAST_IRQ   0xef
+#define VECTOR_APIC_TIMER 0xfa
+#define VECTOR_POKE       0xfb
+#define VECTOR_CALL       0xfc
+#define VECTOR_TLB_FLUSH  0xfd
+#define VECTOR_APIC_ERROR 0xfe
+#define VECTOR_SPURIOUS   0xff
+
+#ifndef __ASSEMBLER__
+#include "arch/percpu.h"
+#include "public.h"
+
+/* Address of the page fault being handled for a guest; stays until the next trap from ring 3 on this CPU. */
+PER_CPU_DECLARE(uint64_t, trap_address);
+
+void trap_dispatch(struct cpu_user_regs *regs); /* from entry.S */
+void irq_dispatch(struct cpu_user_regs *regs);  /* irq/: vector in regs->entry_vector, interrupts off; does the EOI */
+
+/* guest/pv/entry.S: labels, not callable */
+void pv_exit_to_guest(void);
+void pv_syscall_entry(void);
+void pv_syscall32_entry(void);
+void pv_sysenter_entry(void);
+
+/* Goes to label with rsp = &cpu_info()->guest_regs: how a vcpu is (re)started. */
+_Noreturn void stack_reset_jump(void (*label)(void));
+#endif
+
+#endif

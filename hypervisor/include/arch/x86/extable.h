@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Instructions that may fault in the hypervisor, and where to go on then.  After a fault at the first address
+ * execution continues at the second with every register and the stack pointer as they were at the fault (rsp too:
+ * nothing stays pushed).  Nothing says which fault it was, except: EXTABLE_INFO entries find
+ * (error code << 32 | vector) in rax.
+ */
+#ifndef XYLEM_ARCH_X86_EXTABLE_H
+#define XYLEM_ARCH_X86_EXTABLE_H
+
+#ifdef __ASSEMBLER__
+.macro EXTABLE fault, fixup
+    .pushsection .extable, "a"
+    .balign 4
+    .long \fault - ., \fixup - ., 0
+    .popsection
+.endm
+.macro EXTABLE_INFO fault, fixup
+    .pushsection .extable, "a"
+    .balign 4
+    .long \fault - ., \fixup - ., 1
+    .popsection
+.endm
+#else
+#include <stdbool.h>
+#include <stdint.h>
+
+#define EXTABLE(fault, fixup)                                                                                    \
+    ".pushsection .extable, \"a\"\n .balign 4\n .long " #fault " - ., " #fixup " - ., 0\n .popsection\n"
+#define EXTABLE_INFO(fault, fixup)                                                                               \
+    ".pushsection .extable, \"a\"\n .balign 4\n .long " #fault " - ., " #fixup " - ., 1\n .popsection\n"
+
+struct extable_entry {
+    int32_t fault, fixup; /* each relative to its own address */
+    uint32_t kind;        /* 1: rax tells */
+};
+
+struct cpu_user_regs;
+/* Rewrites regs to go on at the fix-up; false when the faulting address has none. */
+bool extable_fixup(struct cpu_user_regs *regs);
+#endif
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Start of day: what boot/start.c calls in each room, in the order it stands there. */
+#ifndef XYLEM_BOOT_START_H
+#define XYLEM_BOOT_START_H
+
+#include "types.h"
+
+_Noreturn void start_of_day(void); /* from head.S, on the boot stack */
+_Noreturn void start_of_day_cpu(unsigned cpu); /* other CPUs, from arch/x86/smp.c: per-CPU set-up done, not yet online */
+
+/* arch/x86 */
+void multiboot_parse(uint32_t magic, uint64_t information); /* fills boot_info */
+void memory_init(void);       /* page tables, frame table, machine-to-physical table, heap */
+void boot_memory_reserve(uint64_t start, uint64_t end); /* before memory_init: bytes nothing may be put into */
+/* irq/, time/ (devices) */
+void irq_init(void);
+void time_init(void);
+/* domain/ (control) */
+void domain_system_init(void);
+
+#endif

@@ -16,6 +16,7 @@ LIB_SOURCES += hypervisor/lib/tree.c
 # the link line.
 UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/gzip.c
 UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/xz.c
+UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/crc64.c
 UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/zstd.c
 UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/lz4.c
 UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/unpack.c

@@ -16,6 +16,10 @@ UNIT_PROGRAMS += lib_print
 lib_print_CFLAGS := -Wno-format # odd formats are its subject
 UNIT_PROGRAMS += lib_bitmap
 UNIT_PROGRAMS += lib_containers
+UNIT_PROGRAMS += lib_elf
+UNIT_PROGRAMS += lib_unpack
+lib_unpack_SOURCES := $(UNPACK_DECODER_SOURCES)
+lib_unpack_LIBS := $(UNPACK_ARCHIVES) -llz4
 
 # ---- how they are built
 
@@ -55,3 +59,30 @@ $(UNIT_BUILD)/%.passed: $(UNIT_BUILD)/%
 
 .PHONY: unit-hypervisor
 unit-hypervisor: $(UNIT_PROGRAMS:%=$(UNIT_BUILD)/%.passed)
+
+# ---- the library room without a C library, compiled and linked as the hypervisor is
+
+free_build := $(UNIT_BUILD)/lib_freestanding.objects
+free_objects := $(patsubst %.c,$(free_build)/%.o,$(LIB_SOURCES) $(UNPACK_SOURCES))
+free_main := $(free_build)/tests/unit/lib_freestanding.o
+free_link = @$(LD) -nostdlib -static -no-pie -z noexecstack -z max-page-size=4096 -o $@
+
+$(free_build)/%.o: %.c
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu17 -O2 -ffreestanding -fpie -mcmodel=small -mno-red-zone -mgeneral-regs-only \
+	    -fno-stack-protector -fcf-protection=none -Wall -Wextra -Wshadow -Werror -Ihypervisor -MMD -MP \
+	    -c -o $@ $<
+-include $(free_objects:.o=.d) $(free_main:.o=.d)
+
+# All of the room, whether anything refers to it or not.
+$(UNIT_BUILD)/lib_freestanding.high: $(free_objects) tests/unit/unit.mk
+	$(free_link) -Ttext-segment=0xffff82d040000000 -e unpack $(free_objects) $(UNPACK_ARCHIVES)
+$(UNIT_BUILD)/lib_freestanding: $(free_main) $(free_objects) tests/unit/unit.mk
+	$(free_link) $(free_main) $(free_objects) $(UNPACK_ARCHIVES)
+$(UNIT_BUILD)/lib_freestanding.passed: tests/unit/lib_freestanding.sh $(UNIT_BUILD)/lib_freestanding.high \
+    $(UNIT_BUILD)/lib_freestanding
+	@echo "unit    lib_freestanding"
+	@$^ $(UNIT_BUILD)/lib_freestanding.files > $@.log 2>&1 || { cat $@.log; exit 1; }
+	@touch $@
+
+unit-hypervisor: $(UNIT_BUILD)/lib_freestanding.passed

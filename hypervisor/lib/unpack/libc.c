@@ -4,8 +4,8 @@
  * host programs.
  *
  * They allocate through the functions unpack() hands them, so that the ones here are never reached and
- * always refuse. The same holds for libzstd's decoders of the formats before its version 0.8: naming them here
- * leaves 90 KB of the archive out of the image, and zstd.c lets no frame through that would need them.
+ * always refuse. The same holds for libzstd's decoders of the formats before its version 0.8: naming them
+ * here leaves 90 KB of the archive out of the image, and zstd.c lets no frame through that would need them.
  */
 #include "lib/base.h"
 
@@ -42,8 +42,8 @@ void __stack_chk_fail(void)
 }
 
 /*
- * libzstd refers to these weakly. Left undefined they would have address 0, which a call in an image linked at
- * the top of the address space cannot reach. A trace of 0 means that nobody listens.
+ * libzstd refers to these weakly. Left undefined they would have address 0, which a call in an image linked
+ * at the top of the address space cannot reach. A trace of 0 means that nobody listens.
  */
 unsigned long long ZSTD_trace_decompress_begin(const void *context)
 {

@@ -110,12 +110,14 @@ static bool read_length(struct input *in, size_t *length)
 /* Copies what lies `distance` before `to` there; where the ranges overlap the copy repeats. */
 static void copy_match(uint8_t *to, size_t distance, size_t length)
 {
+    const uint8_t *from = to - distance;
+
     if (distance >= length) {
-        memcpy(to, to - distance, length);
+        memcpy(to, from, length);
         return;
     }
-    for (size_t i = 0; i < length; i++)
-        to[i] = to[i - distance];
+    while (length-- > 0)
+        *to++ = *from++;
 }
 
 static int copy_literals(struct unpack_job *job, struct input *in, size_t length, size_t limit)

@@ -2,6 +2,8 @@
 /*
  * Unpacks a kernel held in memory, with the decoders of zlib, liblzma and libzstd and one of our own for lz4.
  *
+ * Of the packings, zstd is taken in its present format only; an .xz file may have any filters and checks.
+ *
  * WHERE IT MAY RUN. The libraries are the distribution's, built for ordinary programs. While unpack() runs,
  *   - FS base points at 64 readable bytes (the stack protector compares the word at %fs:0x28 with itself);
  *   - SSE state is enabled (CR0.EM and CR0.TS clear, CR4.OSFXSR set) and its registers are free to be

@@ -11,12 +11,13 @@ struct model {
     bool bit[200];
 };
 
-/* A random map in exact memory, and its model; what lies beyond the length is all ones, to be ignored. */
+/* A random map in exact memory, and its model; what lies beyond the length is random, to be ignored. */
 static uint64_t *make_map(struct model *model, size_t bits, uint64_t *seed, unsigned density)
 {
     uint64_t *map = malloc(BITMAP_BYTES(bits));
 
-    memset(map, 0xff, BITMAP_BYTES(bits));
+    for (size_t i = 0; i < BITMAP_WORDS(bits); i++)
+        map[i] = random_next(seed);
     for (size_t i = 0; i < bits; i++) {
         model->bit[i] = random_next(seed) % 100 < density;
         bitmap_assign(map, i, model->bit[i]);
@@ -59,9 +60,9 @@ static void searches_and_counts_agree_with_a_plain_array(void **state)
 
     (void)state;
     for (size_t l = 0; l < ARRAY_SIZE(lengths); l++) {
-        for (size_t d = 0; d < ARRAY_SIZE(densities); d++) {
+        for (size_t d = 0; d < 10 * ARRAY_SIZE(densities); d++) {
             struct model model;
-            uint64_t *map = make_map(&model, lengths[l], &seed, densities[d]);
+            uint64_t *map = make_map(&model, lengths[l], &seed, densities[d / 10]);
 
             check_queries(&model, map, lengths[l]);
             free(map);

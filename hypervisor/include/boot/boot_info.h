@@ -62,7 +62,7 @@ struct option {
     unsigned size;
 };
 #define OPTION_DEFINE(id, option_name, option_kind, option_target, option_size)                                   \
-    static const struct option option_##id                                                                       \
+    static const struct option option_entry_##id                                                                      \
         __attribute__((used, section(".options"), aligned(8))) = {option_name, option_kind, option_target, option_size}
 #define OPTION_BOOLEAN(id, option_name, variable) OPTION_DEFINE(id, option_name, OPTION_BOOL, &(variable), 0)
 #define OPTION_UINT(id, option_name, variable) OPTION_DEFINE(id, option_name, OPTION_UNSIGNED, &(variable), 0)

@@ -6,6 +6,7 @@
 #define XYLEM_CONSOLE_CONSOLE_H
 
 #include "domain/domain.h"
+#include "errno.h"
 
 /* A device that shows text.  write may be called from any context with the console lock held. */
 struct console_driver {
@@ -27,6 +28,7 @@ size_t console_guest_read(char *buffer, size_t size);
 size_t console_ring_read(char *buffer, size_t size, uint32_t *index, bool clear, bool incremental);
 size_t console_ring_size(void);
 void console_force_unlock(void); /* panic: never wait for a lock again, print synchronously */
+void console_flush(void);        /* pushes out what the devices still hold: before reboot */
 
 /* Debug keys (xl debug-keys, or typed at the hypervisor's console). */
 void debug_key_register(char key, const char *what, void (*fn)(void));

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Reading ACPI tables from bytes: no mapping, no state, so that it runs on the host under tests and fuzzers.
+ * Formats: ACPI Specification 6.5, 5.2.5 (RSDP), 5.2.6 (header), 5.2.9 (FADT), 5.2.12 (MADT); the IA-PC HPET
+ * specification 1.0a, 3.2.4; the PCI Firmware Specification, 4.1.2 (MCFG).
+ *
+ * Every field is read through field(), which knows where the table ends: a short or hostile table gives zeros.
+ */
+#include "arch/x86/acpi.h"
+#include "errno.h"
+#include "lib/base.h"
+#include "lib/string.h"
+
+#define HEADER_SIZE 36
+#define TABLE_MAX MIB(1) /* no table we read is larger on a real machine */
+
+/* Little-endian unsigned field of 1 to 8 bytes; 0 when it does not lie within the table. */
+static uint64_t field(const void *table, size_t length, size_t offset, size_t size)
+{
+    uint64_t value = 0;
+
+    if (offset > length || size > length - offset)
+        return 0;
+    memcpy(&value, (const uint8_t *)table + offset, size);
+    return value;
+}
+
+static bool sum_is_zero(const uint8_t *bytes, size_t length)
+{
+    uint8_t sum = 0;
+
+    for (size_t i = 0; i < length; i++)
+        sum = (uint8_t)(sum + bytes[i]);
+    return sum == 0;
+}
+
+bool acpi_header_ok(const void *table, size_t size, const char signature[4])
+{
+    size_t length = field(table, size, 4, 4);
+
+    return size >= HEADER_SIZE && memcmp(table, signature, 4) == 0 && length >= HEADER_SIZE && length <= size &&
+           length <= TABLE_MAX && sum_is_zero(table, length);
+}
+
+uint64_t acpi_rsdp_parse(const void *p, size_t size, bool *is_xsdt)
+{
+    uint64_t xsdt;
+    size_t length;
+
+    if (size < 20 || memcmp(p, "RSD PTR ", 8) != 0 || !sum_is_zero(p, 20))
+        return 0;
+    length = field(p, size, 20, 4);
+    xsdt = field(p, size, 24, 8);
+    *is_xsdt = field(p, size, 15, 1) >= 2 && xsdt != 0 && length >= 36 && length <= size && sum_is_zero(p, length);
+    return *is_xsdt ? xsdt : field(p, size, 16, 4);
+}
+
+size_t acpi_root_count(const void *root, size_t length, bool is_xsdt)
+{
+    (void)root;
+    return length < HEADER_SIZE ? 0 : (length - HEADER_SIZE) / (is_xsdt ? 8 : 4);
+}
+
+uint64_t acpi_root_entry(const void *root, size_t n, bool is_xsdt)
+{
+    size_t width = is_xsdt ? 8 : 4;
+
+    return field(root, HEADER_SIZE + (n + 1) * width, HEADER_SIZE + n * width, width);
+}
+
+static void madt_cpu(struct acpi_cpu_list *cpus, uint32_t apic_id, uint32_t acpi_id, uint32_t flags)
+{
+    if (!(flags & 3)) /* neither enabled nor able to be: firmware's filler */
+        return;
+    for (unsigned i = 0; i < cpus->count; i++)
+        if (cpus->cpus[i].apic_id == apic_id)
+            return;
+    if (cpus->count == MAX_CPUS) {
+        cpus->dropped++;
+        return;
+    }
+    cpus->cpus[cpus->count++] = (struct acpi_cpu){apic_id, acpi_id, flags & 1};
+}
+
+static void madt_ioapic(struct acpi_facts *facts, const uint8_t *e, size_t size)
+{
+    if (facts->ioapic_count == ACPI_MAX_IOAPICS || size < 12)
+        return;
+    facts->ioapics[facts->ioapic_count++] = (struct acpi_ioapic){
+        .id = (uint8_t)field(e, size, 2, 1), .address = field(e, size, 4, 4), .gsi_base = (uint32_t)field(e, size, 8, 4)};
+}
+
+static void madt_override(struct acpi_facts *facts, const uint8_t *e, size_t size)
+{
+    if (facts->override_count == ACPI_MAX_OVERRIDES || size < 10)
+        return;
+    facts->overrides[facts->override_count++] = (struct acpi_override){
+        .irq = (uint8_t)field(e, size, 3, 1), .gsi = (uint32_t)field(e, size, 4, 4), .flags = (uint16_t)field(e, size, 8, 2)};
+}
+
+/* One interrupt controller structure; size covers exactly it. */
+static void madt_entry(struct acpi_facts *facts, struct acpi_cpu_list *cpus, const uint8_t *e, size_t size)
+{
+    switch (e[0]) {
+    case 0: /* local APIC; id 255 means none */
+        if (size >= 8 && e[3] != 0xff)
+            madt_cpu(cpus, e[3], e[2], (uint32_t)field(e, size, 4, 4));
+        break;
+    case 1:
+        madt_ioapic(facts, e, size);
+        break;
+    case 2:
+        madt_override(facts, e, size);
+        break;
+    case 5: /* local APIC address override */
+        if (size >= 12)
+            facts->lapic_address = field(e, size, 4, 8);
+        break;
+    case 9: /* local x2APIC */
+        if (size >= 16 && field(e, size, 4, 4) != 0xffffffff)
+            madt_cpu(cpus, (uint32_t)field(e, size, 4, 4), (uint32_t)field(e, size, 12, 4), (uint32_t)field(e, size, 8, 4));
+        break;
+    default: /* NMI sources (3, 4, 10) need no setting up: LINT1 is left as the firmware programmed it */
+        break;
+    }
+}
+
+int acpi_madt_parse(const void *table, size_t length, struct acpi_facts *facts, struct acpi_cpu_list *cpus)
+{
+    const uint8_t *bytes = table;
+    size_t at = 44;
+
+    if (length < at)
+        return -EINVAL;
+    facts->lapic_address = field(table, length, 36, 4);
+    facts->has_8259 = field(table, length, 40, 4) & 1;
+    while (at < length) {
+        size_t size = field(table, length, at + 1, 1);
+
+        if (size < 2 || size > length - at)
+            return -EINVAL;
+        madt_entry(facts, cpus, bytes + at, size);
+        at += size;
+    }
+    return 0;
+}
+
+/* A generic address structure at offset. */
+static struct acpi_register register_read(const void *table, size_t length, size_t offset)
+{
+    struct acpi_register r = {
+        .space = (uint8_t)field(table, length, offset, 1),
+        .width = (uint8_t)field(table, length, offset + 1, 1),
+        .address = field(table, length, offset + 4, 8),
+    };
+
+    if (r.address == 0)
+        r.width = 0;
+    return r;
+}
+
+/* The extended field where the table has one, else the old port number of size bytes at legacy. */
+static struct acpi_register register_choose(const void *table, size_t length, size_t extended, size_t legacy, uint8_t width)
+{
+    struct acpi_register r = register_read(table, length, extended);
+    uint32_t port = (uint32_t)field(table, length, legacy, 4);
+
+    if (r.width != 0 && r.space <= ACPI_SPACE_PORT) {
+        r.width = width;
+        return r;
+    }
+    return (struct acpi_register){.address = port, .space = ACPI_SPACE_PORT, .width = port != 0 ? width : 0};
+}
+
+int acpi_fadt_parse(const void *table, size_t length, struct acpi_facts *facts)
+{
+    if (length < 116)
+        return -EINVAL;
+    facts->facs = field(table, length, 132, 8);
+    if (facts->facs == 0)
+        facts->facs = field(table, length, 36, 4);
+    facts->sci_irq = (uint16_t)field(table, length, 46, 2);
+    facts->boot_flags = (uint16_t)field(table, length, 109, 2);
+    facts->fadt_flags = (uint32_t)field(table, length, 112, 4);
+    facts->pm1a_event = register_choose(table, length, 148, 56, 32);
+    facts->pm1b_event = register_choose(table, length, 160, 60, 32);
+    facts->pm1a_control = register_choose(table, length, 172, 64, 16);
+    facts->pm1b_control = register_choose(table, length, 184, 68, 16);
+    facts->pm_timer = register_choose(table, length, 208, 76, 32);
+    facts->pm_timer_width = facts->pm_timer.width == 0 ? 0 : facts->fadt_flags & BIT(8) ? 32 : 24;
+    if (facts->fadt_flags & BIT(10)) {
+        facts->reset = register_read(table, length, 116);
+        facts->reset_value = (uint8_t)field(table, length, 128, 1);
+    }
+    facts->sleep_control = register_read(table, length, 244);
+    return 0;
+}
+
+int acpi_hpet_parse(const void *table, size_t length, struct acpi_facts *facts)
+{
+    if (length < 56 || field(table, length, 40, 1) != ACPI_SPACE_MEMORY)
+        return -EINVAL;
+    facts->hpet_address = field(table, length, 44, 8);
+    return 0;
+}
+
+int acpi_mcfg_parse(const void *table, size_t length, struct acpi_facts *facts)
+{
+    if (length < 44)
+        return -EINVAL;
+    for (size_t at = 44; length - at >= 16; at += 16) {
+        struct acpi_mcfg m = {
+            .address = field(table, length, at, 8),
+            .segment = (uint16_t)field(table, length, at + 8, 2),
+            .start_bus = (uint8_t)field(table, length, at + 10, 1),
+            .end_bus = (uint8_t)field(table, length, at + 11, 1),
+        };
+
+        if (m.address == 0 || m.start_bus > m.end_bus)
+            return -EINVAL;
+        if (facts->mcfg_count < ACPI_MAX_MCFG)
+            facts->mcfg[facts->mcfg_count++] = m;
+    }
+    return 0;
+}

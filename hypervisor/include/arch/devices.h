@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Devices of a PC the hypervisor drives itself: serial ports, text screen, platform timers, I/O APICs, PCI
+ * configuration space and message-signalled interrupts.
+ */
+#ifndef XYLEM_ARCH_DEVICES_H
+#define XYLEM_ARCH_DEVICES_H
+
+#include "types.h"
+
+struct irq_desc;
+
+/* ---- serial.c ---- */
+#define SERIAL_PORTS 2
+void serial_init_early(void);   /* finds and programs com1, com2 as the options say; polling */
+void serial_init_irq(void);     /* receive and transmit by interrupt, or by timer */
+bool serial_register(const char *name); /* "com1", "com2": as a console; false when it is not there */
+void serial_set_sync(bool sync);
+
+/* ---- vga.c ---- */
+bool vga_register(void);
+void vga_release(void);         /* domain 0 takes the screen, unless vga=keep */
+
+/* ---- what a domain must not touch, since the hypervisor uses it: I/O ports [first, last] ---- */
+void devices_reserved_ports(void (*deny)(unsigned first, unsigned last, void *data), void *data);
+
+/* ---- platform timers (platform_timer.c) ---- */
+struct platform_timer {
+    const char *name;
+    uint64_t frequency;          /* Hz */
+    unsigned width;              /* bits of the counter */
+    uint64_t (*read)(void);
+};
+/* The best counter the machine has (HPET, ACPI PM timer, PIT), started; clocksource= overrides. Never NULL. */
+const struct platform_timer *platform_timer_start(void);
+/* Seconds since 1970 by the battery-backed clock, UTC; 0 when it is broken. */
+uint64_t rtc_read(void);
+
+/* ---- ioapic.c: descriptor's lock held ---- */
+unsigned ioapic_init(void);      /* maps and masks all; returns the number of GSIs */
+bool ioapic_gsi_valid(unsigned gsi);
+void ioapic_program(unsigned gsi, uint8_t vector, uint32_t apic_id, bool level, bool low, bool masked);
+void ioapic_mask(unsigned gsi);
+void ioapic_unmask(unsigned gsi);
+int ioapic_read_register(uint64_t base, unsigned reg, uint32_t *value); /* -EINVAL no such */
+unsigned isa_irq_to_gsi(unsigned irq);
+void isa_irq_defaults(unsigned irq, bool *level, bool *low);
+void pic_init(void);             /* the 8259 pair: moved away and masked */
+
+/* ---- pci.c ---- */
+uint32_t pci_read(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsigned size);
+void pci_write(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsigned size, uint32_t value);
+unsigned pci_find_capability(uint16_t segment, uint8_t bus, uint8_t devfn, uint8_t id); /* 0: none */
+struct pci_device {
+    struct pci_device *next;
+    uint16_t segment;
+    uint8_t bus, devfn;
+    bool is_virtual, is_extended;
+    uint8_t physical_bus, physical_devfn; /* of a virtual function */
+    uint32_t node;                        /* proximity domain, ~0 unknown */
+};
+void pci_init(void);
+int pci_device_add(const struct pci_device *details);                 /* 0, -ENOMEM, -ENODEV */
+int pci_device_remove(uint16_t segment, uint8_t bus, uint8_t devfn);  /* -ENODEV */
+bool pci_device_known(uint16_t segment, uint8_t bus, uint8_t devfn);
+/* Domain 0 says where a segment's memory-mapped configuration space is, and whether firmware reserved it. */
+int pci_mmcfg_reserved(uint64_t address, uint16_t segment, uint8_t start_bus, uint8_t end_bus, bool reserved);
+
+/* ---- msi.c: descriptor's lock held unless said ---- */
+struct msi_request {
+    uint16_t segment;
+    uint8_t bus, devfn;
+    bool msix;
+    unsigned entry;       /* MSI-X table entry */
+    uint64_t table_base;  /* as domain 0 found the BAR; 0 unknown */
+};
+struct msi {
+    struct msi_request at;
+    unsigned capability;      /* offset in configuration space */
+    bool wide, maskable;      /* MSI: 64-bit address, per-vector mask */
+    unsigned index, count;    /* place in, and size of, a multi-vector block */
+    volatile uint32_t *entry; /* MSI-X: its four words */
+    uint32_t address, data;   /* last written */
+    bool masked;
+};
+/* No lock held.  0; -ENODEV no such device, -ENXIO no such capability or entry, -ENOMEM. */
+int msi_prepare(const struct msi_request *request, unsigned count, struct msi **msi);
+void msi_free(struct msi *msi);          /* masks and, for the last vector, disables; no lock held */
+void msi_program(struct msi *msi, uint8_t vector, uint32_t apic_id);
+void msi_mask(struct msi *msi, bool masked);
+void msi_restore(struct msi *msi);       /* writes everything again after the device lost it */
+bool msi_can_mask(const struct msi *msi);
+
+#endif

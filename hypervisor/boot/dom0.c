@@ -7,6 +7,7 @@
  */
 #include "boot/dom0.h"
 
+#include "arch/devices.h"
 #include "arch/x86/acpi.h"
 #include "door/domain_life.h"
 #include "errno.h"
@@ -18,6 +19,8 @@
 #include "sched/sched.h"
 
 #define EFLAGS_INTERRUPTS 0x200UL
+#define PCI_CONFIG_FIRST 0xcf8
+#define PCI_CONFIG_LAST 0xcff
 #define FIRST_MEGABYTE_FRAMES (1UL << 20 >> PAGE_SHIFT)
 
 static unsigned option_vcpus_min, option_vcpus_max; /* 0 not given */
@@ -146,8 +149,10 @@ static void add_vcpus(struct domain *d, unsigned count)
     }
 }
 
-static void deny_ports(struct domain *d, unsigned first, unsigned last)
+static void deny_ports(unsigned first, unsigned last, void *data)
 {
+    struct domain *d = data;
+
     if (rangeset_remove(&d->io_ports, first, last))
         panic("Domain 0: no memory for its permissions\n");
 }
@@ -168,11 +173,8 @@ static void permit_devices(struct domain *d)
                              acpi.ioapics[i].address >> PAGE_SHIFT);
     if (rc)
         panic("Domain 0: no memory for its permissions\n");
-    deny_ports(d, 0x20, 0x21);   /* interrupt controllers */
-    deny_ports(d, 0xa0, 0xa1);
-    deny_ports(d, 0x40, 0x43);   /* interval timer and its gate */
-    deny_ports(d, 0x61, 0x61);
-    deny_ports(d, 0xcf8, 0xcff); /* PCI configuration: emulated, so that accesses do not interleave */
+    deny_ports(PCI_CONFIG_FIRST, PCI_CONFIG_LAST, d); /* emulated, so that accesses do not interleave */
+    devices_reserved_ports(deny_ports, d);
 }
 
 /* The first megabyte counts as I/O memory: firmware tables and the video adapter live there. */

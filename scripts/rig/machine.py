@@ -26,6 +26,9 @@ FATAL = re.compile(r"Panic on CPU|Assertion .*failed|Xen BUG at|\bpanic:|FATAL (
 # Lines that mean domain 0's kernel is finished.
 DOM0_FATAL = re.compile(r"Kernel panic - not syncing|(?:Domain 0|dom0|d0)\b.*\bcrash", re.I)
 KERNEL_NOISE = re.compile(rb"\((?:XEN|XYLEM)\) [^\n]*\n|\[ *\d+\.\d{6}\] [^\n]*\n")
+COMMAND_OUTPUT = re.compile(r"^@@BEGIN (\S+)\n.*?^@@END \1 ", re.M | re.S)
+UNFINISHED_OUTPUT = re.compile(r"^@@BEGIN .*", re.M | re.S)
+QUIET_SECONDS = 10
 INPUT_CHUNK = 48        # the reference drops what does not fit its 128-byte receive ring
 INPUT_PAUSE = 0.02
 PR_SET_PDEATHSIG = 1    # <linux/prctl.h>
@@ -137,6 +140,7 @@ class Machine:
         regex = re.compile(pattern, re.M)
         deadline = time.monotonic() + timeout
         start = self._mark
+        quiet_since = time.monotonic()
         while True:
             with self._news:
                 window = bytes(self._buffer[start:])
@@ -150,12 +154,19 @@ class Machine:
                     unchanged = len(self._buffer) == start + len(window)
             if ended:
                 raise MachineError(f"QEMU ended while waiting for {pattern.decode()!r}")
+            if not unchanged:
+                quiet_since = time.monotonic()
             if fatal:
-                self._fatal_check(window.decode(errors="replace"))
+                self._fatal_check(window.decode(errors="replace"), time.monotonic() - quiet_since)
             if unchanged and time.monotonic() >= deadline:
                 raise MachineError(f"{pattern.decode()!r} did not appear within {timeout:.0f} s")
 
-    def _fatal_check(self, window):
+    def _fatal_check(self, window, quiet):
+        """Raises when the console speaks of the end of the hypervisor or of domain 0. Output of a command may say
+        anything; but when it stopped in the middle for some seconds, a panic may be what cut it off."""
+        window = COMMAND_OUTPUT.sub("\n", window)
+        if quiet < QUIET_SECONDS:
+            window = UNFINISHED_OUTPUT.sub("\n", window)
         found = FATAL.search(window) or DOM0_FATAL.search(window)
         if not found:
             return
@@ -203,7 +214,7 @@ class Machine:
 
     def fatal_lines(self):
         """Console lines that speak of a panic or of a failed assertion in the hypervisor."""
-        return [line for line in self.text().splitlines() if FATAL.search(line)]
+        return [line for line in COMMAND_OUTPUT.sub("\n", self.text()).splitlines() if FATAL.search(line)]
 
     def close(self):
         """Ends QEMU, whatever it does."""

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The machine boots a stock domain 0 with 1, 2 and 4 CPUs, and ends when domain 0 says so."""
+import re
+
+import pytest
+
+every_cpu_count = pytest.mark.parametrize("cpus", [1, 2, 4])
+
+
+@every_cpu_count
+def test_domain_0_reaches_user_space(machine, cpus):
+    status, output = machine.dom0.run("uname -r; nproc; cat /proc/xen/capabilities")
+    assert status == 0, output
+    release, count, capabilities = output.split()
+    assert re.match(r"6\.1\.0-\d+-amd64$", release), f"expected Debian's kernel 6.1, found {release}"
+    assert int(count) == cpus, f"expected {cpus} CPUs in domain 0, found {count}"
+    assert capabilities == "control_d"
+
+
+@every_cpu_count
+def test_xl_info_shows_every_cpu(machine, cpus):
+    output = machine.dom0.check("xl info")
+    assert re.search(rf"^nr_cpus +: {cpus}$", output, re.M), f"expected nr_cpus {cpus} in:\n{output}"
+
+
+@every_cpu_count
+def test_every_cpu_of_domain_0_works(machine, cpus):
+    """Each CPU runs a pinned program and takes its timer's interrupts meanwhile."""
+    for cpu in range(cpus):
+        output = machine.dom0.check(f"""
+            count() {{ awk '/timer/ {{ n += ${cpu + 2} }} END {{ print n }}' /proc/interrupts; }}
+            before=$(count)
+            taskset -c {cpu} bash -c 'end=$((SECONDS + 2)); while [ $SECONDS -lt $end ]; do :; done'
+            echo $(($(count) - before))""")
+        assert int(output) > 20, f"CPU {cpu} had {output.strip()} timer interrupts in 2 s, expected at least 20"
+
+
+@every_cpu_count
+@pytest.mark.ends_machine
+def test_domain_0_powers_the_machine_off(machine, cpus):
+    status = machine.dom0.power_off()
+    assert status == 0, f"QEMU's exit status is {status}, expected 0"
+    assert machine.fatal_lines() == [], "the hypervisor's log speaks of panics or failed assertions"

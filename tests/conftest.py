@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The machines of the boot and system tests, and the table at the end.
+
+Booting is what costs time, so a machine of a CPU count is booted once and shared: tests are sorted by machine, and
+the test that powers it off comes last. A machine that died is booted again for the next test, at most twice.
+"""
+import os
+import sys
+import time
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scripts"))
+from rig import qemu                                 # noqa: E402
+from rig.machine import Machine, MachineError        # noqa: E402
+
+MACHINE_ORDER = [1, 4, 2]       # the last one carries the system tests
+FILE_ORDER = ["test_boot", "test_xl", "test_guest", "test_life"]
+SYSTEM_CPUS = 2
+REBOOTS = 2
+BOOT_SECONDS = 180
+# how each machine finds domain 0's kernel: both forms are booted
+KERNEL = {1: "bzimage", 2: "bzimage", 4: "elf"}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--hypervisor", default="build/xylem", help="a file, or 'reference' for Debian's Xen 4.17")
+
+
+class Lab:
+    """Hands out machines, one alive at a time."""
+
+    def __init__(self, hypervisor):
+        self.hypervisor = hypervisor
+        self.machine = None
+        self.cpus = None
+        self.boots = {}         # cpus -> how often it was started
+        self.boot_seconds = {}
+        self.failures = {}      # cpus -> why it does not boot
+
+    def get(self, cpus):
+        """The machine with this many CPUs, with domain 0 in user space."""
+        if self.machine and self.cpus == cpus and self.machine.running() and not self.machine.fatal_lines():
+            return self.machine
+        self.close()
+        if cpus in self.failures:
+            pytest.fail(f"the machine with {cpus} CPUs did not boot: {self.failures[cpus]}", pytrace=False)
+        count = self.boots.get(cpus, 0)
+        if count > REBOOTS:
+            pytest.fail(f"the machine with {cpus} CPUs died {count} times", pytrace=False)
+        self.boots[cpus] = count + 1
+        self._start(cpus, count)
+        return self.machine
+
+    def _start(self, cpus, count):
+        base = os.path.basename(self.hypervisor)
+        try:
+            self.machine = Machine(cpus=cpus, hypervisor=self.hypervisor, kernel=KERNEL[cpus],
+                                   name=f"check-{base}-{cpus}cpu" + (f"-{count + 1}" if count else ""),
+                                   dom0_cmdline="xylem.mode=agent")
+        except qemu.SetupError as error:
+            pytest.exit(str(error), returncode=2)
+        self.cpus = cpus
+        try:
+            self.boot_seconds[cpus] = self.machine.dom0.ready(BOOT_SECONDS)
+        except MachineError as error:
+            self.failures[cpus] = str(error)
+            self.machine.note("registers")
+            self.machine.note(self.machine.registers() if self.machine.running() else "QEMU has ended")
+            raise
+
+    def close(self):
+        if self.machine:
+            self.machine.close()
+
+
+def pytest_configure(config):
+    config.lab = Lab(config.getoption("--hypervisor"))
+    config.rows = {}           # test -> [cpus, outcome, seconds]
+    config.check_started = time.monotonic()
+
+
+def pytest_unconfigure(config):
+    if hasattr(config, "lab"):
+        config.lab.close()
+
+
+def item_cpus(item):
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("cpus", SYSTEM_CPUS) if callspec else SYSTEM_CPUS
+
+
+def pytest_collection_modifyitems(items):
+    def key(item):
+        last = 1 if item.get_closest_marker("ends_machine") else 0
+        return MACHINE_ORDER.index(item_cpus(item)), last, FILE_ORDER.index(item.path.stem)
+    items.sort(key=key)
+
+
+@pytest.fixture
+def lab(request):
+    return request.config.lab
+
+
+@pytest.fixture
+def machine(request):
+    """The machine with `cpus` CPUs when the test has that parameter, else the one of the system tests."""
+    return request.config.lab.get(item_cpus(request.node))
+
+
+@pytest.fixture
+def dom0(machine):
+    return machine.dom0
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    lab = item.config.lab
+    if report.failed and lab.machine:
+        path = os.path.relpath(lab.machine.log_path, qemu.ROOT)
+        report.sections.append((f"last lines of the console, {path}", lab.machine.tail(60)))
+    # set-up and tear-down (booting, creating guests) count for the test that needed them
+    row = item.config.rows.setdefault(item.nodeid, [item_cpus(item), "passed", 0.0])
+    row[2] += report.duration
+    if not report.passed:
+        row[1] = report.outcome
+
+
+def steps_read():
+    """What make ran before these tests: lines "name|seconds" it left."""
+    try:
+        with open(os.path.join(qemu.LOGS, "steps")) as steps:
+            return [line.strip().split("|") for line in steps if "|" in line]
+    except OSError:
+        return []
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if not config.rows:
+        return
+    write = terminalreporter.write_line
+    terminalreporter.section(f"what ran, on {config.lab.hypervisor}")
+    write(f"{'machine':10} {'test':66} {'result':8} {'seconds':>8}")
+    for name, seconds in steps_read():
+        write(f"{'host':10} {name:66} {'passed':8} {float(seconds):8.1f}")
+    for name, (cpus, outcome, seconds) in config.rows.items():
+        name = name.split("::", 1)[1]
+        write(f"{f'{cpus} CPU' + ('s' if cpus > 1 else ''):10} {name:66} {outcome:8} {seconds:8.1f}")
+    write("")
+    for cpus, seconds in sorted(config.lab.boot_seconds.items()):
+        write(f"user space with {cpus} CPU{'s' if cpus > 1 else ''} after {seconds:.1f} s")
+    write(f"boot and system tests took {time.monotonic() - config.check_started:.0f} s")

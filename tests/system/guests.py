@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A PV guest as the tests use it: its configuration, its life through xl, and a shell on its console."""
+import re
+import time
+
+
+class Guest:
+    """Created by create(); run() executes a command over its console; destroy() may be called at any time."""
+
+    def __init__(self, dom0, name, vcpus=1, memory=160, kernel="vmlinux", disk=False, address=None, extra="",
+                 options=""):
+        self.dom0 = dom0
+        self.name = name
+        self.address = address
+        self.image = f"/srv/guest/{name}.img"
+        self.log = f"/var/log/xen/console/guest-{name}.log"
+        words = ["console=hvc0", f"guest.ip={address}/24" if address else "", extra]
+        lines = [f'name = "{name}"', 'type = "pv"', f'kernel = "/srv/guest/{kernel}"',
+                 'ramdisk = "/srv/guest/initrd.gz"', f'extra = "{" ".join(filter(None, words))}"',
+                 f"memory = {memory}", f"vcpus = {vcpus}", options]
+        if disk:
+            lines.append(f'disk = [ "format=raw, vdev=xvda, access=rw, target={self.image}" ]')
+        if address:
+            lines.append('vif = [ "bridge=xenbr0" ]')
+        self.config = "\n".join(lines)
+        self.config_path = f"/tmp/{name}.cfg"
+
+    def create(self, arguments="", timeout=120):
+        self.dom0.check(f"rm -f {self.log}; cat > {self.config_path} <<'END'\n{self.config}\nEND\n"
+                        f"xl create {arguments} {self.config_path}", timeout)
+        return self
+
+    def ident(self):
+        """The domain's number, or None when there is no domain of this name."""
+        status, output = self.dom0.run(f"xl domid {self.name}")
+        return int(output) if status == 0 else None
+
+    def state(self):
+        """The letters of xl list: r, b, p, s, c, d. None when the domain is gone."""
+        status, output = self.dom0.run(f"xl list {self.name}")
+        if status != 0:
+            return None
+        return set(output.splitlines()[1].split()[4]) - {"-"}
+
+    def cpu_seconds(self):
+        return float(self.dom0.check(f"xl list {self.name}").splitlines()[1].split()[5])
+
+    def console(self):
+        return self.dom0.check(f"cat {self.log} 2>/dev/null || true")
+
+    def wait_console(self, text, timeout=120, count=1):
+        """Waits until its console has shown a fixed text so many times."""
+        status, _ = self.dom0.run(f"for i in $(seq {timeout * 2}); do "
+                                  f"[ $(grep -cF '{text}' {self.log} 2>/dev/null || true) -ge {count} ] && exit 0; "
+                                  "sleep 0.5; done; exit 1", timeout + 30)
+        if status != 0:
+            raise AssertionError(f"{self.name} did not say {text!r} {count} times within {timeout} s; its console:\n"
+                                 f"{self.console()[-3000:]}")
+
+    def wait_ready(self, timeout=120, count=1):
+        self.wait_console("GUEST: ready", timeout, count)
+        return self
+
+    def wait_state(self, wanted, timeout=60):
+        """Waits until wanted(state()) is true."""
+        deadline = time.monotonic() + timeout
+        while True:
+            state = self.state()
+            if wanted(state):
+                return state
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{self.name} is still in state {state} after {timeout} s")
+            time.sleep(0.5)
+
+    def run(self, command, timeout=60):
+        """(status, output) of a shell command in the guest."""
+        quoted = command.replace("'", "'\\''")
+        return self.dom0.run(f"guest-run --timeout {timeout} {self.name} '{quoted}'", timeout + 20)
+
+    def check(self, command, timeout=60):
+        status, output = self.run(command, timeout)
+        assert status == 0, f"in {self.name}: {command}\nexit status {status}, expected 0; it printed:\n{output}"
+        return output
+
+    def destroy(self):
+        self.dom0.run(f"xl destroy {self.name}; rm -f {self.image}")
+
+
+def md5_find(text):
+    """The MD5 in the output of md5sum."""
+    found = re.findall(r"\b[0-9a-f]{32}\b", text)
+    assert found, f"no MD5 in: {text}"
+    return found[-1]

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The ends of guests, and what is left of them."""
+import re
+
+import pytest
+
+from guests import Guest
+
+
+@pytest.fixture
+def guest_make(dom0):
+    """Makes guests that are gone after the test, whatever happens."""
+    made = []
+
+    def make(*args, **options):
+        made.append(Guest(dom0, *args, **options))
+        return made[-1]
+    yield make
+    for guest in made:
+        if dom0.machine.running():
+            guest.destroy()
+
+
+def free_memory(dom0):
+    """MiB that xl info calls free, once no domain is dying any more."""
+    dom0.check("for i in $(seq 40); do [ $(xl list | wc -l) = 2 ] && exit 0; sleep 0.5; done; xl list; exit 1")
+    return int(re.search(r"^free_memory *: (\d+)$", dom0.check("xl info"), re.M).group(1))
+
+
+def test_destroy_ends_a_running_guest(guest_make, dom0):
+    guest = guest_make("doomed").create()
+    assert guest.ident() is not None
+    dom0.check("xl destroy doomed")
+    assert guest.wait_state(lambda state: state is None, timeout=20) is None
+
+
+def test_panic_of_a_guest_is_kept_for_a_look_when_asked(guest_make):
+    guest = guest_make("panicky", extra="guest.then=panic", options='on_crash = "preserve"').create()
+    state = guest.wait_state(lambda state: state is None or "c" in state, timeout=90)
+    assert state is not None and "c" in state, f"expected a crashed domain, found {state}"
+    assert "Kernel panic" in guest.console()
+
+
+def test_panic_of_a_guest_from_a_bzimage_destroys_it(guest_make):
+    guest = guest_make("panicky2", kernel="vmlinuz", extra="guest.then=panic", options='on_crash = "destroy"')
+    guest.create()
+    guest.wait_state(lambda state: state is None, timeout=90)
+    assert "Kernel panic" in guest.console()
+
+
+def test_ten_rounds_of_create_and_destroy_leave_free_memory_where_it_was(guest_make, dom0):
+    guest = guest_make("round", vcpus=2, disk=True, address="192.168.77.30")
+    dom0.check(f"truncate -s 8M {guest.image}")
+    guest.create()
+    dom0.check("xl destroy round")
+    before = free_memory(dom0)
+    for number in range(10):
+        guest.create()
+        dom0.check(f"sleep {number % 3}; xl destroy round")
+    after = free_memory(dom0)
+    assert after == before, f"free memory was {before} MiB before ten rounds and is {after} MiB now"

@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Event channels: the port table of a domain and the life of a port.  Locks and structures: internal.h.
+ */
+#include "event/internal.h"
+
+#include "config.h"
+#include "errno.h"
+#include "irq/irq.h"
+#include "lib/string.h"
+#include "log.h"
+#include "mm/heap.h"
+
+/* Ports closed between two looks at pending work. */
+#define EVENT_CLOSE_BATCH 64
+
+void event_lock_pair(struct domain *a, struct domain *b)
+{
+    struct domain *first = a->id <= b->id ? a : b, *second = first == a ? b : a;
+
+    spin_lock(&first->event->lock);
+    if (second != first)
+        spin_lock(&second->event->lock);
+}
+
+void event_unlock_pair(struct domain *a, struct domain *b)
+{
+    spin_unlock(&a->event->lock);
+    if (b != a)
+        spin_unlock(&b->event->lock);
+}
+
+uint32_t event_port_limit(const struct domain *d)
+{
+    const struct event_domain *e = d->event;
+    uint32_t shown = e->fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS;
+
+    return min(e->max_ports, shown);
+}
+
+/* ---- the table ---- */
+
+/* From the tables inside struct event_domain to those for every port of the FIFO way. */
+static int event_table_enlarge(struct event_domain *e)
+{
+    struct event_channel **chunks;
+    uint64_t *used;
+
+    if (e->big_chunks)
+        return 0;
+    chunks = mem_new_array(struct event_channel *, EVENT_MAX_CHUNKS);
+    used = mem_new_array(uint64_t, BITMAP_WORDS(EVTCHN_FIFO_NR_CHANNELS));
+    if (!chunks || !used) {
+        mem_free(chunks);
+        mem_free(used);
+        return -ENOMEM;
+    }
+    memcpy(chunks, e->small_chunks, sizeof(e->small_chunks));
+    memcpy(used, e->small_used, sizeof(e->small_used));
+    e->big_chunks = chunks;
+    e->used = e->big_used = used;
+    /* Readers go through the old table or the new: ports they may ask for are in both. */
+    __atomic_store_n(&e->chunks, chunks, __ATOMIC_RELEASE);
+    return 0;
+}
+
+/* Makes the next page of channels. */
+static int event_table_grow(struct event_domain *e)
+{
+    struct event_channel *chunk;
+
+    if (e->valid_ports == EVENT_SMALL_PORTS && event_table_enlarge(e))
+        return -ENOMEM;
+    chunk = heap_alloc(0, HEAP_ZERO);
+    if (!chunk)
+        return -ENOMEM;
+    for (unsigned i = 0; i < EVENT_CHUNK; i++)
+        spin_init(&chunk[i].lock, RANK_EVENT_CHANNEL);
+    e->chunks[e->valid_ports >> EVENT_CHUNK_SHIFT] = chunk;
+    __atomic_store_n(&e->valid_ports, e->valid_ports + EVENT_CHUNK, __ATOMIC_RELEASE);
+    return 0;
+}
+
+int event_port_allocate(struct domain *d)
+{
+    struct event_domain *e = d->event;
+    size_t port = 0;
+
+    if (domain_is_dying(d))
+        return -EINVAL;
+    do {
+        port = bitmap_find_next_zero(e->used, e->valid_ports, port + 1);
+    } while (port < e->valid_ports && e->fifo && fifo_is_linked(e->fifo, port));
+    if (port >= event_port_limit(d))
+        return -ENOSPC;
+    if (port >= e->valid_ports && event_table_grow(e))
+        return -ENOMEM;
+    bitmap_set(e->used, port);
+    e->active++;
+    event_channel(e, port)->state = EVENT_RESERVED;
+    return port;
+}
+
+void event_port_release(struct domain *d, evtchn_port_t port)
+{
+    struct event_domain *e = d->event;
+    struct event_channel *c = event_channel(e, port);
+    uint64_t flags = spin_lock_irqsave(&c->lock);
+
+    if (c->consumer)
+        e->hypervisor_ports--;
+    c->state = EVENT_FREE;
+    c->consumer = 0;
+    c->number = 0;
+    c->remote_port = 0;
+    c->pending_saved = 0;
+    c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+    /* Whoever gets the port next starts on vcpu 0. */
+    __atomic_store_n(&c->notify_vcpu, 0, __ATOMIC_RELAXED);
+    spin_unlock_irqrestore(&c->lock, flags);
+    bitmap_clear(e->used, port);
+    e->active--;
+}
+
+void event_port_bind(struct domain *d, evtchn_port_t port, enum event_state state, uint64_t number, unsigned vcpu)
+{
+    struct event_channel *c = event_channel(d->event, port);
+    uint64_t flags = spin_lock_irqsave(&c->lock);
+
+    c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+    __atomic_store_n(&c->notify_vcpu, (uint16_t)vcpu, __ATOMIC_RELAXED);
+    c->number = number;
+    c->state = state;
+    spin_unlock_irqrestore(&c->lock, flags);
+}
+
+/* ---- closing ---- */
+
+/* Both ends' channel locks, interrupts off.  Returns the flags to restore. */
+static uint64_t event_lock_ends(struct event_channel *a, struct event_channel *b)
+{
+    uint64_t flags = irq_save();
+
+    spin_lock(a < b ? &a->lock : &b->lock);
+    if (a != b)
+        spin_lock(a < b ? &b->lock : &a->lock);
+    return flags;
+}
+
+static void event_unlock_ends(struct event_channel *a, struct event_channel *b, uint64_t flags)
+{
+    spin_unlock(&a->lock);
+    if (a != b)
+        spin_unlock(&b->lock);
+    irq_restore(flags);
+}
+
+/* The peer waits for a new connection.  Both domains' locks held. */
+static void event_disconnect(struct domain *d, struct event_channel *c)
+{
+    struct event_channel *peer = event_channel(c->remote->event, c->remote_port);
+    uint64_t flags = event_lock_ends(c, peer);
+
+    BUG_ON(peer->state != EVENT_INTERDOMAIN || peer->remote != d);
+    peer->state = EVENT_UNBOUND;
+    peer->number = d->id;
+    peer->remote_port = 0;
+    if (c != peer)
+        c->state = EVENT_RESERVED;
+    event_unlock_ends(c, peer, flags);
+}
+
+/* Closes an interdomain port, d's lock held: that of the peer may come first, so state is looked at again. */
+static int event_close_interdomain(struct domain *d, struct event_channel *c)
+{
+    while (c->state == EVENT_INTERDOMAIN) {
+        struct domain *remote = c->remote;
+
+        if (remote->id > d->id) {
+            spin_lock(&remote->event->lock);
+        } else if (remote->id < d->id) {
+            /* The peer may close its end meanwhile, and its domain be freed once that is done: hold it. */
+            if (!domain_hold(remote))
+                return -EAGAIN;
+            spin_unlock(&d->event->lock);
+            event_lock_pair(d, remote);
+            if (c->state != EVENT_INTERDOMAIN || c->remote != remote) {
+                spin_unlock(&remote->event->lock);
+                domain_put(remote);
+                continue;
+            }
+            domain_put(remote);
+        }
+        event_disconnect(d, c);
+        if (remote != d)
+            spin_unlock(&remote->event->lock);
+        return 0;
+    }
+    return 0;
+}
+
+static void event_close_virq(struct domain *d, evtchn_port_t port, uint64_t virq)
+{
+    struct vcpu *v;
+
+    for_each_vcpu(d, v) {
+        if (v->virq_port[virq] == port)
+            __atomic_store_n(&v->virq_port[virq], 0, __ATOMIC_RELEASE);
+    }
+}
+
+/* The interrupt room's locks come before ours: the port is kept busy while ours is not held. */
+static void event_close_pirq(struct domain *d, struct event_channel *c, uint64_t pirq)
+{
+    uint64_t flags = spin_lock_irqsave(&c->lock);
+
+    c->state = EVENT_PIRQ_BUSY;
+    spin_unlock_irqrestore(&c->lock, flags);
+    spin_unlock(&d->event->lock);
+    irq_guest_unbind(d, (unsigned)pirq);
+    spin_lock(&d->event->lock);
+    __atomic_store_n(&d->event->pirq_port[pirq], 0, __ATOMIC_RELEASE);
+}
+
+/* d's lock held; may be dropped and taken again. */
+static int event_close_locked(struct domain *d, struct event_channel *c, evtchn_port_t port, bool by_guest)
+{
+    uint64_t flags;
+    int rc = 0;
+
+    if (c->consumer && by_guest)
+        return -EINVAL;
+    switch (c->state) {
+    case EVENT_FREE:
+    case EVENT_RESERVED:
+        return -EINVAL;
+    case EVENT_PIRQ_BUSY:
+        return -EBUSY;
+    case EVENT_INTERDOMAIN:
+        rc = event_close_interdomain(d, c);
+        if (!rc && c->state != EVENT_RESERVED && c->state != EVENT_UNBOUND)
+            rc = -EINVAL; /* closed by another vcpu, and bound anew, while the lock was dropped */
+        break;
+    case EVENT_PIRQ:
+        event_close_pirq(d, c, c->number);
+        break;
+    case EVENT_VIRQ:
+        event_close_virq(d, port, c->number);
+        break;
+    }
+    if (rc)
+        return rc;
+    flags = spin_lock_irqsave(&c->lock);
+    event_clear_pending(d, c, port);
+    c->state = EVENT_RESERVED;
+    spin_unlock_irqrestore(&c->lock, flags);
+    event_port_release(d, port);
+    return 0;
+}
+
+int event_close(struct domain *d, evtchn_port_t port, bool by_guest)
+{
+    struct event_channel *c = event_channel(d->event, port);
+    int rc;
+
+    if (!c)
+        return -EINVAL;
+    spin_lock(&d->event->lock);
+    rc = event_close_locked(d, c, port, by_guest);
+    spin_unlock(&d->event->lock);
+    return rc;
+}
+
+/* Closes from next_reset on, a batch at a time.  -ERESTART_LATER when work is pending. */
+static int event_close_all(struct domain *d, bool by_guest)
+{
+    struct event_domain *e = d->event;
+
+    for (;;) {
+        uint32_t port = __atomic_load_n(&e->next_reset, __ATOMIC_RELAXED);
+        uint32_t end = min(port + EVENT_CLOSE_BATCH, e->valid_ports);
+
+        if (port >= e->valid_ports)
+            return 0;
+        for (; port < end; port++) {
+            if (event_channel(e, port)->state != EVENT_FREE)
+                event_close(d, port, by_guest);
+        }
+        __atomic_store_n(&e->next_reset, end, __ATOMIC_RELAXED);
+        if (end < e->valid_ports && event_work_pending())
+            return -ERESTART_LATER;
+    }
+}
+
+int event_reset(struct domain *d)
+{
+    struct event_domain *e = d->event;
+    int rc;
+
+    /* Another domain's channels are closed under it only while its controller keeps it still. */
+    if (d != current->domain && !d->controller_pause_count)
+        return -EINVAL;
+    rc = event_close_all(d, true);
+    if (rc)
+        return rc;
+    spin_lock(&e->lock);
+    e->next_reset = 0;
+    if (e->active > e->hypervisor_ports)
+        rc = -EAGAIN;
+    else if (e->fifo)
+        fifo_drop(d);
+    spin_unlock(&e->lock);
+    return rc;
+}
+
+/* ---- life ---- */
+
+int event_domain_init(struct domain *d, uint32_t max_port)
+{
+    struct event_domain *e = mem_new(struct event_domain);
+
+    if (!e)
+        return -ENOMEM;
+    spin_init(&e->lock, RANK_EVENT);
+    e->chunks = e->small_chunks;
+    e->used = e->small_used;
+    e->max_ports = max_port >= EVTCHN_FIFO_NR_CHANNELS ? EVTCHN_FIFO_NR_CHANNELS : max_port + 1;
+    if (event_table_grow(e)) {
+        mem_free(e);
+        return -ENOMEM;
+    }
+    /* Port 0 means "none" in the ABI and is never handed out. */
+    e->chunks[0][0].state = EVENT_RESERVED;
+    bitmap_set(e->used, 0);
+    d->event = e;
+    return 0;
+}
+
+int event_domain_destroy(struct domain *d)
+{
+    struct event_domain *e = d->event;
+    int rc;
+
+    if (!e)
+        return 0;
+    event_virq_handlers_drop(d);
+    /* Whoever was allocating has seen that the domain is dying once it gave the lock back. */
+    spin_lock(&e->lock);
+    if (!e->closing)
+        e->next_reset = 0;
+    e->closing = true;
+    spin_unlock(&e->lock);
+    rc = event_close_all(d, false);
+    if (rc)
+        return rc;
+    spin_lock(&e->lock);
+    if (e->fifo)
+        fifo_drop(d);
+    spin_unlock(&e->lock);
+    return 0;
+}
+
+void event_domain_free(struct domain *d)
+{
+    struct event_domain *e = d->event;
+
+    if (!e)
+        return;
+    d->event = NULL;
+    for (uint32_t port = 0; port < e->valid_ports; port += EVENT_CHUNK)
+        heap_free(e->chunks[port >> EVENT_CHUNK_SHIFT], 0);
+    mem_free(e->fifo);
+    mem_free(e->pirq_port);
+    mem_free(e->big_chunks);
+    mem_free(e->big_used);
+    mem_free(e);
+}
+
+int event_vcpu_init(struct vcpu *v)
+{
+    v->event = mem_new(struct event_vcpu);
+    if (!v->event)
+        return -ENOMEM;
+    spin_init(&v->event->lock, RANK_EVENT_QUEUE);
+    return 0;
+}
+
+void event_vcpu_free(struct vcpu *v)
+{
+    mem_free(v->event);
+    v->event = NULL;
+}
+
+/* ---- questions ---- */
+
+static void event_status_fill(const struct event_channel *c, struct evtchn_status *status)
+{
+    status->vcpu = event_notify_vcpu(c);
+    switch (c->state) {
+    case EVENT_FREE:
+    case EVENT_RESERVED:
+        status->status = EVTCHNSTAT_closed;
+        break;
+    case EVENT_UNBOUND:
+        status->status = EVTCHNSTAT_unbound;
+        status->u.unbound.dom = (domid_t)c->number;
+        break;
+    case EVENT_INTERDOMAIN:
+        status->status = EVTCHNSTAT_interdomain;
+        status->u.interdomain.dom = c->remote->id;
+        status->u.interdomain.port = c->remote_port;
+        break;
+    case EVENT_PIRQ:
+    case EVENT_PIRQ_BUSY:
+        status->status = EVTCHNSTAT_pirq;
+        status->u.pirq = (uint32_t)c->number;
+        break;
+    case EVENT_VIRQ:
+        status->status = EVTCHNSTAT_virq;
+        status->u.virq = (uint32_t)c->number;
+        break;
+    case EVENT_IPI:
+        status->status = EVTCHNSTAT_ipi;
+        break;
+    }
+}
+
+int event_status(struct domain *d, struct evtchn_status *status)
+{
+    struct event_channel *c = event_channel(d->event, status->port);
+    int rc = 0;
+
+    if (!c)
+        return -EINVAL;
+    spin_lock(&d->event->lock);
+    if (c->consumer)
+        rc = -EACCES;
+    else
+        event_status_fill(c, status);
+    spin_unlock(&d->event->lock);
+    return rc;
+}
+
+static const char *const event_state_names[] = {
+    [EVENT_FREE] = "free", [EVENT_RESERVED] = "reserved", [EVENT_UNBOUND] = "unbound",
+    [EVENT_INTERDOMAIN] = "interdomain", [EVENT_PIRQ] = "pirq", [EVENT_PIRQ_BUSY] = "pirq",
+    [EVENT_VIRQ] = "virq", [EVENT_IPI] = "ipi",
+};
+
+static void event_dump_port(struct domain *d, const struct event_channel *c, evtchn_port_t port)
+{
+    bool interdomain = c->state == EVENT_INTERDOMAIN;
+
+    log_info("  port %4u [%c%c] vcpu %u %s %d:%u\n", port, event_is_pending(d, port) ? 'p' : '-',
+             event_is_masked(d, port) ? 'm' : '-', event_notify_vcpu(c), event_state_names[c->state],
+             interdomain ? c->remote->id : (int)c->number, interdomain ? c->remote_port : 0);
+}
+
+void event_dump(struct domain *d)
+{
+    struct event_domain *e = d->event;
+
+    if (!e)
+        return;
+    log_info("domain %d: %u event ports of %u, %s\n", d->id, e->active, event_port_limit(d),
+             e->fifo ? "FIFO" : "2-level");
+    spin_lock(&e->lock);
+    for (evtchn_port_t port = 1; port < e->valid_ports; port++) {
+        const struct event_channel *c = event_channel(e, port);
+
+        if (event_usable(c))
+            event_dump_port(d, c, port);
+    }
+    spin_unlock(&e->lock);
+}

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Events the FIFO way (xen/event_channel.h; design: "Event Channel Internals", FIFO-based event channels, draft H).
+ *
+ * Each port has one word in an event array of guest pages: PENDING, MASKED, LINKED, BUSY, and LINK, the next port on its
+ * queue.  Each vcpu has 16 queues by priority; its control block holds their heads and a "ready" bit for each.
+ * The hypervisor appends at the tail, which it alone remembers; the guest consumes from the head, clearing LINKED and
+ * LINK of what it takes.  So the tail's LINK may only be written while the tail is still LINKED; once it is not, the queue was
+ * drained and the new port becomes its head.
+ *
+ * Words and heads are guest memory: whatever they hold, ports read from them are not followed here, and retries are
+ * bounded.  Only the guest loses events when it breaks the protocol.
+ */
+#include "event/internal.h"
+
+#include "errno.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+#include "mm/physmap.h"
+
+#define PENDING (1u << EVTCHN_FIFO_PENDING)
+#define MASKED  (1u << EVTCHN_FIFO_MASKED)
+#define LINKED  (1u << EVTCHN_FIFO_LINKED)
+#define BUSY    (1u << EVTCHN_FIFO_BUSY)
+
+/* A guest that keeps to the protocol changes a linked, busy word four times at most: mask, unmask, consume, unlink. */
+#define LINK_TRIES 5
+#define QUEUE_TRIES 3
+
+static inline event_word_t *fifo_word(struct event_fifo *fifo, evtchn_port_t port)
+{
+    if (unlikely(port >= __atomic_load_n(&fifo->words, __ATOMIC_ACQUIRE)))
+        return NULL;
+    return &fifo->pages[port / EVENT_WORDS_PER_PAGE][port % EVENT_WORDS_PER_PAGE];
+}
+
+static event_word_t word_read(event_word_t *word)
+{
+    return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
+static event_word_t word_set(event_word_t *word, event_word_t bits)
+{
+    return __atomic_fetch_or(word, bits, __ATOMIC_SEQ_CST);
+}
+
+static void word_clear(event_word_t *word, event_word_t bits)
+{
+    __atomic_fetch_and(word, ~bits, __ATOMIC_SEQ_CST);
+}
+
+/* ---- linking ---- */
+
+/*
+ * Writes the tail's LINK if it is still LINKED; clears BUSY on the way.  BUSY asks the guest not to unmask the word meanwhile,
+ * which bounds how often the exchange can fail.  False: the tail was consumed, so the queue is empty.
+ */
+static bool fifo_set_link(event_word_t *tail, evtchn_port_t port)
+{
+    event_word_t old = word_read(tail);
+
+    for (unsigned i = 0; i < LINK_TRIES && (old & LINKED); i++) {
+        event_word_t new = (old & ~(BUSY | (event_word_t)EVTCHN_FIFO_LINK_MASK)) | port;
+
+        if (__atomic_compare_exchange_n(tail, &old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+            return true;
+        if (i == 0)
+            old = word_set(tail, BUSY) | BUSY;
+    }
+    if (old & BUSY)
+        word_clear(tail, BUSY);
+    /* Still linked: the guest plays with the word, and will find its queue short. */
+    return old & LINKED;
+}
+
+static unsigned last_vcpu(uint16_t last)
+{
+    return last >> 4;
+}
+
+/* Locks the queues of v and of the vcpu the port was last linked on; false if that one kept moving. */
+static bool fifo_lock_queues(struct vcpu *v, struct event_channel *c, struct vcpu **old_v, uint16_t *last)
+{
+    for (unsigned i = 0; i < QUEUE_TRIES; i++) {
+        struct vcpu *o, *first, *second;
+
+        *last = __atomic_load_n(&c->last, __ATOMIC_RELAXED);
+        o = domain_vcpu(v->domain, last_vcpu(*last));
+        first = v->id <= o->id ? v : o;
+        second = first == v ? o : v;
+        spin_lock(&first->event->lock);
+        if (second != first)
+            spin_lock(&second->event->lock);
+        if (__atomic_load_n(&c->last, __ATOMIC_RELAXED) == *last) {
+            *old_v = o;
+            return true;
+        }
+        spin_unlock(&first->event->lock);
+        if (second != first)
+            spin_unlock(&second->event->lock);
+    }
+    return false;
+}
+
+/*
+ * Appends a port just marked LINKED to v's queue.  Both queue locks are held.  True when the queue was empty, so
+ * that the guest has to be told.
+ */
+static bool fifo_append(struct vcpu *v, struct event_fifo *fifo, struct event_channel *c, evtchn_port_t port,
+                        struct vcpu *old_v, uint16_t last)
+{
+    unsigned priority = __atomic_load_n(&c->priority, __ATOMIC_RELAXED);
+    uint32_t *tail = &v->event->tail[priority], *old_tail = &old_v->event->tail[last & 15];
+    event_word_t *tail_word;
+    bool linked = false;
+
+    /* As a tail it was consumed (it was not LINKED): nothing may be chained to it on the queue it leaves. */
+    if (*old_tail == port)
+        *old_tail = 0;
+    __atomic_store_n(&c->last, (uint16_t)(v->id << 4 | priority), __ATOMIC_RELAXED);
+    if (*tail) {
+        tail_word = fifo_word(fifo, *tail);
+        linked = tail_word && fifo_set_link(tail_word, port);
+    }
+    if (!linked)
+        __atomic_store_n(&v->event->control->head[priority], port, __ATOMIC_RELEASE);
+    *tail = port;
+    return !linked && !(__atomic_fetch_or(&v->event->control->ready, 1u << priority, __ATOMIC_SEQ_CST) >> priority & 1);
+}
+
+/* Marks pending and links.  *first: it was not pending before. */
+static void fifo_queue(struct vcpu *v, struct event_fifo *fifo, struct event_channel *c, evtchn_port_t port,
+                       event_word_t *word, bool *first)
+{
+    struct vcpu *old_v;
+    uint16_t last;
+    bool tell = false;
+    event_word_t old;
+
+    /* PENDING is set with the queue held until the port is linked: no vcpu sees it pending but in no queue for long. */
+    if (!fifo_lock_queues(v, c, &old_v, &last))
+        return;
+    /* Without a control block the guest has not asked for events here yet: its mask must still be set. */
+    if (v->event->control) {
+        old = word_set(word, PENDING);
+        *first |= !(old & PENDING);
+        if (!(old & MASKED) && !(word_set(word, LINKED) & LINKED))
+            tell = fifo_append(v, fifo, c, port, old_v, last);
+    }
+    spin_unlock(&v->event->lock);
+    if (old_v != v)
+        spin_unlock(&old_v->event->lock);
+    if (tell)
+        event_mark_vcpu(v);
+}
+
+void fifo_set_pending(struct domain *d, struct event_fifo *fifo, struct event_channel *c, evtchn_port_t port)
+{
+    event_word_t *word = fifo_word(fifo, port);
+    bool first = false;
+    struct vcpu *v;
+
+    if (unlikely(!word)) {
+        /* The array does not reach the port yet: kept until it does, which may have been just now. */
+        __atomic_exchange_n(&c->pending_saved, 1, __ATOMIC_SEQ_CST);
+        word = fifo_word(fifo, port);
+        if (!word || !__atomic_exchange_n(&c->pending_saved, 0, __ATOMIC_SEQ_CST))
+            return;
+    }
+    if (word_read(word) & MASKED) {
+        /* Pending and mask in one step: whoever unmasks later sees it and asks for the link. */
+        event_word_t old = word_set(word, PENDING);
+
+        first = !(old & PENDING);
+        if (old & MASKED)
+            goto polls;
+    }
+    v = domain_vcpu(d, event_notify_vcpu(c));
+    if (v)
+        fifo_queue(v, fifo, c, port, word, &first);
+polls:
+    if (first)
+        event_check_pollers(d, port);
+}
+
+void fifo_clear_pending(struct event_fifo *fifo, evtchn_port_t port)
+{
+    event_word_t *word = fifo_word(fifo, port);
+
+    /* Its link stays: the guest drops what is not pending when it meets it. */
+    if (word)
+        word_clear(word, PENDING);
+}
+
+void fifo_unmask(struct domain *d, struct event_fifo *fifo, struct event_channel *c, evtchn_port_t port)
+{
+    event_word_t *word = fifo_word(fifo, port);
+
+    if (!word)
+        return;
+    word_clear(word, MASKED);
+    if (word_read(word) & PENDING)
+        fifo_set_pending(d, fifo, c, port);
+}
+
+bool fifo_is_pending(struct event_fifo *fifo, evtchn_port_t port)
+{
+    event_word_t *word = fifo_word(fifo, port);
+
+    return word && (word_read(word) & PENDING);
+}
+
+bool fifo_is_masked(struct event_fifo *fifo, evtchn_port_t port)
+{
+    event_word_t *word = fifo_word(fifo, port);
+
+    return !word || (word_read(word) & MASKED);
+}
+
+bool fifo_is_linked(struct event_fifo *fifo, evtchn_port_t port)
+{
+    event_word_t *word = fifo_word(fifo, port);
+
+    return word && (word_read(word) & LINKED);
+}
+
+/* ---- pages of the guest ---- */
+
+static void guest_page_put(void *address)
+{
+    frame_put_both(virt_to_frame(address));
+}
+
+/* A page of the guest held writable, at its direct-map address. */
+static int guest_page_get(struct domain *d, uint64_t gfn, void **page)
+{
+    struct frame *frame;
+    int rc = physmap_get_writable(d, GFN(gfn), &frame);
+
+    if (!rc)
+        *page = frame_to_virt(frame);
+    return rc;
+}
+
+/* Puts v's control block in place; one that is there already stays. */
+static int fifo_set_control(struct vcpu *v, struct evtchn_fifo_control_block *control)
+{
+    uint64_t flags;
+
+    if (v->event->control)
+        return -EINVAL;
+    memset(control, 0, sizeof(*control));
+    flags = spin_lock_irqsave(&v->event->lock);
+    v->event->control = control;
+    spin_unlock_irqrestore(&v->event->lock, flags);
+    return 0;
+}
+
+/* Pending bits of the 2-level way are carried over: shown as soon as the array reaches their port. */
+static void fifo_carry_over(struct domain *d)
+{
+    struct event_domain *e = d->event;
+
+    for (evtchn_port_t port = 1; port < min_t(uint32_t, e->valid_ports, EVTCHN_2L_NR_CHANNELS); port++) {
+        if (two_level_is_pending(d, port))
+            __atomic_store_n(&event_channel(e, port)->pending_saved, 1, __ATOMIC_SEQ_CST);
+    }
+}
+
+/* The first control block of a domain switches it over.  Its lock is held. */
+static int fifo_add_control(struct vcpu *v, struct evtchn_fifo_control_block *control)
+{
+    struct domain *d = v->domain;
+    struct event_fifo *fresh = NULL;
+    int rc;
+
+    if (domain_is_dying(d))
+        return -EINVAL;
+    if (!d->event->fifo) {
+        fresh = mem_new(struct event_fifo);
+        if (!fresh)
+            return -ENOMEM;
+    }
+    rc = fifo_set_control(v, control);
+    if (rc) {
+        mem_free(fresh);
+    } else if (fresh) {
+        __atomic_store_n(&d->event->fifo, fresh, __ATOMIC_RELEASE);
+        fifo_carry_over(d);
+    }
+    return rc;
+}
+
+int event_init_control(struct domain *d, struct evtchn_init_control *args)
+{
+    struct vcpu *v = domain_vcpu(d, args->vcpu);
+    void *page;
+    int rc;
+
+    if (!v)
+        return -ENOENT;
+    if (args->offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) || (args->offset & 7))
+        return -EINVAL;
+    args->link_bits = EVTCHN_FIFO_LINK_BITS;
+    rc = guest_page_get(d, args->control_gfn, &page);
+    if (rc)
+        return rc;
+    spin_lock(&d->event->lock);
+    rc = fifo_add_control(v, (struct evtchn_fifo_control_block *)((char *)page + args->offset));
+    spin_unlock(&d->event->lock);
+    if (rc)
+        guest_page_put(page);
+    return rc;
+}
+
+/* Shows what was sent to the ports a new page of the array reaches. */
+static void fifo_show_saved(struct domain *d, evtchn_port_t first)
+{
+    struct event_domain *e = d->event;
+    evtchn_port_t end = min_t(uint32_t, first + EVENT_WORDS_PER_PAGE, e->valid_ports);
+
+    for (evtchn_port_t port = first; port < end; port++) {
+        struct event_channel *c = event_channel(e, port);
+        uint64_t flags;
+
+        if (!c->pending_saved)
+            continue;
+        flags = spin_lock_irqsave(&c->lock);
+        if (__atomic_exchange_n(&c->pending_saved, 0, __ATOMIC_SEQ_CST) && event_usable(c))
+            fifo_set_pending(d, e->fifo, c, port);
+        spin_unlock_irqrestore(&c->lock, flags);
+    }
+}
+
+/* The domain's lock is held. */
+static int fifo_add_page(struct domain *d, event_word_t *page)
+{
+    struct event_domain *e = d->event;
+    struct event_fifo *fifo = e->fifo;
+    uint32_t words;
+
+    if (!fifo)
+        return -EOPNOTSUPP;
+    if (domain_is_dying(d))
+        return -EINVAL;
+    words = fifo->words;
+    if (words >= ROUND_UP(e->max_ports, EVENT_WORDS_PER_PAGE))
+        return -ENOSPC;
+    fifo->pages[words / EVENT_WORDS_PER_PAGE] = page;
+    __atomic_store_n(&fifo->words, words + EVENT_WORDS_PER_PAGE, __ATOMIC_SEQ_CST);
+    fifo_show_saved(d, words);
+    return 0;
+}
+
+int event_expand_array(struct domain *d, gfn_t gfn)
+{
+    void *page;
+    int rc;
+
+    if (!__atomic_load_n(&d->event->fifo, __ATOMIC_ACQUIRE))
+        return -EOPNOTSUPP;
+    rc = guest_page_get(d, gfn.value, &page);
+    if (rc)
+        return rc;
+    spin_lock(&d->event->lock);
+    rc = fifo_add_page(d, page);
+    spin_unlock(&d->event->lock);
+    if (rc)
+        guest_page_put(page);
+    return rc;
+}
+
+int event_set_priority(struct domain *d, evtchn_port_t port, unsigned priority)
+{
+    struct event_channel *c = event_channel(d->event, port);
+    int rc = 0;
+
+    if (!c)
+        return -EINVAL;
+    spin_lock(&d->event->lock);
+    if (!d->event->fifo)
+        rc = -ENOSYS;
+    else if (priority > EVTCHN_FIFO_PRIORITY_MIN)
+        rc = -EINVAL;
+    else /* from the next time on; where it is linked now it stays */
+        __atomic_store_n(&c->priority, (uint8_t)priority, __ATOMIC_RELAXED);
+    spin_unlock(&d->event->lock);
+    return rc;
+}
+
+void fifo_drop(struct domain *d)
+{
+    struct event_fifo *fifo = d->event->fifo;
+    struct vcpu *v;
+
+    __atomic_store_n(&d->event->fifo, NULL, __ATOMIC_SEQ_CST);
+    for_each_vcpu(d, v) {
+        if (v->event && v->event->control) {
+            guest_page_put(v->event->control);
+            v->event->control = NULL;
+        }
+        if (v->event)
+            memset(v->event->tail, 0, sizeof(v->event->tail));
+    }
+    for (uint32_t i = 0; i < fifo->words / EVENT_WORDS_PER_PAGE; i++)
+        guest_page_put(fifo->pages[i]);
+    for (evtchn_port_t port = 0; port < d->event->valid_ports; port++) {
+        struct event_channel *c = event_channel(d->event, port);
+
+        c->last = 0;
+        c->pending_saved = 0;
+    }
+    mem_free(fifo);
+}

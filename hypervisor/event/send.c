@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Sending events, and showing them to guests and to consumers in the hypervisor.  event_send is a fast path: one
+ * channel's lock, no domain's.
+ */
+#include "event/internal.h"
+
+#include "config.h"
+#include "errno.h"
+
+#define EVENT_MAX_CONSUMERS 8
+static void (*event_consumers[EVENT_MAX_CONSUMERS + 1])(struct vcpu *v, evtchn_port_t port);
+
+unsigned event_consumer_register(void (*fn)(struct vcpu *v, evtchn_port_t port))
+{
+    for (unsigned i = 1; i <= EVENT_MAX_CONSUMERS; i++) {
+        void (*expected)(struct vcpu *, evtchn_port_t) = NULL;
+
+        if (__atomic_compare_exchange_n(&event_consumers[i], &expected, fn, false, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_SEQ_CST) ||
+            expected == fn)
+            return i;
+    }
+    return 0;
+}
+
+void event_mark_vcpu(struct vcpu *v)
+{
+    if (!__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
+        vcpu_kick(v);
+}
+
+static inline struct event_fifo *event_fifo(const struct domain *d)
+{
+    return __atomic_load_n(&d->event->fifo, __ATOMIC_ACQUIRE);
+}
+
+inline void event_set_pending(struct domain *d, struct event_channel *c, evtchn_port_t port)
+{
+    struct event_fifo *fifo = event_fifo(d);
+
+    if (fifo)
+        fifo_set_pending(d, fifo, c, port);
+    else
+        two_level_set_pending(d, c, port);
+}
+
+void event_clear_pending(struct domain *d, struct event_channel *c, evtchn_port_t port)
+{
+    struct event_fifo *fifo = event_fifo(d);
+
+    __atomic_store_n(&c->pending_saved, 0, __ATOMIC_RELAXED);
+    if (fifo)
+        fifo_clear_pending(fifo, port);
+    else
+        two_level_clear_pending(d, port);
+}
+
+bool event_is_pending(struct domain *d, evtchn_port_t port)
+{
+    struct event_fifo *fifo = event_fifo(d);
+
+    return fifo ? fifo_is_pending(fifo, port) : two_level_is_pending(d, port);
+}
+
+bool event_is_masked(struct domain *d, evtchn_port_t port)
+{
+    struct event_fifo *fifo = event_fifo(d);
+
+    return fifo ? fifo_is_masked(fifo, port) : two_level_is_masked(d, port);
+}
+
+/* Delivers at the far end of c, whose lock is held and which is interdomain. */
+static inline void event_deliver_remote(const struct event_channel *c)
+{
+    struct event_channel *peer = event_channel(c->remote->event, c->remote_port);
+
+    if (unlikely(peer->consumer))
+        event_consumers[peer->consumer](domain_vcpu(c->remote, event_notify_vcpu(peer)), c->remote_port);
+    else
+        event_set_pending(c->remote, peer, c->remote_port);
+}
+
+int event_send(struct domain *d, evtchn_port_t port)
+{
+    struct event_channel *c = event_channel(d->event, port);
+    uint64_t flags;
+    int rc = 0;
+
+    if (unlikely(!c))
+        return -EINVAL;
+    flags = spin_lock_irqsave(&c->lock);
+    if (unlikely(c->consumer))
+        rc = -EINVAL;
+    else if (c->state == EVENT_INTERDOMAIN)
+        event_deliver_remote(c);
+    else if (c->state == EVENT_IPI)
+        event_set_pending(d, c, port);
+    else if (c->state != EVENT_UNBOUND) /* nobody there yet: silently dropped */
+        rc = -EINVAL;
+    spin_unlock_irqrestore(&c->lock, flags);
+    return rc;
+}
+
+void event_notify_hypervisor(struct domain *d, evtchn_port_t port)
+{
+    struct event_channel *c = event_channel(d->event, port);
+    uint64_t flags;
+
+    if (!c)
+        return;
+    flags = spin_lock_irqsave(&c->lock);
+    if (c->state == EVENT_INTERDOMAIN)
+        event_deliver_remote(c);
+    spin_unlock_irqrestore(&c->lock, flags);
+}
+
+int event_unmask(struct domain *d, evtchn_port_t port)
+{
+    struct event_channel *c = event_channel(d->event, port);
+    struct event_fifo *fifo;
+    uint64_t flags;
+
+    if (!c)
+        return -EINVAL;
+    flags = spin_lock_irqsave(&c->lock);
+    fifo = event_fifo(d);
+    if (event_usable(c) && fifo)
+        fifo_unmask(d, fifo, c, port);
+    else if (event_usable(c))
+        two_level_unmask(d, c, port);
+    spin_unlock_irqrestore(&c->lock, flags);
+    return 0;
+}
+
+void event_vcpu_info_moved(struct vcpu *v)
+{
+    /* What was shown in the old place is shown again: a guest has to tolerate a look for nothing. */
+    __atomic_store_n(&v->info->evtchn_pending_sel, ~(xen_ulong_t)0, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
+    vcpu_kick(v);
+}
+
+/* ---- polls ---- */
+
+/* Ends v's poll if it waits for this port: whoever clears VCPU_POLLING takes it out of poll_count. */
+static void event_wake_poller(struct vcpu *v, evtchn_port_t port)
+{
+    evtchn_port_t awaited = __atomic_load_n(&v->poll_port, __ATOMIC_RELAXED);
+
+    if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & VCPU_POLLING) ||
+        (awaited != port && (int32_t)awaited > 0))
+        return;
+    if (!(__atomic_fetch_and(&v->pause_flags, ~VCPU_POLLING, __ATOMIC_SEQ_CST) & VCPU_POLLING))
+        return;
+    __atomic_fetch_sub(&v->domain->poll_count, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&v->poll_port, 0, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&v->pause_flags, ~VCPU_BLOCKED, __ATOMIC_SEQ_CST);
+    vcpu_wake(v);
+}
+
+void event_wake_pollers(struct domain *d, evtchn_port_t port)
+{
+    struct vcpu *v;
+
+    for_each_vcpu(d, v)
+        event_wake_poller(v, port);
+}

@@ -8,8 +8,6 @@
 
 #include "types.h"
 
-struct irq_desc;
-
 /* ---- serial.c ---- */
 #define SERIAL_PORTS 2
 void serial_init_early(void);   /* finds and programs com1, com2 as the options say; polling */
@@ -44,7 +42,7 @@ void ioapic_mask(unsigned gsi);
 void ioapic_unmask(unsigned gsi);
 int ioapic_read_register(uint64_t base, unsigned reg, uint32_t *value); /* -EINVAL no such */
 unsigned isa_irq_to_gsi(unsigned irq);
-void isa_irq_defaults(unsigned irq, bool *level, bool *low);
+void isa_irq_defaults(unsigned gsi, bool *level, bool *low);
 void pic_init(void);             /* the 8259 pair: moved away and masked */
 
 /* ---- pci.c ---- */
@@ -59,7 +57,6 @@ struct pci_device {
     uint8_t physical_bus, physical_devfn; /* of a virtual function */
     uint32_t node;                        /* proximity domain, ~0 unknown */
 };
-void pci_init(void);
 int pci_device_add(const struct pci_device *details);                 /* 0, -ENOMEM, -ENODEV */
 int pci_device_remove(uint16_t segment, uint8_t bus, uint8_t devfn);  /* -ENODEV */
 bool pci_device_known(uint16_t segment, uint8_t bus, uint8_t devfn);
@@ -78,12 +75,13 @@ struct msi {
     struct msi_request at;
     unsigned capability;      /* offset in configuration space */
     bool wide, maskable;      /* MSI: 64-bit address, per-vector mask */
-    unsigned index, count;    /* place in, and size of, a multi-vector block */
+    unsigned index, count;    /* place in, and size of, a multi-vector block; structs of a block are one array */
+    unsigned live;            /* of index 0: how many of the block are not freed yet */
     volatile uint32_t *entry; /* MSI-X: its four words */
     uint32_t address, data;   /* last written */
     bool masked;
 };
-/* No lock held.  0; -ENODEV no such device, -ENXIO no such capability or entry, -ENOMEM. */
+/* No lock held.  0 with an array of count; -ENODEV no such device, -ENXIO no such capability or entry, -ENOMEM. */
 int msi_prepare(const struct msi_request *request, unsigned count, struct msi **msi);
 void msi_free(struct msi *msi);          /* masks and, for the last vector, disables; no lock held */
 void msi_program(struct msi *msi, uint8_t vector, uint32_t apic_id);

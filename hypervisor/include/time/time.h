@@ -25,6 +25,7 @@ struct timer {
     uint16_t cpu;
     uint8_t dead;
     uint8_t running;
+    struct timer *overflow_next; /* waits for its CPU's heap to grow */
 };
 /* cpu: where fn runs, in softirq context with interrupts on and no lock held. */
 void timer_init(struct timer *t, void (*fn)(void *data), void *data, unsigned cpu);
@@ -40,5 +41,16 @@ void time_update_vcpu(struct vcpu *v);
 void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, nanoseconds_t at_system_time);
 void time_publish_wallclock(struct domain *d); /* writes d's shared_info wc_* fields */
 uint64_t time_wallclock_seconds(void);
+
+/*
+ * Start of day.  time_init: boot CPU, after acpi_init and before interrupts: measures the TSC.  time_cpu_init(cpu): on each CPU
+ * itself (the boot CPU included) before it takes timer interrupts; -ENOMEM.  time_smp_done: once every CPU runs,
+ * interrupts on: decides whether guests may trust one time line over all CPUs.
+ */
+void time_init(void);
+int time_cpu_init(unsigned cpu);
+void time_smp_done(void);
+/* TSC value of the running CPU as system time, and back, for deadlines in TSC units. */
+uint64_t time_tsc_at(nanoseconds_t when);
 
 #endif

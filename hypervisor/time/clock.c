@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * System time from the time-stamp counter, and the two clocks a guest sees: struct vcpu_time_info and the wc_ fields
+ * of struct shared_info (xen/xen.h).
+ *
+ * A line turns a TSC value into nanoseconds since boot: time = base + scale(tsc - tsc_base).  Every CPU whose counter
+ * agrees with the boot CPU's uses the same line, so that time_now is monotonic over CPUs for free.  A CPU that does
+ * not agree gets a line of its own, set by the platform counter, and from then on time_now is kept monotonic by a
+ * shared maximum.  Guests are told that the clock is stable (XEN_PVCLOCK_TSC_STABLE_BIT) only when all CPUs share the line, a
+ * test with all of them at once saw no step back, and the counter's rate is constant.
+ */
+#include "arch/devices.h"
+#include "arch/x86/cpufeature.h"
+#include "arch/x86/ports.h"
+#include "domain/domain.h"
+#include "lib/base.h"
+#include "lib/string.h"
+#include "log.h"
+#include "mm/guest_copy.h"
+#include "time/time_private.h"
+
+#define NS_PER_S 1000000000UL
+#define CALIBRATION_NS 50000000UL
+#define AGREE_NS 1000000 /* reading a slow counter under a hypervisor takes a while */
+#define WARP_TEST_NS 2000000
+
+struct time_line {
+    uint64_t tsc_base;
+    nanoseconds_t base;
+    uint32_t mul;
+    int8_t shift;
+};
+
+static struct time_line shared_line;
+static PER_CPU_DEFINE(struct time_line, time_line);
+static uint64_t tsc_frequency; /* 0 until measured */
+static bool lines_differ;      /* some CPU has its own */
+static bool guest_stable;
+static nanoseconds_t latest;   /* while lines differ: the latest time anyone was told */
+
+/* The platform counter and the system time when it was last read. */
+static const struct platform_timer *platform;
+static uint64_t platform_counter;
+static nanoseconds_t platform_time;
+
+static spinlock_t wallclock_lock = SPINLOCK_INIT(RANK_TIME);
+static uint64_t wallclock_base_ns; /* UTC at system time 0, nanoseconds since 1970; wallclock_lock */
+
+/* ---- lines ---- */
+
+static uint64_t scale(uint64_t delta, uint32_t mul, int shift)
+{
+    delta = shift < 0 ? delta >> -shift : delta << shift;
+    return (uint64_t)(((unsigned __int128)delta * mul) >> 32);
+}
+
+/* mul in [2^31, 2^32) keeps all the precision there is. */
+static void scale_choose(struct time_line *line, uint64_t frequency)
+{
+    line->shift = 0;
+    for (; frequency > 2 * NS_PER_S; frequency >>= 1)
+        line->shift--;
+    for (; frequency <= NS_PER_S; frequency <<= 1)
+        line->shift++;
+    line->mul = (uint32_t)((NS_PER_S << 32) / frequency);
+}
+
+static nanoseconds_t line_time(const struct time_line *line, uint64_t tsc)
+{
+    int64_t delta = (int64_t)(tsc - line->tsc_base);
+
+    return delta < 0 ? line->base : line->base + scale((uint64_t)delta, line->mul, line->shift);
+}
+
+static nanoseconds_t keep_monotonic(nanoseconds_t now)
+{
+    nanoseconds_t seen = __atomic_load_n(&latest, __ATOMIC_RELAXED);
+
+    do {
+        if (now <= seen)
+            return seen;
+    } while (!__atomic_compare_exchange_n(&latest, &seen, now, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+    return now;
+}
+
+nanoseconds_t time_now(void)
+{
+    uint64_t flags;
+    nanoseconds_t now;
+
+    if (likely(!lines_differ))
+        return tsc_frequency == 0 ? 0 : line_time(&shared_line, tsc_read_ordered());
+    flags = irq_save();
+    now = line_time(&this_cpu(time_line), tsc_read_ordered());
+    irq_restore(flags);
+    return keep_monotonic(now);
+}
+
+uint64_t time_tsc_khz(void)
+{
+    return tsc_frequency / 1000;
+}
+
+uint64_t time_tsc_at(nanoseconds_t when)
+{
+    nanoseconds_t now = time_now();
+    uint64_t khz = tsc_frequency / 1000;
+    uint64_t away = when > now ? when - now : 0;
+
+    away = min_t(uint64_t, away, 3600 * NS_PER_S);
+    return tsc_read_ordered() + away / 1000000 * khz + away % 1000000 * khz / 1000000 + 1;
+}
+
+void time_delay_us(unsigned microseconds)
+{
+    uint64_t start = tsc_read_ordered();
+
+    if (tsc_frequency == 0) {
+        for (unsigned i = 0; i < microseconds; i++)
+            port_out8(0x80, 0); /* takes about a microsecond on every PC */
+        return;
+    }
+    while (tsc_read_ordered() - start < tsc_frequency / 1000 * microseconds / 1000)
+        cpu_relax();
+}
+
+/* ---- measuring ---- */
+
+struct reading {
+    uint64_t tsc, counter;
+};
+
+/* The pair read closest together of several tries: an emulated counter now and then takes long. */
+static struct reading reading_take(void)
+{
+    struct reading best = {0};
+    uint64_t shortest = ~0UL;
+
+    for (unsigned i = 0; i < 16; i++) {
+        uint64_t before = tsc_read_ordered(), counter = platform->read(), after = tsc_read_ordered();
+
+        if (after - before < shortest) {
+            shortest = after - before;
+            best = (struct reading){before + (after - before) / 2, counter};
+        }
+    }
+    return best;
+}
+
+static uint64_t counter_elapsed(uint64_t from, uint64_t to)
+{
+    return (to - from) & BITS(platform->width - 1, 0);
+}
+
+/* Rate of the TSC over about CALIBRATION_NS, less when the counter would wrap. 0 when the counter stands still. */
+static uint64_t tsc_measure(void)
+{
+    uint64_t ticks = min_t(uint64_t, platform->frequency * (CALIBRATION_NS / 1000) / 1000000, BITS(platform->width - 1, 0) / 2);
+    struct reading start = reading_take(), end;
+    uint64_t elapsed;
+
+    for (unsigned i = 0; i < 100000000 && counter_elapsed(start.counter, platform->read()) < ticks; i++)
+        cpu_relax();
+    end = reading_take();
+    elapsed = counter_elapsed(start.counter, end.counter);
+    return elapsed < ticks ? 0 : (uint64_t)((end.tsc - start.tsc) * platform->frequency / elapsed);
+}
+
+static void wallclock_init(void)
+{
+    uint64_t seconds = rtc_read();
+
+    if (seconds == 0)
+        log_warning("clock: the real-time clock makes no sense: time starts in 1970\n");
+    wallclock_base_ns = seconds * NS_PER_S - (seconds != 0 ? time_now() : 0);
+}
+
+void time_init(void)
+{
+    struct reading now;
+
+    platform = platform_timer_start();
+    tsc_frequency = tsc_measure();
+    if (tsc_frequency < 10000000) {
+        log_warning("clock: %s does not count: the TSC is taken to run at 1 GHz\n", platform->name);
+        tsc_frequency = NS_PER_S;
+    }
+    now = reading_take();
+    shared_line.tsc_base = now.tsc;
+    scale_choose(&shared_line, tsc_frequency);
+    platform_counter = now.counter;
+    wallclock_init();
+    log_info("clock: TSC at %lu.%03lu MHz, measured with the %s (%lu.%03lu MHz)\n", tsc_frequency / 1000000,
+             tsc_frequency / 1000 % 1000, platform->name, platform->frequency / 1000000, platform->frequency / 1000 % 1000);
+    if (!cpu_has(FEATURE_INVARIANT_TSC) && !cpu_has(FEATURE_HYPERVISOR))
+        log_warning("clock: this CPU does not promise a constant TSC: time may drift\n");
+}
+
+/* System time as the platform counter has it; good for one wrap of the counter after time_init. */
+static nanoseconds_t platform_now(uint64_t counter)
+{
+    uint64_t elapsed = counter_elapsed(platform_counter, counter);
+
+    return platform_time + elapsed / platform->frequency * NS_PER_S +
+           elapsed % platform->frequency * NS_PER_S / platform->frequency;
+}
+
+static bool line_agrees(void)
+{
+    struct reading r = reading_take();
+    int64_t error = (int64_t)(line_time(&shared_line, r.tsc) - platform_now(r.counter));
+    uint64_t wrap_ns = BIT(min_t(unsigned, platform->width, 40)) * 1000 / (platform->frequency / 1000000 + 1);
+
+    if (platform->width < 32) /* it may have wrapped meanwhile: only the part below one wrap says something */
+        return r.tsc >= shared_line.tsc_base && line_time(&shared_line, r.tsc) < 600 * NS_PER_S;
+    return (uint64_t)(error < 0 ? -error : error) % wrap_ns < AGREE_NS;
+}
+
+static void line_make_own(unsigned cpu, struct time_line *line)
+{
+    struct reading r = reading_take();
+
+    line->tsc_base = r.tsc;
+    line->base = platform_now(r.counter);
+    latest = line->base;
+    __atomic_store_n(&lines_differ, true, __ATOMIC_SEQ_CST);
+    log_warning("clock: CPU %u's TSC does not agree with the boot CPU's: it gets its own line\n", cpu);
+}
+
+int time_cpu_init(unsigned cpu)
+{
+    struct time_line *line = &per_cpu(time_line, cpu);
+
+    *line = shared_line;
+    if (cpu != 0 && !line_agrees())
+        line_make_own(cpu, line);
+    return timer_cpu_init(cpu);
+}
+
+/* ---- do all CPUs see one line? ---- */
+
+static spinlock_t warp_lock = SPINLOCK_INIT(RANK_NONE);
+static uint64_t warp_last, warp_worst;
+
+/* On every CPU at once: no counter may be behind what another CPU read before. */
+static void warp_test(void *data)
+{
+    uint64_t end = tsc_read_ordered() + tsc_frequency / 1000000 * (WARP_TEST_NS / 1000);
+    uint64_t now;
+
+    (void)data;
+    do {
+        spin_lock(&warp_lock);
+        now = tsc_read_ordered();
+        if (now < warp_last)
+            warp_worst = max(warp_worst, warp_last - now);
+        warp_last = now;
+        spin_unlock(&warp_lock);
+    } while ((int64_t)(end - now) > 0);
+}
+
+void time_smp_done(void)
+{
+    bool constant = cpu_has(FEATURE_INVARIANT_TSC) || cpu_has(FEATURE_HYPERVISOR);
+
+    if (cpu_online_count > 1)
+        cpu_call(&cpu_online_mask, warp_test, NULL, true);
+    guest_stable = constant && !lines_differ && warp_worst == 0;
+    if (warp_worst > 0)
+        log_warning("clock: TSCs of the CPUs differ by %lu cycles\n", warp_worst);
+    if (warp_worst > 0 && !lines_differ) {
+        latest = time_now();
+        lines_differ = true; /* keeps time_now monotonic */
+    }
+    log_debug("clock: %s for guests\n", guest_stable ? "stable" : "not stable");
+}
+
+/* ---- what a guest sees ---- */
+
+static void time_info_fill(struct vcpu_time_info *info)
+{
+    const struct time_line *line = &this_cpu(time_line);
+
+    info->tsc_timestamp = line->tsc_base;
+    info->system_time = line->base;
+    info->tsc_to_system_mul = line->mul;
+    info->tsc_shift = line->shift;
+    info->flags = guest_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
+}
+
+/* The second area is written with copies that may fault: a guest that unmapped it misses an update. */
+static void time_guest_write(struct vcpu *v, struct vcpu_time_info *info)
+{
+    guest_addr_t area = v->time_guest;
+    uint32_t version = info->version | 1;
+
+    if (guest_addr_null(area) || v != current)
+        return;
+    if (guest_write(area, &version, sizeof(version)) != 0)
+        return;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    info->version = version;
+    if (guest_write(area, info, sizeof(*info)) != 0)
+        return;
+    info->version = version + 1;
+    guest_write(area, &info->version, sizeof(info->version));
+}
+
+void time_update_vcpu(struct vcpu *v)
+{
+    struct vcpu_time_info *shown = &v->info->time;
+    struct vcpu_time_info fresh = {0};
+
+    time_info_fill(&fresh);
+    fresh.version = __atomic_load_n(&shown->version, __ATOMIC_RELAXED) & ~1u;
+    if (fresh.version == 0 || shown->tsc_timestamp != fresh.tsc_timestamp || shown->system_time != fresh.system_time ||
+        shown->tsc_to_system_mul != fresh.tsc_to_system_mul || shown->tsc_shift != fresh.tsc_shift ||
+        shown->flags != fresh.flags) {
+        __atomic_store_n(&shown->version, fresh.version + 1, __ATOMIC_RELAXED);
+        __atomic_thread_fence(__ATOMIC_RELEASE);
+        shown->tsc_timestamp = fresh.tsc_timestamp;
+        shown->system_time = fresh.system_time;
+        shown->tsc_to_system_mul = fresh.tsc_to_system_mul;
+        shown->tsc_shift = fresh.tsc_shift;
+        shown->flags = fresh.flags;
+        fresh.version += 2;
+        __atomic_store_n(&shown->version, fresh.version, __ATOMIC_RELEASE);
+    }
+    time_guest_write(v, &fresh);
+}
+
+/* ---- wall clock ---- */
+
+/* wallclock_lock held. */
+static void wallclock_write(struct domain *d)
+{
+    struct shared_info *s = d->shared_info;
+    uint64_t base = wallclock_base_ns + (uint64_t)d->time_offset_seconds * NS_PER_S;
+    uint64_t seconds = base / NS_PER_S;
+    uint32_t version;
+
+    if (s == NULL)
+        return;
+    version = __atomic_load_n(&s->wc_version, __ATOMIC_RELAXED) | 1;
+    __atomic_store_n(&s->wc_version, version, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_RELEASE);
+    s->wc_sec = (uint32_t)seconds;
+    s->wc_sec_hi = (uint32_t)(seconds >> 32);
+    s->wc_nsec = (uint32_t)(base % NS_PER_S);
+    __atomic_store_n(&s->wc_version, version + 1, __ATOMIC_RELEASE);
+}
+
+void time_publish_wallclock(struct domain *d)
+{
+    uint64_t flags = spin_lock_irqsave(&wallclock_lock);
+
+    wallclock_write(d);
+    spin_unlock_irqrestore(&wallclock_lock, flags);
+}
+
+void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, nanoseconds_t at_system_time)
+{
+    uint64_t flags = spin_lock_irqsave(&wallclock_lock);
+    struct domain *d;
+    domid_t from = 0;
+
+    wallclock_base_ns = seconds * NS_PER_S + nanoseconds - at_system_time;
+    spin_unlock_irqrestore(&wallclock_lock, flags);
+    while ((d = domain_next(from)) != NULL) {
+        bool last = d->id == DOMID_FIRST_RESERVED - 1;
+
+        time_publish_wallclock(d);
+        from = (domid_t)(d->id + 1);
+        domain_put(d);
+        if (last)
+            break;
+    }
+}
+
+uint64_t time_wallclock_seconds(void)
+{
+    uint64_t flags = spin_lock_irqsave(&wallclock_lock);
+    uint64_t base = wallclock_base_ns;
+
+    spin_unlock_irqrestore(&wallclock_lock, flags);
+    return (base + time_now()) / NS_PER_S;
+}

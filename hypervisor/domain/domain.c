@@ -61,7 +61,6 @@ void domain_put(struct domain *d)
     if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     domain_unpublish(d);
-    __atomic_store_n(&d->state, DOMAIN_DEAD, __ATOMIC_RELEASE);
     quiesce_defer(&d->quiesce, domain_free, d);
 }
 
@@ -117,6 +116,7 @@ static void domain_init_fields(struct domain *d, domid_t id, unsigned max_vcpus)
     d->id = id;
     d->state = DOMAIN_CREATED;
     d->refs = 1;
+    d->shutdown_code = SHUTDOWN_CODE_NONE;
     d->max_vcpus = max_vcpus;
     spin_init(&d->lock, RANK_DOMAIN);
     spin_init(&d->page_lock, RANK_PAGE_LIST);
@@ -308,7 +308,9 @@ void domain_shutdown(struct domain *d, uint8_t reason)
         return;
     }
     d->is_shutting_down = true;
-    d->shutdown_code = reason;
+    if (d->shutdown_code == SHUTDOWN_CODE_NONE)
+        d->shutdown_code = reason;
+    reason = d->shutdown_code;
     for_each_vcpu(d, v) {
         vcpu_pause_nosync(v);
         v->paused_for_shutdown = true;
@@ -326,7 +328,7 @@ void domain_resume(struct domain *d)
     domain_pause(d);
     spin_lock(&d->lock);
     d->is_shutting_down = d->is_shut_down = false;
-    d->shutdown_code = 0;
+    d->shutdown_code = SHUTDOWN_CODE_NONE;
     for_each_vcpu(d, v) {
         if (v->paused_for_shutdown)
             vcpu_unpause(v);

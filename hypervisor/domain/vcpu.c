@@ -45,7 +45,10 @@ static void vcpu_periodic_expired(void *data)
 
 static void vcpu_poll_expired(void *data)
 {
-    vcpu_unblock(data);
+    struct vcpu *v = data;
+
+    if (__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & VCPU_POLLING) /* not a later block */
+        vcpu_unblock(v);
 }
 
 /* ---- allocation ---- */
@@ -138,7 +141,7 @@ void vcpu_kick(struct vcpu *v)
     bool running = __atomic_load_n(&v->is_running, __ATOMIC_RELAXED);
 
     vcpu_unblock(v);
-    if (running && v != current)
+    if (running && v->cpu != cpu_id()) /* here: looked at on the way back to the guest */
         cpu_poke(v->cpu);
 }
 
@@ -214,7 +217,12 @@ void vcpu_unmap_info(struct vcpu *v)
 
     if (!frame)
         return;
-    __atomic_store_n(&v->info, &dummy_info.info, __ATOMIC_RELEASE);
+    vcpu_retire_info(v);
     v->info_frame = NULL;
     frame_put_both(frame);
+}
+
+void vcpu_retire_info(struct vcpu *v)
+{
+    __atomic_store_n(&v->info, &dummy_info.info, __ATOMIC_RELEASE);
 }

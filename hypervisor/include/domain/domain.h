@@ -35,6 +35,8 @@ struct hvm_domain;
 struct hvm_vcpu;
 struct cpu_policy;
 
+#define SHUTDOWN_CODE_NONE 0xff /* none said yet */
+
 enum domain_state { DOMAIN_CREATED, DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
 
 struct domain {
@@ -45,7 +47,7 @@ struct domain {
     bool is_console;     /* allowed to write the hypervisor's console without limits */
     uint8_t state;       /* enum domain_state, atomic */
     bool is_shutting_down, is_shut_down; /* lock */
-    uint8_t shutdown_code;               /* SHUTDOWN_*; lock */
+    uint8_t shutdown_code;               /* SHUTDOWN_*, SHUTDOWN_CODE_NONE; lock */
     bool debugger_attached;
     bool iommu;          /* has devices behind an IOMMU */
     uint32_t refs;       /* atomic; struct is freed after the last put */
@@ -96,6 +98,9 @@ struct domain {
     uint64_t teardown_step;          /* progress of killing, door/domain_life.c */
     struct timer watchdog_timers[2]; /* sched_op watchdog; lock */
     uint32_t watchdogs_used;         /* bitmap of those; lock */
+    struct shared_info *retired_shared_info; /* of a dead domain, until nobody can still look at it */
+    uint32_t emulation_flags, misc_flags;    /* struct xen_arch_domainconfig */
+    uint32_t tsc_khz, tsc_incarnation;       /* settscinfo */
 };
 BUILD_ASSERT(sizeof(struct domain) <= PAGE_SIZE); /* page-aligned: frames name their owner by frame number */
 
@@ -208,6 +213,8 @@ static inline bool vcpu_runnable(const struct vcpu *v)
 /* Registers where vcpu_info lives: a frame of the domain and an offset in it.  0, -EINVAL, -EBUSY... */
 int vcpu_map_info(struct vcpu *v, gfn_t gfn, unsigned offset);
 void vcpu_unmap_info(struct vcpu *v);
+/* The place goes away for good (dying domain): v->info points to a page nobody reads. */
+void vcpu_retire_info(struct vcpu *v);
 void vcpu_runstate_change(struct vcpu *v, int state, nanoseconds_t now); /* scheduler's lock held */
 void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info);
 

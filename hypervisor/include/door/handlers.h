@@ -21,4 +21,14 @@ long event_channel_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, 
 long event_channel_op_compat(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 long grant_table_op(uint64_t command, uint64_t elements, uint64_t count, uint64_t a4, uint64_t a5);
 
+/* hypercall.c, sched.c, vcpu.c, version.c, domctl.c, sysctl.c */
+long multicall(uint64_t list, uint64_t count, uint64_t a3, uint64_t a4, uint64_t a5);
+long sched_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5);
+long sched_op_compat(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5);
+long set_timer_op(uint64_t timeout, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+long vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg, uint64_t a4, uint64_t a5);
+long xen_version(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5);
+long domctl(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+long sysctl(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+
 #endif

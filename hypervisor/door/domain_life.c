@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Assembly and teardown of domains from the parts every room keeps.
+ *
+ * Building goes bottom up and publishes last.  Killing is a list of steps, each of which may stop and be called again
+ * (domain->teardown_step says where); what other domains still refer to keeps the struct alive after that, and the last reference frees
+ * the parts after a grace period.
+ */
+#include "door/domain_life.h"
+
+#include "door/hypercall.h"
+#include "errno.h"
+#include "event/event.h"
+#include "grant/grant.h"
+#include "guest/pv.h"
+#include "irq/irq.h"
+#include "lib/string.h"
+#include "log.h"
+#include "mm/heap.h"
+#include "sched/sched.h"
+
+#define GRANT_FRAMES_DEFAULT 64
+#define GRANT_FRAMES_LIMIT 65536
+#define MAPTRACK_FRAMES_DEFAULT 1024
+#define MAPTRACK_FRAMES_LIMIT 65536
+
+/* ---- building ---- */
+
+static int make_shared_info(struct domain *d)
+{
+    d->shared_info = heap_alloc(0, HEAP_ZERO);
+    if (!d->shared_info)
+        return -ENOMEM;
+    heap_share(d->shared_info, d, SHARE_READ_WRITE);
+    for (unsigned i = 0; i < XEN_LEGACY_MAX_VCPUS; i++)
+        d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
+    time_publish_wallclock(d);
+    return 0;
+}
+
+static unsigned limit_or_default(int32_t asked, unsigned otherwise)
+{
+    return asked < 0 ? otherwise : (unsigned)asked;
+}
+
+static void take_config(struct domain *d, const struct xen_domctl_createdomain *config, bool privileged)
+{
+    d->is_privileged = d->is_console = privileged;
+    d->create_flags = config->flags;
+    d->iommu = config->flags & XEN_DOMCTL_CDF_iommu;
+    d->ssidref = config->ssidref;
+    d->emulation_flags = config->arch.emulation_flags;
+    d->misc_flags = config->arch.misc_flags;
+    d->max_pages = privileged ? UINT64_MAX : 0; /* a guest's is set by max_mem; domain 0's by its builder */
+    memcpy(d->handle, config->handle, sizeof(d->handle));
+}
+
+static int make_parts(struct domain *d, const struct xen_domctl_createdomain *config)
+{
+    unsigned version = XEN_DOMCTL_GRANT_version(config->grant_opts);
+    int result = sched_domain_init(d);
+
+    if (!result)
+        result = event_domain_init(d, config->max_evtchn_port);
+    if (!result)
+        result = grant_domain_init(d, limit_or_default(config->max_grant_frames, GRANT_FRAMES_DEFAULT),
+                                   limit_or_default(config->max_maptrack_frames, MAPTRACK_FRAMES_DEFAULT),
+                                   version ? version : 2);
+    if (!result)
+        result = irq_domain_init(d);
+    if (!result)
+        result = cpu_policy_init_domain(d);
+    if (!result)
+        result = pv_domain_init(d);
+    return result ? result : make_shared_info(d);
+}
+
+int domain_create(domid_t id, const struct xen_domctl_createdomain *config, bool privileged, struct domain **created)
+{
+    struct domain *d;
+    int result;
+
+    if (limit_or_default(config->max_grant_frames, 0) > GRANT_FRAMES_LIMIT ||
+        limit_or_default(config->max_maptrack_frames, 0) > MAPTRACK_FRAMES_LIMIT)
+        return -EINVAL;
+    d = domain_alloc(id, config->max_vcpus);
+    if (!d)
+        return -ENOMEM;
+    take_config(d, config, privileged);
+    d->controller_pause_count = 1;
+    d->pause_count = 1;
+    result = make_parts(d, config);
+    if (result) {
+        if (d->shared_info)
+            heap_unshare_release(d->shared_info);
+        domain_put(d);
+        return result;
+    }
+    domain_hold(d); /* the caller's, beside the one for being there, which domain_kill() drops */
+    domain_publish(d);
+    *created = d;
+    return 0;
+}
+
+int domain_add_vcpu(struct domain *d, unsigned id)
+{
+    struct vcpu *v;
+    int result;
+
+    if (id >= d->max_vcpus)
+        return -EINVAL;
+    if (domain_vcpu(d, id))
+        return 0;
+    v = vcpu_alloc(d, id);
+    if (!v)
+        return -ENOMEM;
+    result = arch_vcpu_init(v);
+    if (result)
+        goto free_vcpu;
+    result = sched_vcpu_init(v);
+    if (result)
+        goto free_arch;
+    result = event_vcpu_init(v);
+    if (result)
+        goto free_sched;
+    result = pv_vcpu_init(v);
+    if (result)
+        goto free_event;
+    vcpu_publish(v);
+    return 0;
+
+free_event:
+    event_vcpu_free(v);
+free_sched:
+    sched_vcpu_destroy(v);
+free_arch:
+    arch_vcpu_destroy(v);
+free_vcpu:
+    vcpu_free(v);
+    return result;
+}
+
+/* ---- killing ---- */
+
+static int kill_stop(struct domain *d)
+{
+    domain_pause(d); /* for good */
+    spin_lock(&d->lock);
+    if (domain_state(d) < DOMAIN_DYING)
+        __atomic_store_n(&d->state, DOMAIN_DYING, __ATOMIC_RELEASE);
+    for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog_timers); i++)
+        if (d->watchdog_timers[i].fn)
+            timer_stop(&d->watchdog_timers[i]);
+    spin_unlock(&d->lock);
+    /* Whoever filled the page lists before seeing DYING is done once the lock was taken and given. */
+    spin_lock(&d->page_lock);
+    spin_unlock(&d->page_lock);
+    return 0;
+}
+
+static int kill_irqs(struct domain *d)
+{
+    irq_domain_destroy(d);
+    return 0;
+}
+
+static int kill_infos(struct domain *d)
+{
+    struct vcpu *v;
+
+    for_each_vcpu(d, v)
+        vcpu_unmap_info(v);
+    return 0;
+}
+
+static int kill_claim(struct domain *d)
+{
+    (void)heap_claim(d, 0);
+    return 0;
+}
+
+static int (*const kill_steps[])(struct domain *d) = {
+    kill_stop,
+    event_domain_destroy,
+    kill_irqs,
+    grant_domain_release_mappings,
+    pv_release_context,
+    kill_infos,
+    pv_release_memory,
+    kill_claim,
+};
+
+/* Nobody looks at the shared page any more: it may go. */
+static void release_shared_info(void *data)
+{
+    struct domain *d = data;
+
+    heap_unshare_release(d->retired_shared_info);
+}
+
+/* References to shared_info are taken without locks, so readers find another page first and the real one goes later. */
+static void retire_shared_info(struct domain *d)
+{
+    static union {
+        struct shared_info info;
+        uint8_t page[PAGE_SIZE];
+    } nobody __attribute__((aligned(PAGE_SIZE)));
+    struct vcpu *v;
+
+    for_each_vcpu(d, v)
+        vcpu_retire_info(v);
+    d->retired_shared_info = d->shared_info;
+    __atomic_store_n(&d->shared_info, &nobody.info, __ATOMIC_RELEASE);
+    quiesce_defer(&d->quiesce, release_shared_info, d);
+}
+
+int domain_kill(struct domain *d)
+{
+    if (domain_state(d) == DOMAIN_DEAD)
+        return 0;
+    while (d->teardown_step < ARRAY_SIZE(kill_steps)) {
+        int result = kill_steps[d->teardown_step](d);
+
+        if (result)
+            return result;
+        d->teardown_step++;
+        if (hypercall_should_stop())
+            return -ERESTART_LATER;
+    }
+    __atomic_store_n(&d->state, DOMAIN_DEAD, __ATOMIC_RELEASE);
+    retire_shared_info(d);
+    event_upcalls.global_virq(VIRQ_DOM_EXC);
+    domain_put(d);
+    return 0;
+}
+
+/* ---- the end ---- */
+
+static void free_vcpu_parts(struct vcpu *v)
+{
+    pv_vcpu_free(v);
+    event_vcpu_free(v);
+    sched_vcpu_destroy(v);
+    arch_vcpu_destroy(v);
+    vcpu_free(v);
+}
+
+void domain_free_parts(struct domain *d)
+{
+    struct vcpu *v;
+
+    for_each_vcpu(d, v)
+        free_vcpu_parts(v);
+    for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog_timers); i++)
+        if (d->watchdog_timers[i].fn)
+            timer_kill(&d->watchdog_timers[i]);
+    if (d->pv)
+        pv_domain_free(d);
+    if (d->policy)
+        cpu_policy_free(d);
+    if (d->irq)
+        irq_domain_destroy(d);
+    if (d->grant)
+        grant_domain_free(d);
+    if (d->event)
+        event_domain_free(d);
+    sched_domain_destroy(d);
+    if (d->target)
+        domain_put(d->target);
+    if (d->shared_info && !d->retired_shared_info)
+        d->shared_info = NULL; /* never published */
+    event_upcalls.global_virq(VIRQ_DOM_EXC);
+}
+
+/* The toolstack that subscribed is told of a suspend by an event instead of the virtual interrupt. */
+static bool domain_suspended(struct domain *d)
+{
+    if (!d->suspend_port)
+        return false;
+    event_notify_hypervisor(d, d->suspend_port);
+    return true;
+}
+
+const struct domain_upcalls domain_upcalls = {
+    .free_parts = domain_free_parts,
+    .suspended = domain_suspended,
+};

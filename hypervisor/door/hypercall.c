@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The hypercall table and its dispatch.
+ *
+ * ABI (xen/xen.h, xen/arch-x86/xen-x86_64.h): number in rax, arguments in rdi rsi rdx r10 r8, result in rax.  A
+ * handler gets registers as they came and copies what they point to itself.  What was preempted is
+ * issued again by the guest's own instruction: hypercall_continue() steps back over it and returns the number, which becomes rax.
+ */
+#include "door/hypercall.h"
+
+#include <stdarg.h>
+
+#include "door/handlers.h"
+#include "door/multicall.h"
+#include "errno.h"
+#include "guest/pv.h"
+#include "log.h"
+
+#define HYPERCALL_INSTRUCTION_SIZE 2
+#define FOR_PV 1u
+#define FOR_HVM 2u
+#define FOR_ALL (FOR_PV | FOR_HVM)
+
+struct hypercall_row {
+    hypercall_fn fn;
+    uint8_t arguments;
+    uint8_t guests;     /* FOR_* */
+    bool privileged;    /* the control domain alone: anyone else gets -EPERM before the handler */
+    bool no_multicall;  /* makes no sense as a multicall entry */
+};
+
+PER_CPU_DEFINE(struct multicall_state, multicall_state);
+
+/* Groups the ABI knows and we do not offer, with the answer it defines for that. */
+static long not_offered(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    (void)a1, (void)a2, (void)a3, (void)a4, (void)a5;
+    return -EOPNOTSUPP;
+}
+
+#define ROW(name, handler, count, who) [__HYPERVISOR_##name] = {.fn = (handler), .arguments = (count), .guests = (who)}
+#define ROW_CONTROL(name, handler, count)                                                                        \
+    [__HYPERVISOR_##name] = {.fn = (handler), .arguments = (count), .guests = FOR_ALL, .privileged = true}
+
+static const struct hypercall_row table[] = {
+    ROW(set_trap_table, pv_set_trap_table, 1, FOR_PV),
+    ROW(mmu_update, pv_mmu_update, 4, FOR_PV),
+    ROW(set_gdt, pv_set_gdt, 2, FOR_PV),
+    ROW(stack_switch, pv_stack_switch, 2, FOR_PV),
+    ROW(set_callbacks, pv_set_callbacks, 3, FOR_PV),
+    ROW(fpu_taskswitch, pv_fpu_taskswitch, 1, FOR_PV),
+    ROW(sched_op_compat, sched_op_compat, 2, FOR_ALL),
+    ROW(platform_op, platform_op, 1, FOR_ALL),
+    ROW(set_debugreg, pv_set_debugreg, 2, FOR_PV),
+    ROW(get_debugreg, pv_get_debugreg, 1, FOR_PV),
+    ROW(update_descriptor, pv_update_descriptor, 2, FOR_PV),
+    ROW(memory_op, memory_op, 2, FOR_ALL),
+    [__HYPERVISOR_multicall] = {.fn = multicall, .arguments = 2, .guests = FOR_ALL, .no_multicall = true},
+    ROW(update_va_mapping, pv_update_va_mapping, 3, FOR_PV),
+    ROW(set_timer_op, set_timer_op, 1, FOR_ALL),
+    ROW(event_channel_op_compat, event_channel_op_compat, 1, FOR_ALL),
+    ROW(xen_version, xen_version, 2, FOR_ALL),
+    ROW(console_io, console_io, 3, FOR_ALL),
+    ROW(grant_table_op, grant_table_op, 3, FOR_ALL),
+    ROW(vm_assist, pv_vm_assist, 2, FOR_ALL),
+    ROW(update_va_mapping_otherdomain, pv_update_va_mapping_otherdomain, 4, FOR_PV),
+    [__HYPERVISOR_iret] = {.fn = pv_iret, .arguments = 0, .guests = FOR_PV, .no_multicall = true},
+    ROW(vcpu_op, vcpu_op, 3, FOR_ALL),
+    ROW(set_segment_base, pv_set_segment_base, 2, FOR_PV),
+    ROW(mmuext_op, pv_mmuext_op, 4, FOR_PV),
+    ROW(nmi_op, pv_nmi_op, 2, FOR_PV),
+    ROW(sched_op, sched_op, 2, FOR_ALL),
+    ROW(callback_op, pv_callback_op, 2, FOR_PV),
+    ROW(event_channel_op, event_channel_op, 2, FOR_ALL),
+    ROW(physdev_op, physdev_op, 2, FOR_ALL),
+    ROW_CONTROL(sysctl, sysctl, 1),
+    ROW(domctl, domctl, 1, FOR_ALL), /* decides itself: a domain may control its target */
+    ROW(argo_op, not_offered, 5, FOR_ALL),
+    ROW(xenpmu_op, not_offered, 2, FOR_ALL),
+    /* xsm_op, kexec_op, hvm_op, dm_op, hypfs_op, tmem_op, xenoprof_op and the machine-check group: -ENOSYS */
+};
+
+static inline const struct hypercall_row *row_of(uint64_t number)
+{
+    const struct hypercall_row *row = &table[number];
+
+    if (unlikely(number >= ARRAY_SIZE(table)) || unlikely(!(row->guests >> current->domain->is_hvm & 1)))
+        return NULL;
+    return row;
+}
+
+void hypercall_dispatch(struct cpu_user_regs *regs)
+{
+    const struct hypercall_row *row = row_of(regs->rax);
+
+    if (unlikely(!row))
+        regs->rax = (uint64_t)-ENOSYS;
+    else if (unlikely(row->privileged) && !current->domain->is_privileged)
+        regs->rax = (uint64_t)-EPERM;
+    else
+        regs->rax = (uint64_t)row->fn(regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8);
+}
+
+long hypercall_run(uint64_t number, const uint64_t args[5])
+{
+    const struct hypercall_row *row = row_of(number);
+
+    if (!row || row->no_multicall)
+        return -ENOSYS;
+    if (row->privileged && !current->domain->is_privileged)
+        return -EPERM;
+    return row->fn(args[0], args[1], args[2], args[3], args[4]);
+}
+
+static void continue_trap(unsigned op, unsigned count, const uint64_t args[5])
+{
+    struct cpu_user_regs *regs = &cpu_info()->guest_regs;
+    uint64_t *const places[5] = {&regs->rdi, &regs->rsi, &regs->rdx, &regs->r10, &regs->r8};
+
+    for (unsigned i = 0; i < count; i++)
+        *places[i] = args[i];
+    regs->rax = op;
+    regs->rip -= HYPERCALL_INSTRUCTION_SIZE;
+}
+
+long hypercall_continue(unsigned op, unsigned count, ...)
+{
+    struct multicall_state *state = &this_cpu(multicall_state);
+    uint64_t args[5] = {0};
+    va_list list;
+
+    ASSERT(count <= 5);
+    va_start(list, count);
+    for (unsigned i = 0; i < count; i++)
+        args[i] = va_arg(list, uint64_t);
+    va_end(list);
+    if (state->entry) {
+        state->entry->op = op;
+        for (unsigned i = 0; i < count; i++)
+            state->entry->args[i] = args[i];
+        state->continued = true;
+    } else {
+        continue_trap(op, count, args);
+    }
+    return op;
+}

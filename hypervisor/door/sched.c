@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * HYPERVISOR_sched_op, its older form, and set_timer_op (xen/sched.h, xen/xen.h).
+ *
+ * Blocking only marks the vcpu and asks for a new choice: the switch happens on the way back to the guest.  The mark comes before the look
+ * at pending events, as senders set the event before they look at the mark; so one of the two sees the other.
+ */
+#include "door/handlers.h"
+#include "door/hypercall.h"
+#include "errno.h"
+#include "log.h"
+#include "mm/guest_copy.h"
+#include "sched/sched.h"
+#include <xen/sched.h>
+
+#define POLL_PORTS_MAX 128
+#define POLL_MANY ((evtchn_port_t)-1)
+#define WATCHDOGS 2
+#define SECONDS 1000000000UL
+#define FAR_AWAY (1UL << 50)      /* ns: further ahead than any kernel means */
+#define FAR_AWAY_INSTEAD 100000000UL
+
+static bool must_not_block(const struct vcpu *v)
+{
+    return vcpu_event_deliverable(v) || v->nmi_pending;
+}
+
+static long sched_block(struct vcpu *v)
+{
+    v->info->evtchn_upcall_mask = 0;
+    __atomic_fetch_or(&v->pause_flags, VCPU_BLOCKED, __ATOMIC_SEQ_CST);
+    if (must_not_block(v))
+        __atomic_fetch_and(&v->pause_flags, ~VCPU_BLOCKED, __ATOMIC_SEQ_CST);
+    else
+        softirq_raise(SOFTIRQ_SCHEDULE);
+    return 0;
+}
+
+/* ---- poll ---- */
+
+/* Looks at the ports: 1 when one is pending, 0, -EFAULT.  *only: the port when it is a single one. */
+static int poll_look(struct domain *d, const struct sched_poll *poll, evtchn_port_t *only)
+{
+    for (unsigned i = 0; i < poll->nr_ports; i++) {
+        if (guest_read(only, guest_element(GUEST_HANDLE(poll->ports), i, sizeof(*only)), sizeof(*only)))
+            return -EFAULT;
+        if (event_upcalls.port_pending(d, *only))
+            return 1;
+    }
+    return 0;
+}
+
+static void poll_undo(struct vcpu *v)
+{
+    uint32_t old = __atomic_fetch_and(&v->pause_flags, ~(VCPU_BLOCKED | VCPU_POLLING), __ATOMIC_SEQ_CST);
+
+    if (old & VCPU_POLLING) {
+        v->poll_port = 0;
+        __atomic_sub_fetch(&v->domain->poll_count, 1, __ATOMIC_SEQ_CST);
+    }
+}
+
+static long sched_poll_ports(struct vcpu *v, guest_addr_t arg)
+{
+    struct sched_poll poll;
+    evtchn_port_t only = 0;
+    int found;
+
+    if (guest_read(&poll, arg, sizeof(poll)))
+        return -EFAULT;
+    if (poll.nr_ports > POLL_PORTS_MAX)
+        return -EINVAL;
+    v->poll_port = POLL_MANY;
+    __atomic_add_fetch(&v->domain->poll_count, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&v->pause_flags, VCPU_BLOCKED | VCPU_POLLING, __ATOMIC_SEQ_CST);
+    found = must_not_block(v) ? 1 : poll_look(v->domain, &poll, &only);
+    if (found) {
+        poll_undo(v);
+        return found < 0 ? found : 0;
+    }
+    if (poll.nr_ports == 1)
+        v->poll_port = only;
+    if (poll.timeout) {
+        if (v->poll_timer.cpu != cpu_id())
+            timer_migrate(&v->poll_timer, cpu_id());
+        timer_set(&v->poll_timer, poll.timeout);
+    }
+    softirq_raise(SOFTIRQ_SCHEDULE);
+    return 0;
+}
+
+/* ---- watchdogs ---- */
+
+static void watchdog_expired(void *data)
+{
+    struct domain *d = data;
+
+    log_warning("domain %u: its watchdog expired\n", d->id);
+    domain_shutdown(d, SHUTDOWN_watchdog);
+}
+
+static void watchdog_arm(struct domain *d, unsigned number, uint32_t seconds)
+{
+    struct timer *t = &d->watchdog_timers[number];
+
+    if (!t->fn)
+        timer_init(t, watchdog_expired, d, cpu_id());
+    timer_set(t, time_now() + seconds * SECONDS);
+}
+
+/* Returns the new watchdog's id (from 1), or 0 for changes of one. */
+static long watchdog_set(struct domain *d, uint32_t id, uint32_t seconds)
+{
+    if (id == 0) {
+        for (unsigned i = 0; i < WATCHDOGS; i++)
+            if (!(d->watchdogs_used & 1u << i)) {
+                d->watchdogs_used |= 1u << i;
+                watchdog_arm(d, i, seconds);
+                return (long)i + 1;
+            }
+        return -ENOSPC;
+    }
+    if (id > WATCHDOGS || !(d->watchdogs_used & 1u << (id - 1)))
+        return -EINVAL;
+    if (seconds) {
+        watchdog_arm(d, id - 1, seconds);
+    } else {
+        timer_stop(&d->watchdog_timers[id - 1]);
+        d->watchdogs_used &= ~(1u << (id - 1));
+    }
+    return 0;
+}
+
+static long sched_watchdog(struct domain *d, guest_addr_t arg)
+{
+    struct sched_watchdog watchdog;
+    long result;
+
+    if (guest_read(&watchdog, arg, sizeof(watchdog)))
+        return -EFAULT;
+    spin_lock(&d->lock);
+    result = watchdog_set(d, watchdog.id, watchdog.timeout);
+    spin_unlock(&d->lock);
+    return result;
+}
+
+/* ---- shutting down ---- */
+
+static long sched_shutdown_self(guest_addr_t arg)
+{
+    struct sched_shutdown shutdown;
+
+    if (guest_read(&shutdown, arg, sizeof(shutdown)))
+        return -EFAULT;
+    domain_shutdown(current->domain, (uint8_t)shutdown.reason);
+    return 0;
+}
+
+/* Says why before the fact: the domain's later end reports this reason. */
+static long sched_shutdown_code(struct domain *d, guest_addr_t arg)
+{
+    struct sched_shutdown shutdown;
+
+    if (guest_read(&shutdown, arg, sizeof(shutdown)))
+        return -EFAULT;
+    spin_lock(&d->lock);
+    if (d->shutdown_code == SHUTDOWN_CODE_NONE)
+        d->shutdown_code = (uint8_t)shutdown.reason;
+    spin_unlock(&d->lock);
+    return 0;
+}
+
+static long sched_remote_shutdown(guest_addr_t arg)
+{
+    struct sched_remote_shutdown remote;
+    struct domain *d;
+    long result;
+
+    if (guest_read(&remote, arg, sizeof(remote)))
+        return -EFAULT;
+    d = domain_get(remote.domain_id);
+    if (!d)
+        return -ESRCH;
+    result = permission_control(d);
+    if (result == 0)
+        domain_shutdown(d, (uint8_t)remote.reason);
+    domain_put(d);
+    return result;
+}
+
+static long sched_pin(guest_addr_t arg)
+{
+    struct sched_pin_override pin;
+
+    if (permission_privileged())
+        return -EPERM;
+    if (guest_read(&pin, arg, sizeof(pin)))
+        return -EFAULT;
+    return sched_pin_override(current, pin.pcpu < 0 ? -1 : pin.pcpu);
+}
+
+long sched_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    struct vcpu *v = current;
+
+    (void)a3, (void)a4, (void)a5;
+    switch ((uint32_t)command) {
+    case SCHEDOP_yield:
+        sched_yield();
+        return 0;
+    case SCHEDOP_block:
+        return sched_block(v);
+    case SCHEDOP_shutdown:
+        return sched_shutdown_self(GUEST_ADDR(arg));
+    case SCHEDOP_poll:
+        return sched_poll_ports(v, GUEST_ADDR(arg));
+    case SCHEDOP_remote_shutdown:
+        return sched_remote_shutdown(GUEST_ADDR(arg));
+    case SCHEDOP_shutdown_code:
+        return sched_shutdown_code(v->domain, GUEST_ADDR(arg));
+    case SCHEDOP_watchdog:
+        return sched_watchdog(v->domain, GUEST_ADDR(arg));
+    case SCHEDOP_pin_override:
+        return sched_pin(GUEST_ADDR(arg));
+    default:
+        return -ENOSYS;
+    }
+}
+
+/* Before interface 0x00030101: a shutdown's reason is the argument itself. */
+long sched_op_compat(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    (void)a3, (void)a4, (void)a5;
+    switch ((uint32_t)command) {
+    case SCHEDOP_yield:
+        sched_yield();
+        return 0;
+    case SCHEDOP_block:
+        return sched_block(current);
+    case SCHEDOP_shutdown:
+        domain_shutdown(current->domain, (uint8_t)arg);
+        return 0;
+    default:
+        return -ENOSYS;
+    }
+}
+
+long set_timer_op(uint64_t timeout, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    struct timer *t = &current->singleshot_timer;
+    nanoseconds_t now;
+
+    (void)a2, (void)a3, (void)a4, (void)a5;
+    if (timeout == 0) {
+        timer_stop(t);
+        return 0;
+    }
+    /* Kernels whose tick counter wrapped ask for times absurdly far ahead: let them think again soon. */
+    now = time_now();
+    if ((int64_t)timeout < 0 || (timeout > now && timeout - now >= FAR_AWAY))
+        timeout = now + FAR_AWAY_INSTEAD;
+    if (t->cpu != cpu_id())
+        timer_migrate(t, cpu_id());
+    timer_set(t, timeout);
+    return 0;
+}

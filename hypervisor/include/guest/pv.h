@@ -109,7 +109,12 @@ bool pv_guest_l1e(uint64_t address, uint64_t *l1e);
 int pv_release_memory(struct domain *d);
 /* Fault on the LDT area: maps the page the guest's LDT has there.  False: not the LDT's. */
 bool pv_map_ldt_page(uint64_t offset, bool in_guest);
+/* Checks a frame of descriptors, raising privilege levels in place.  0, -EINVAL. */
 int pv_validate_segdesc(struct frame *f);
+/* A new LDT (mmuext SET_LDT): base page-aligned, up to 8192 entries, 0 none.  v runs here or is paused.  0, -EINVAL. */
+int pv_ldt_set(struct vcpu *v, uint64_t base, unsigned entries);
+/* Forgets every mapped page of v's LDT: they come back when used. */
+void pv_ldt_clear(struct vcpu *v);
 
 /* hypercalls (door table rows point here through door/): arguments are guest values */
 long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t domid, uint64_t);

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Descriptor tables of PV guests.  A frame that holds descriptors has type FRAME_SEGDESC, so the guest cannot write it; what it
+ * asks to write there is checked: no system descriptors, and privilege level 3 for everything that is present.
+ * The tables are mapped in the per-domain slot (arch/layout.h): GDT frames when they are set, LDT pages when they are
+ * first used.  Descriptor format: AMD64 APM volume 2, chapter 4.
+ */
+#include "guest/pv/traps.h"
+#include "mm/heap.h"
+
+#define DESCRIPTORS_PER_PAGE (PAGE_SIZE / 8)
+#define LDT_MAX_ENTRIES 8192
+#define LDT_PAGES 16
+#define PTE_DESCRIPTORS (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY | PTE_NX)
+#define DESCRIPTOR_PRESENT (1UL << 47)
+#define DESCRIPTOR_CODE_OR_DATA (1UL << 44)
+#define DESCRIPTOR_DPL (3UL << 45)
+#define DESCRIPTOR_TYPE (0xfUL << 40)
+
+static void *zero_page; /* stands where a GDT has no frame: selectors there are not present, rather than unmapped */
+
+uint16_t pv_fix_selector(uint16_t selector)
+{
+    return selector | 3;
+}
+
+bool pv_descriptor_ok(uint64_t *descriptor)
+{
+    uint64_t d = *descriptor;
+
+    if (!(d & DESCRIPTOR_PRESENT))
+        return true;
+    if (!(d & DESCRIPTOR_CODE_OR_DATA))
+        return !(d & DESCRIPTOR_TYPE); /* gates and system segments could change privilege */
+    *descriptor = d | DESCRIPTOR_DPL;
+    return true;
+}
+
+int pv_validate_segdesc(struct frame *f)
+{
+    uint64_t *table = frame_to_virt(f);
+
+    for (unsigned i = 0; i < DESCRIPTORS_PER_PAGE; i++) {
+        uint64_t d = table[i];
+
+        if (!pv_descriptor_ok(&d))
+            return -EINVAL;
+        if (d != table[i])
+            table[i] = d;
+    }
+    return 0;
+}
+
+/* Frame mfn of d as a page of descriptors, with both references. */
+static int descriptor_frame_get(struct domain *d, mfn_t mfn, struct frame **frame)
+{
+    struct frame *f;
+    int rc;
+
+    if (!mfn_valid(mfn))
+        return -EINVAL;
+    f = mfn_to_frame(mfn);
+    if (!frame_get(f, d))
+        return -EINVAL;
+    rc = frame_get_type_now(f, FRAME_SEGDESC);
+    if (rc) {
+        frame_put(f);
+        return -EINVAL;
+    }
+    *frame = f;
+    return 0;
+}
+
+/* ---- GDT ---- */
+
+void pv_gdt_clear(struct vcpu *v)
+{
+    struct pv_vcpu *pv = v->pv;
+
+    for (unsigned i = 0; i < FIRST_RESERVED_GDT_PAGE; i++) {
+        pv->descriptor_l1[i] = zero_page ? pte_make(virt_to_mfn(zero_page), PTE_DESCRIPTORS & ~PTE_WRITE) : 0;
+        if (pv->gdt_frames[i].value != INVALID_MFN.value)
+            frame_put_both(mfn_to_frame(pv->gdt_frames[i]));
+        pv->gdt_frames[i] = INVALID_MFN;
+    }
+    pv->gdt_entries = 0;
+}
+
+int pv_gdt_set(struct vcpu *v, const uint64_t *frames, unsigned entries)
+{
+    struct frame *taken[FIRST_RESERVED_GDT_PAGE];
+    unsigned count = (entries + DESCRIPTORS_PER_PAGE - 1) / DESCRIPTORS_PER_PAGE;
+
+    if (entries > FIRST_RESERVED_GDT_ENTRY)
+        return -EINVAL;
+    for (unsigned i = 0; i < count; i++) {
+        int rc = descriptor_frame_get(v->domain, MFN(frames[i]), &taken[i]);
+
+        if (rc) {
+            while (i--)
+                frame_put_both(taken[i]);
+            return rc;
+        }
+    }
+    pv_gdt_clear(v);
+    for (unsigned i = 0; i < count; i++) {
+        v->pv->gdt_frames[i] = frame_to_mfn(taken[i]);
+        v->pv->descriptor_l1[i] = pte_make(frame_to_mfn(taken[i]), PTE_DESCRIPTORS);
+    }
+    v->pv->gdt_entries = entries;
+    return 0;
+}
+
+long pv_set_gdt(uint64_t list, uint64_t entries, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    uint64_t frames[FIRST_RESERVED_GDT_PAGE];
+    unsigned n = (unsigned)entries;
+    unsigned count = n / DESCRIPTORS_PER_PAGE + (n % DESCRIPTORS_PER_PAGE != 0);
+    struct vcpu *v = current;
+    int rc;
+
+    (void)a3, (void)a4, (void)a5;
+    if (n > FIRST_RESERVED_GDT_ENTRY)
+        return -EINVAL;
+    if (guest_read(frames, GUEST_ADDR(list), count * sizeof(frames[0])))
+        return -EFAULT;
+    rc = pv_gdt_set(v, frames, n);
+    if (!rc)
+        tlb_flush_local(TLB_FLUSH_ALL, 0);
+    return rc;
+}
+
+long pv_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    struct domain *d = current->domain;
+    mfn_t mfn = maddr_to_mfn(MADDR(maddr));
+    struct frame *f;
+    uint64_t type;
+
+    (void)a3, (void)a4, (void)a5;
+    if ((maddr & 7) || !mfn_valid(mfn) || !pv_descriptor_ok(&descriptor))
+        return -EINVAL;
+    f = mfn_to_frame(mfn);
+    if (!frame_get(f, d))
+        return -EINVAL;
+    type = frame_type(f) == FRAME_SEGDESC ? FRAME_SEGDESC : FRAME_WRITABLE;
+    if (frame_get_type_now(f, type)) {
+        frame_put(f);
+        return -EINVAL;
+    }
+    __atomic_store_n((uint64_t *)maddr_to_virt(MADDR(maddr)), descriptor, __ATOMIC_RELEASE);
+    frame_put_both(f);
+    return 0;
+}
+
+/* ---- LDT ---- */
+
+void pv_ldt_clear(struct vcpu *v)
+{
+    struct pv_vcpu *pv = v->pv;
+    unsigned mapped;
+
+    spin_lock(&pv->ldt_lock);
+    mapped = pv->ldt_mapped;
+    pv->ldt_mapped = 0;
+    for (unsigned i = 0; i < LDT_PAGES; i++) {
+        uint64_t *entry = &pv->descriptor_l1[LDT_PAGES + i];
+        mfn_t mfn = pte_frame(*entry);
+
+        if (!(mapped & 1u << i))
+            continue;
+        *entry = 0;
+        frame_put_both(mfn_to_frame(mfn));
+    }
+    spin_unlock(&pv->ldt_lock);
+    if (mapped && v == current)
+        tlb_flush_local(TLB_FLUSH_ALL, 0);
+}
+
+void pv_ldt_load(struct vcpu *v)
+{
+    ldt_load(PERDOMAIN_LDT(v->id), v->pv->ldt_entries);
+}
+
+int pv_ldt_set(struct vcpu *v, uint64_t base, unsigned entries)
+{
+    if (entries > LDT_MAX_ENTRIES || (entries && ((base & ~PAGE_MASK) || !guest_range_ok(base, entries * 8UL))))
+        return -EINVAL;
+    if (v->pv->ldt_base == base && v->pv->ldt_entries == entries)
+        return 0;
+    pv_ldt_clear(v);
+    v->pv->ldt_base = entries ? base : 0;
+    v->pv->ldt_entries = entries;
+    if (v == current)
+        pv_ldt_load(v);
+    return 0;
+}
+
+/* The kernel's view of its memory holds the LDT, whichever mode it was used in. */
+static bool ldt_lookup(struct vcpu *v, uint64_t address, uint64_t *l1e)
+{
+    bool user = !v->pv->kernel_mode, found;
+
+    if (user)
+        pv_toggle_mode(v);
+    found = pv_guest_l1e(address, l1e);
+    if (user)
+        pv_toggle_mode(v);
+    return found && (*l1e & PTE_PRESENT);
+}
+
+bool pv_map_ldt_page(uint64_t offset, bool in_guest)
+{
+    struct vcpu *v = current;
+    struct pv_vcpu *pv = v->pv;
+    unsigned page = (unsigned)(offset >> PAGE_SHIFT);
+    struct frame *f;
+    uint64_t l1e;
+
+    if (!pv || offset >= (uint64_t)pv->ldt_entries * 8)
+        return false;
+    if (!ldt_lookup(v, pv->ldt_base + (offset & PAGE_MASK), &l1e)) {
+        if (in_guest)
+            v->info->arch.cr2 = pv->ldt_base + offset;
+        return false;
+    }
+    if (descriptor_frame_get(v->domain, pte_frame(l1e), &f))
+        return false;
+    spin_lock(&pv->ldt_lock);
+    if (pv->ldt_mapped & 1u << page) {
+        spin_unlock(&pv->ldt_lock);
+        frame_put_both(f);
+        return true;
+    }
+    pv->descriptor_l1[LDT_PAGES + page] = pte_make(frame_to_mfn(f), PTE_DESCRIPTORS);
+    pv->ldt_mapped |= 1u << page;
+    spin_unlock(&pv->ldt_lock);
+    return true;
+}
+
+int pv_descriptors_init(void)
+{
+    if (!zero_page)
+        zero_page = heap_alloc(0, HEAP_ZERO);
+    return zero_page ? 0 : -ENOMEM;
+}

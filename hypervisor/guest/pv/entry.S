@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Ways between a PV guest and the hypervisor: the guest's system-call instructions (a hypercall from its kernel, a system call
+ * bounced to its kernel from its user space), and the one way out for every PV vcpu.
+ *
+ * Where arch/x86's stubs and traps hand over: include/arch/x86/entry.h.  guest_regs lies at the foot of the CPU's stack, so
+ * %rsp = &guest_regs is the empty stack.  %rbx holds the vcpu and %r12 its struct pv_vcpu in here, both kept by C.
+ * PV_* offsets: offsets.c.  Frames and rules: xen/arch-x86/xen-x86_64.h.
+ */
+#include <xen/arch-x86/xen-x86_64.h>
+#include "arch/x86/extable.h"
+#include "guest/pv/traps.h"
+
+#define REG_RBX 40
+#define REG_ENTRY_VECTOR 124
+#define REG_RIP 128
+#define REG_CS 136
+#define REG_RFLAGS 144
+#define REG_RSP 152
+#define NR_IRET 23 /* __HYPERVISOR_iret */
+
+    .text
+
+/* From rsp = &guest_regs.rip: error code, vector and general registers; then rbx and r12 as above. */
+.macro SAVE_REST vector
+    push $0
+    movl $\vector, 4(%rsp)
+    push %rdi
+    push %rsi
+    push %rdx
+    push %rcx
+    push %rax
+    push %r8
+    push %r9
+    push %r10
+    push %r11
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    mov PV_CPU_CURRENT(%rsp), %rbx
+    mov PV_VCPU_PV(%rbx), %r12
+.endm
+
+.macro GLOBAL_LABEL name
+    .globl \name
+    .hidden \name
+    .type \name, @function
+    .balign 16
+\name:
+.endm
+
+GLOBAL_LABEL pv_syscall_entry
+    push %r11
+    push $FLAT_KERNEL_CS64
+    push %rcx
+    SAVE_REST PV_ENTRY_SYSCALL
+    cmpb $0, PV_KERNEL_MODE(%r12)
+    je .Luser_syscall
+    sti
+    mov %rsp, %rdi
+    cmp $NR_IRET, %eax
+    je .Liret_hypercall
+    call hypercall_dispatch
+    jmp .Lexit
+.Liret_hypercall:
+    call pv_iret_fast
+    jmp .Lexit
+.Luser_syscall:
+    mov %rsp, %rdi
+    call pv_bounce_syscall
+    jmp .Lexit
+
+GLOBAL_LABEL pv_syscall32_entry
+    push %r11
+    push $FLAT_USER_CS32
+    push %rcx
+    SAVE_REST PV_ENTRY_SYSCALL
+    sti
+    mov %rsp, %rdi
+    call pv_bounce_syscall32
+    jmp .Lexit
+
+/* sysenter leaves neither rip nor rsp: the kernel's callback knows where it was. */
+GLOBAL_LABEL pv_sysenter_entry
+    push $FLAT_USER_SS
+    push $0
+    push $0x202
+    push $3
+    push $0
+    SAVE_REST PV_ENTRY_SYSCALL
+    sti
+    mov %rsp, %rdi
+    call pv_bounce_sysenter
+    jmp .Lexit
+
+/* int 0x80 of user space. */
+GLOBAL_LABEL pv_int80_entry
+    SAVE_REST VECTOR_INT80
+    sti
+    cld
+    mov %rsp, %rdi
+    call pv_trap
+    jmp .Lexit
+
+GLOBAL_LABEL pv_exit_to_guest
+    or $(PV_STACK_SIZE - 1), %rsp
+    sub $(PV_CPU_INFO_SIZE - 1), %rsp
+    mov PV_CPU_CURRENT(%rsp), %rbx
+    mov PV_VCPU_PV(%rbx), %r12
+.Lexit:
+    testb $1, PV_BOUNCE_FLAGS(%r12)
+    jnz .Lbounce
+    cli
+    mov PV_CPU_PERCPU(%rsp), %rcx
+    lea percpu_softirq_pending_bits(%rip), %rax
+    cmpl $0, (%rax,%rcx)
+    jne .Lsoftirq
+    cmpw $0, PV_VCPU_NMI_PENDING(%rbx)
+    jne .Lasync
+.Lexit_events:
+    mov PV_VCPU_INFO(%rbx), %rax
+    movzwl (%rax), %eax
+    test %al, %al
+    jz .Lrestore
+    test %ah, %ah
+    jz .Levent
+.Lrestore:
+    mov REG_RIP(%rsp), %rcx
+    mov %rcx, %rax
+    shl $16, %rax
+    sar $16, %rax
+    cmp %rcx, %rax
+    jne .Lrestore_iret
+    testb $(PV_ENTRY_SYSCALL >> 8), REG_ENTRY_VECTOR + 1(%rsp)
+    jz .Lrestore_iret
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    pop %r11 /* of no use to the guest: sysret takes its flags from it */
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rax
+    pop %rdx /* rcx holds rip already */
+    pop %rdx
+    pop %rsi
+    pop %rdi
+    mov REG_RFLAGS - 120(%rsp), %r11
+    cmpw $FLAT_USER_CS32, REG_CS - 120(%rsp)
+    mov REG_RSP - 120(%rsp), %rsp
+    je .Lsysret32
+    sysretq
+.Lsysret32:
+    sysretl
+
+.Lrestore_iret:
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rax
+    pop %rcx
+    pop %rdx
+    pop %rsi
+    pop %rdi
+    add $8, %rsp
+.Liretq:
+    iretq
+    EXTABLE .Liretq, .Liret_failed
+
+/* The guest's segments or rip cannot be loaded; its registers are as they would have been. */
+.Liret_failed:
+    SAVE_REST 0
+    sti
+    call pv_iret_failed
+    jmp .Lexit
+
+.Lbounce:
+    sti
+    call pv_bounce_pending
+    jmp .Lexit
+.Lsoftirq:
+    sti
+    call softirq_run
+    jmp .Lexit
+.Lasync:
+    call pv_async_ready
+    test %al, %al
+    jz .Lexit_events
+    sti
+    call pv_bounce_async
+    jmp .Lexit
+.Levent:
+    sti
+    call pv_bounce_event
+    jmp .Lexit
+
+    .section .note.GNU-stack, "", @progbits

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Registers a PV kernel sets by hypercall: stack for traps, TS, debug registers, segment bases, and the modes it turns
+ * on.  Also what of CR4 a guest chooses.
+ */
+#include "arch/x86/cpufeature.h"
+#include "guest/pv/traps.h"
+
+#define DR7_ENABLE_MASK 0xffUL
+#define DR7_RESERVED_CLEAR 0xffffffff0000dc00UL
+#define DR7_GENERAL_DETECT (1UL << 13)
+#define DR_TYPE_IO 2u
+
+long pv_vm_assist(uint64_t cmd, uint64_t type, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    struct domain *d = current->domain;
+
+    (void)a3, (void)a4, (void)a5;
+    if (type >= 32 || !(PV_VM_ASSISTS >> type & 1))
+        return -EINVAL;
+    if ((uint32_t)cmd == VMASST_CMD_enable)
+        __atomic_fetch_or(&d->vm_assist, 1u << type, __ATOMIC_RELAXED);
+    else if ((uint32_t)cmd == VMASST_CMD_disable)
+        __atomic_fetch_and(&d->vm_assist, ~(1u << type), __ATOMIC_RELAXED);
+    else
+        return -ENOSYS;
+    return 0;
+}
+
+long pv_stack_switch(uint64_t ss, uint64_t sp, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    (void)a3, (void)a4, (void)a5;
+    current->pv->kernel_ss = pv_fix_selector((uint16_t)ss);
+    current->pv->kernel_sp = sp;
+    return 0;
+}
+
+void pv_taskswitch_set(struct vcpu *v, bool set)
+{
+    if (set) {
+        v->pv->cr0_guest |= CR0_TS;
+        write_cr0(read_cr0() | CR0_TS);
+    } else {
+        v->pv->cr0_guest &= ~(uint64_t)CR0_TS;
+        __asm__ volatile("clts");
+    }
+}
+
+long pv_fpu_taskswitch(uint64_t set, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    (void)a2, (void)a3, (void)a4, (void)a5;
+    pv_taskswitch_set(current, (uint32_t)set != 0);
+    return 0;
+}
+
+/* ---- debug registers ---- */
+
+static void debug_write_hardware(unsigned reg, uint64_t value)
+{
+    switch (reg) {
+    case 0: __asm__ volatile("mov %0, %%dr0" ::"r"(value)); break;
+    case 1: __asm__ volatile("mov %0, %%dr1" ::"r"(value)); break;
+    case 2: __asm__ volatile("mov %0, %%dr2" ::"r"(value)); break;
+    case 3: __asm__ volatile("mov %0, %%dr3" ::"r"(value)); break;
+    case 6: write_dr6(value); break;
+    default: write_dr7(value); break;
+    }
+}
+
+void pv_debug_load(struct vcpu *v)
+{
+    struct pv_vcpu *pv = v->pv;
+
+    if (!(pv->debug[7] & DR7_ENABLE_MASK))
+        return;
+    for (unsigned i = 0; i < 4; i++)
+        debug_write_hardware(i, pv->debug[i]);
+    write_dr6(DR6_DEFAULT);
+    write_dr7(pv->debug[7] | DR7_DEFAULT);
+}
+
+void pv_debug_save(struct vcpu *v)
+{
+    if (v->pv->debug[7] & DR7_ENABLE_MASK)
+        write_dr7(DR7_DEFAULT);
+}
+
+/* I/O breakpoints need CR4.DE, which the hypervisor does not watch for guests: they are refused. */
+static bool debug_control_ok(uint64_t value)
+{
+    for (unsigned i = 0; i < 4; i++)
+        if ((value >> (i * 2) & 3) && (value >> (16 + i * 4) & 3) == DR_TYPE_IO)
+            return false;
+    return !(value >> 32);
+}
+
+/* The running guest's registers are loaded as they become of use; those of another vcpu when it runs. */
+long pv_debug_write(struct vcpu *v, unsigned reg, uint64_t value)
+{
+    struct pv_vcpu *pv = v->pv;
+    bool here = v == current, was_active = pv->debug[7] & DR7_ENABLE_MASK;
+
+    if (reg > 7)
+        return -EINVAL;
+    if (reg == 4 || reg == 5)
+        reg += 2;
+    if (reg < 4) {
+        if (!guest_range_ok(value, 8))
+            return -EPERM;
+        pv->debug[reg] = value;
+        if (here && was_active)
+            debug_write_hardware(reg, value);
+        return 0;
+    }
+    if (reg == 6) {
+        pv->debug[6] = (value & 0xe00fUL) | DR6_DEFAULT;
+        return 0;
+    }
+    if (!debug_control_ok(value))
+        return -EPERM;
+    pv->debug[7] = (value & ~(DR7_RESERVED_CLEAR | DR7_GENERAL_DETECT)) | DR7_DEFAULT;
+    if (here) {
+        if (pv->debug[7] & DR7_ENABLE_MASK)
+            pv_debug_load(v);
+        else if (was_active)
+            write_dr7(DR7_DEFAULT);
+    }
+    return 0;
+}
+
+uint64_t pv_debug_read(struct vcpu *v, unsigned reg, bool *ok)
+{
+    *ok = reg <= 7;
+    if (reg == 4 || reg == 5)
+        reg += 2;
+    return *ok ? v->pv->debug[reg] : 0;
+}
+
+long pv_set_debugreg(uint64_t reg, uint64_t value, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    (void)a3, (void)a4, (void)a5;
+    return pv_debug_write(current, (unsigned)reg, value);
+}
+
+long pv_get_debugreg(uint64_t reg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    bool ok;
+    uint64_t value = pv_debug_read(current, (unsigned)reg, &ok);
+
+    (void)a2, (void)a3, (void)a4, (void)a5;
+    return ok ? (long)value : -EINVAL;
+}
+
+/* ---- segment bases ---- */
+
+/* User gs by selector: loaded where the inactive base is, with the kernel's own kept. */
+static long base_load_user_gs(struct vcpu *v, uint16_t selector)
+{
+    uint16_t fixed = selector & 0xffff;
+    uint32_t failed = 1;
+
+    __asm__ volatile("swapgs\n"
+                     "1: mov %w1, %%gs\n"
+                     "   xor %0, %0\n"
+                     "2: mfence\n   swapgs\n" EXTABLE(1b, 2b)
+                     : "+r"(failed)
+                     : "r"((uint32_t)fixed)
+                     : "memory", "cc");
+    if (failed)
+        __asm__ volatile("swapgs; mov %w0, %%gs; mfence; swapgs" ::"r"(0) : "memory");
+    v->arch.gs_base_other = rdmsr(MSR_KERNEL_GS_BASE);
+    return failed ? -EINVAL : 0;
+}
+
+long pv_set_segment_base(uint64_t which, uint64_t base, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    struct vcpu *v = current;
+
+    (void)a3, (void)a4, (void)a5;
+    if ((uint32_t)which == SEGBASE_GS_USER_SEL)
+        return base_load_user_gs(v, (uint16_t)base);
+    if (!address_canonical(base))
+        return -EINVAL;
+    switch ((uint32_t)which) {
+    case SEGBASE_FS:
+        v->arch.fs_base = base;
+        wrmsr(MSR_FS_BASE, base);
+        return 0;
+    case SEGBASE_GS_USER:
+        v->arch.gs_base_other = base;
+        wrmsr(MSR_KERNEL_GS_BASE, base);
+        return 0;
+    case SEGBASE_GS_KERNEL:
+        v->arch.gs_base = base;
+        wrmsr(MSR_GS_BASE, base);
+        return 0;
+    default:
+        return -EINVAL;
+    }
+}
+
+/* ---- CR4 ---- */
+
+uint64_t pv_cr4_guest(const struct vcpu *v, uint64_t value)
+{
+    uint64_t choice = CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE;
+    uint64_t shown = (hypervisor_cr4 & (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)) | CR4_PAE;
+
+    (void)v;
+    if (!(hypervisor_cr4 & CR4_FSGSBASE))
+        choice &= ~(uint64_t)CR4_FSGSBASE;
+    if (!(hypervisor_cr4 & CR4_OSXSAVE))
+        choice &= ~(uint64_t)CR4_OSXSAVE;
+    return shown | (value & choice);
+}
+
+void pv_cr4_load(struct vcpu *v)
+{
+    uint64_t now = read_cr4();
+    uint64_t want = (now & ~(uint64_t)(CR4_TSD | CR4_DE)) | (v->pv->cr4_guest & (CR4_TSD | CR4_DE));
+
+    if (now != want)
+        write_cr4(want);
+}

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Traps from a PV guest: what the hypervisor handles itself (page tables, privileged instructions, lazily mapped LDT
+ * pages), and what goes on to the guest's kernel by its trap table.  Exceptions: AMD64 APM volume 2, chapter 8.
+ */
+#include "guest/pv/traps.h"
+
+#define ERROR_CODE_IDT 2u /* in a selector error code: names a gate */
+#define ERROR_CODE_EXT 1u
+
+unsigned pv_fetch(const struct cpu_user_regs *regs, uint8_t code[15])
+{
+    unsigned to_page_end = (unsigned)(PAGE_SIZE - (regs->rip & (PAGE_SIZE - 1)));
+    unsigned first = to_page_end < 15 ? to_page_end : 15;
+
+    if (guest_read(code, GUEST_ADDR(regs->rip), first))
+        return 0;
+    if (first < 15 && guest_read(code + first, GUEST_ADDR(regs->rip + first), 15 - first))
+        return first;
+    return 15;
+}
+
+static void dump_code(const struct vcpu *v, const struct cpu_user_regs *regs)
+{
+    uint8_t c[15] = {0};
+    unsigned n = pv_fetch(regs, c);
+
+    if (n)
+        log_vcpu(LOG_ERROR, v, "code %02x %02x %02x %02x %02x %02x %02x %02x\n", c[0], c[1], c[2], c[3], c[4], c[5],
+                 c[6], c[7]);
+}
+
+void pv_dump_guest(const struct cpu_user_regs *regs, const char *why)
+{
+    const struct vcpu *v = current;
+    uint64_t words[4], sp = regs->rsp & ~7UL;
+
+    log_vcpu(LOG_ERROR, v, "%s: trap %u error %#x, %s mode, cr2 %#lx\n", why, regs->entry_vector & 0xff,
+             regs->error_code, v->pv->kernel_mode ? "kernel" : "user", (unsigned long)v->info->arch.cr2);
+    log_vcpu(LOG_ERROR, v, "rip %04x:%016lx rsp %04x:%016lx flags %08lx mask %u\n", regs->cs, regs->rip, regs->ss,
+             regs->rsp, regs->rflags, v->info->evtchn_upcall_mask);
+    log_vcpu(LOG_ERROR, v, "rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", regs->rax, regs->rbx, regs->rcx, regs->rdx);
+    log_vcpu(LOG_ERROR, v, "rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", regs->rsi, regs->rdi, regs->rbp, regs->r8);
+    log_vcpu(LOG_ERROR, v, "r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", regs->r9, regs->r10, regs->r11, regs->r12);
+    log_vcpu(LOG_ERROR, v, "r13 %016lx r14 %016lx r15 %016lx\n", regs->r13, regs->r14, regs->r15);
+    dump_code(v, regs);
+    for (unsigned i = 0; i < 8; i++) {
+        if (guest_read(words, GUEST_ADDR(sp + i * sizeof(words)), sizeof(words)))
+            break;
+        log_vcpu(LOG_ERROR, v, "stack %016lx %016lx %016lx %016lx\n", words[0], words[1], words[2], words[3]);
+    }
+}
+
+/* Software interrupts of the guest: the trap table's privilege level says who may (xen/arch-x86/xen.h, TI_GET_DPL). */
+static bool trap_software_allowed(const struct vcpu *v, unsigned vector)
+{
+    unsigned dpl = TI_GET_DPL(&v->pv->traps[vector]);
+
+    return dpl == 3 || (dpl && v->pv->kernel_mode);
+}
+
+static void trap_software(struct cpu_user_regs *regs, unsigned vector)
+{
+    struct vcpu *v = current;
+
+    if (!v->pv->traps[vector].address || !trap_software_allowed(v, vector)) {
+        regs->rip -= 2;
+        pv_inject_gp(vector << 3 | ERROR_CODE_IDT);
+        return;
+    }
+    pv_inject_trap(vector, 0, false);
+}
+
+/* A fault on the mapped descriptor tables: the LDT's pages come in one by one. */
+static bool trap_descriptor_fault(uint64_t address, uint32_t error_code)
+{
+    uint64_t base = PERDOMAIN_LDT(current->id);
+
+    if (error_code & (PF_USER | PF_RESERVED | PF_PRESENT))
+        return false;
+    return address >= base && address < base + 16 * PAGE_SIZE && pv_map_ldt_page(address - base, true);
+}
+
+static void trap_page_fault(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+    uint64_t address = this_cpu(trap_address);
+    uint32_t error_code = regs->error_code;
+
+    if (address >= PERDOMAIN_START && address < PERDOMAIN_END) {
+        if (trap_descriptor_fault(address, error_code))
+            return;
+    } else if (address < HYPERVISOR_RANGE_START || address >= HYPERVISOR_RANGE_END) {
+        if (v->pv->kernel_mode && (error_code & (PF_WRITE | PF_PRESENT | PF_RESERVED)) == (PF_WRITE | PF_PRESENT) &&
+            pv_fault_emulate_write(regs, address, error_code))
+            return;
+        if (pv_fault_spurious(regs, address, error_code))
+            return;
+    }
+    pv_inject_page_fault(address, error_code);
+}
+
+static void trap_general_protection(struct cpu_user_regs *regs)
+{
+    if ((regs->error_code & (ERROR_CODE_IDT | ERROR_CODE_EXT)) == ERROR_CODE_IDT) {
+        unsigned vector = (regs->error_code >> 3) & 0xff;
+
+        if (trap_software_allowed(current, vector) && current->pv->traps[vector].address) {
+            regs->rip += 2;
+            pv_inject_trap(vector, 0, false);
+            return;
+        }
+    } else if (!regs->error_code && pv_emulate_privileged(regs)) {
+        return;
+    }
+    pv_inject_gp(regs->error_code);
+}
+
+static void trap_debug(struct cpu_user_regs *regs)
+{
+    struct vcpu *v = current;
+    uint64_t dr6 = read_dr6();
+
+    (void)regs;
+    write_dr6(DR6_DEFAULT);
+    v->pv->debug[6] = (v->pv->debug[6] & ~0xfUL) | (dr6 & 0xffffUL) | DR6_DEFAULT;
+    pv_inject_trap(VECTOR_DB, 0, false);
+}
+
+/* TS was set by fpu_taskswitch: the guest hears of the first use, and TS is clear again as the ABI says. */
+static void trap_device_not_available(void)
+{
+    struct vcpu *v = current;
+
+    if (v->pv->cr0_guest & CR0_TS) {
+        pv_taskswitch_set(v, false);
+        pv_inject_trap(VECTOR_NM, 0, false);
+    } else {
+        __asm__ volatile("clts");
+    }
+}
+
+void pv_trap(struct cpu_user_regs *regs)
+{
+    unsigned vector = regs->entry_vector & 0xff;
+
+    switch (vector) {
+    case VECTOR_PF:
+        trap_page_fault(regs);
+        break;
+    case VECTOR_GP:
+        trap_general_protection(regs);
+        break;
+    case VECTOR_UD:
+        if (!pv_emulate_forced(regs))
+            pv_inject_trap(vector, 0, false);
+        break;
+    case VECTOR_NM:
+        trap_device_not_available();
+        break;
+    case VECTOR_DB:
+        trap_debug(regs);
+        break;
+    case VECTOR_INT80:
+        trap_software(regs, vector);
+        break;
+    case VECTOR_DE:
+    case VECTOR_BP:
+    case VECTOR_OF:
+    case VECTOR_BR:
+    case VECTOR_MF:
+    case VECTOR_XM:
+        pv_inject_trap(vector, 0, false);
+        break;
+    case VECTOR_TS:
+    case VECTOR_NP:
+    case VECTOR_SS:
+    case VECTOR_AC:
+        pv_inject_trap(vector, regs->error_code, true);
+        break;
+    default:
+        pv_dump_guest(regs, "unexpected trap");
+        domain_crash(current->domain, "unexpected trap %u\n", vector);
+        break;
+    }
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the trap side of 64-bit PV guests shares among its files and with entry.S.  ABI: xen/arch-x86/xen-x86_64.h (frames, flat
+ * selectors), xen/arch-x86/xen.h (trap table).
+ */
+#ifndef XYLEM_GUEST_PV_TRAPS_H
+#define XYLEM_GUEST_PV_TRAPS_H
+
+#define PV_CPU_INFO_SIZE 232
+#define PV_STACK_SIZE 0x8000
+/* entry_vector: came in by syscall, or its rcx and r11 are on the guest's stack: sysret may bring it back */
+#define PV_ENTRY_SYSCALL 0x100
+
+#ifndef __ASSEMBLER__
+#include "arch/x86/descriptor.h"
+#include "arch/x86/entry.h"
+#include "arch/x86/msr.h"
+#include "arch/x86/paging.h"
+#include "arch/x86/regs.h"
+#include "guest/pv.h"
+#include "log.h"
+#include "errno.h"
+#include "mm/guest_copy.h"
+
+_Static_assert(PV_STACK_SIZE == STACK_SIZE, "entry.S knows the size of a stack");
+
+#define VECTOR_INT80 0x80
+
+/* vm_assist: what may be turned on.  m2p_strict is not offered: every L4 shows the machine-to-physical table. */
+#define PV_VM_ASSISTS                                                                                            \
+    (1u << VMASST_TYPE_4gb_segments | 1u << VMASST_TYPE_4gb_segments_notify | 1u << VMASST_TYPE_writable_pagetables |   \
+     1u << VMASST_TYPE_pae_extended_cr3 | 1u << VMASST_TYPE_architectural_iopl | 1u << VMASST_TYPE_runstate_update_flag)
+
+/* Control registers a guest is shown */
+#define CR0_PV (CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
+
+/* Bounces (bounce.c): frames on the guest kernel's stack.  False: the guest was crashed. */
+bool pv_bounce(struct vcpu *v, uint64_t rip, uint32_t flags, uint32_t error_code);
+void pv_bounce_pending(void);  /* from entry.S: delivers v->pv->bounce */
+bool pv_async_ready(void);     /* from entry.S: an NMI or machine check may be delivered */
+void pv_bounce_event(void);    /* from entry.S: event upcall */
+void pv_bounce_async(void);    /* from entry.S: NMI or machine check */
+void pv_bounce_syscall(struct cpu_user_regs *regs);
+void pv_bounce_syscall32(struct cpu_user_regs *regs);
+void pv_bounce_sysenter(struct cpu_user_regs *regs);
+void pv_iret_failed(void);     /* from entry.S: the guest's state cannot be restored */
+/* Injects whatever the decoder or an emulation found wrong. */
+static inline void pv_inject_gp(uint32_t error_code) { pv_inject_trap(VECTOR_GP, error_code, true); }
+/* Registers and stack of the running guest in the log, before it is crashed. */
+void pv_dump_guest(const struct cpu_user_regs *regs, const char *why);
+/* NMI or machine check of the guest is over (its iret): the next may come. */
+void pv_async_done(struct vcpu *v);
+/* Where hypercall "iret" enters without the table: result is the guest's rax. */
+void pv_iret_fast(struct cpu_user_regs *regs);
+
+static inline bool pv_kernel_mode(const struct vcpu *v) { return v->pv->kernel_mode; }
+
+/* Privileged instructions (privileged.c): true when emulated and the guest goes on, or an exception was queued for it. */
+bool pv_emulate_privileged(struct cpu_user_regs *regs);
+/* The forced-emulation prefix at rip followed by cpuid: true when it was. */
+bool pv_emulate_forced(struct cpu_user_regs *regs);
+
+/* Ports (io.c): size 1, 2 or 4 bytes. */
+bool pv_port_allowed(struct vcpu *v, unsigned port, unsigned size);
+uint32_t pv_port_read(struct vcpu *v, unsigned port, unsigned size);
+void pv_port_write(struct vcpu *v, unsigned port, unsigned size, uint32_t value);
+
+/* MSRs (msr.c): 0, or -EPERM for #GP. */
+int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
+int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
+
+/* Registers (registers.c) */
+void pv_debug_load(struct vcpu *v);
+void pv_debug_save(struct vcpu *v);
+long pv_debug_write(struct vcpu *v, unsigned reg, uint64_t value);
+uint64_t pv_debug_read(struct vcpu *v, unsigned reg, bool *ok);
+void pv_taskswitch_set(struct vcpu *v, bool set);
+/* cr4 as the guest may have it: what it may choose from value, the rest as the machine is. */
+uint64_t pv_cr4_guest(const struct vcpu *v, uint64_t value);
+void pv_cr4_load(struct vcpu *v);
+
+/* Descriptors (descriptors.c) */
+void pv_gdt_clear(struct vcpu *v);
+int pv_gdt_set(struct vcpu *v, const uint64_t *frames, unsigned entries);
+void pv_ldt_load(struct vcpu *v);
+int pv_descriptors_init(void);      /* 0, -ENOMEM; any number of times */
+/* The selector as ring 3 can use it. */
+uint16_t pv_fix_selector(uint16_t selector);
+bool pv_descriptor_ok(uint64_t *descriptor);
+
+/* Instruction of the guest at rip: up to 15 bytes, as many as are readable. */
+unsigned pv_fetch(const struct cpu_user_regs *regs, uint8_t code[15]);
+#endif
+
+#endif

@@ -4,7 +4,7 @@
  * table says) and the list of devices domain 0 told about.
  *
  * Segment 0 below offset 256 goes through the ports, the rest through memory.  Memory is mapped bus by bus at first use.
- * Everyone who uses the ports takes pci_lock: the address port is shared by the machine.
+ * Everyone who uses the ports takes port_lock: the address port is shared by the machine.
  */
 #include "arch/devices.h"
 #include "arch/x86/acpi.h"
@@ -18,7 +18,8 @@
 #define BUS_SIZE MIB(1)
 #define CAPABILITY_LIMIT 48 /* of a sound list in 192 bytes */
 
-static spinlock_t pci_lock = SPINLOCK_INIT(RANK_PCI);
+static spinlock_t pci_lock = SPINLOCK_INIT(RANK_PCI);                     /* devices, configuration in memory */
+static spinlock_t port_lock = SPINLOCK_INIT(RANK_INTERRUPT_CONTROLLER);   /* ports: used with descriptors locked */
 static volatile uint8_t *bus_map[ACPI_MAX_MCFG][256]; /* pci_lock */
 static bool mmcfg_disabled[ACPI_MAX_MCFG];
 static struct pci_device *devices; /* pci_lock */
@@ -70,29 +71,50 @@ static void memory_write(volatile uint8_t *p, unsigned size, uint32_t value)
     }
 }
 
-/* pci_lock held. */
+/* port_lock held. */
 static uint16_t ports_select(uint8_t bus, uint8_t devfn, unsigned reg)
 {
     port_out32(0xcf8, 0x80000000u | (uint32_t)bus << 16 | (uint32_t)devfn << 8 | (reg & 0xfc));
     return (uint16_t)(0xcfc + (reg & 3));
 }
 
+static uint32_t ports_read(uint8_t bus, uint8_t devfn, unsigned reg, unsigned size)
+{
+    uint64_t flags = spin_lock_irqsave(&port_lock);
+    uint16_t port = ports_select(bus, devfn, reg);
+    uint32_t value = size == 1 ? port_in8(port) : size == 2 ? port_in16(port) : port_in32(port);
+
+    spin_unlock_irqrestore(&port_lock, flags);
+    return value;
+}
+
+static void ports_write(uint8_t bus, uint8_t devfn, unsigned reg, unsigned size, uint32_t value)
+{
+    uint64_t flags = spin_lock_irqsave(&port_lock);
+    uint16_t port = ports_select(bus, devfn, reg);
+
+    if (size == 1)
+        port_out8(port, (uint8_t)value);
+    else if (size == 2)
+        port_out16(port, (uint16_t)value);
+    else
+        port_out32(port, value);
+    spin_unlock_irqrestore(&port_lock, flags);
+}
+
 uint32_t pci_read(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsigned size)
 {
-    uint32_t value = ~0u >> (32 - 8 * (size & 7));
     volatile uint8_t *memory;
+    uint32_t value;
     uint64_t flags;
 
     if (!access_ok(reg, size))
         return ~0u;
+    if (segment == 0 && reg < 256)
+        return ports_read(bus, devfn, reg, size);
     flags = spin_lock_irqsave(&pci_lock);
-    if (segment == 0 && reg < 256) {
-        uint16_t port = ports_select(bus, devfn, reg);
-
-        value = size == 1 ? port_in8(port) : size == 2 ? port_in16(port) : port_in32(port);
-    } else if ((memory = config_memory(segment, bus, devfn)) != NULL) {
-        value = memory_read(memory + reg, size);
-    }
+    memory = config_memory(segment, bus, devfn);
+    value = memory != NULL ? memory_read(memory + reg, size) : ~0u >> (32 - 8 * size);
     spin_unlock_irqrestore(&pci_lock, flags);
     return value;
 }
@@ -104,19 +126,14 @@ void pci_write(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsig
 
     if (!access_ok(reg, size))
         return;
-    flags = spin_lock_irqsave(&pci_lock);
     if (segment == 0 && reg < 256) {
-        uint16_t port = ports_select(bus, devfn, reg);
-
-        if (size == 1)
-            port_out8(port, (uint8_t)value);
-        else if (size == 2)
-            port_out16(port, (uint16_t)value);
-        else
-            port_out32(port, value);
-    } else if ((memory = config_memory(segment, bus, devfn)) != NULL) {
-        memory_write(memory + reg, size, value);
+        ports_write(bus, devfn, reg, size, value);
+        return;
     }
+    flags = spin_lock_irqsave(&pci_lock);
+    memory = config_memory(segment, bus, devfn);
+    if (memory != NULL)
+        memory_write(memory + reg, size, value);
     spin_unlock_irqrestore(&pci_lock, flags);
 }
 

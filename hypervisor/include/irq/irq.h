@@ -10,6 +10,7 @@
 #include "types.h"
 
 struct domain;
+struct frame;
 struct vcpu;
 
 /* The hypervisor's own handlers (serial, HPET): called with interrupts off. */
@@ -28,5 +29,29 @@ void irq_guest_unbind(struct domain *d, unsigned pirq);
 void irq_guest_eoi(struct domain *d, unsigned pirq);        /* the guest is done with a level interrupt */
 bool irq_guest_needs_eoi(struct domain *d, unsigned pirq);
 void irq_guest_set_affinity(struct domain *d, unsigned pirq, unsigned cpu); /* follow the vcpu it is bound to */
+
+/* Start of day, boot CPU, before interrupts are enabled: controllers silenced, descriptors made. */
+void irq_init(void);
+unsigned irq_gsi_count(void); /* GSIs are numbered below this; message-signalled interrupts from here on */
+/* Trigger and polarity of a GSI as firmware describes it, before it is bound.  -EINVAL no such GSI. */
+int irq_gsi_setup(unsigned gsi, bool level, bool low);
+
+/*
+ * The table of a domain: pirq -1 asks for a free number (a GSI's own number where it is free and d is privileged).
+ * 0 with *pirq; -EINVAL, -EEXIST number taken, -ENOSPC, and what msi_prepare says.
+ */
+struct msi_request;
+int irq_map_gsi(struct domain *d, unsigned gsi, int *pirq);
+int irq_map_msi(struct domain *d, const struct msi_request *request, unsigned count, int *pirq);
+int irq_unmap(struct domain *d, unsigned pirq); /* -EINVAL not mapped */
+/* Reserves a number without a source: its later mapping must name it.  Number or -ENOSPC. */
+int irq_reserve(struct domain *d);
+/* The machine's interrupt behind a pirq, or -EINVAL. */
+int irq_of_pirq(struct domain *d, unsigned pirq);
+bool irq_guest_shared(struct domain *d, unsigned pirq);
+/* Page of d (with a writable reference handed over) whose bit n says that pirq n needs an EOI.  -EBUSY has one. */
+int irq_set_eoi_page(struct domain *d, struct frame *page);
+/* Writes the messages of a device again after it lost them.  -ENODEV nothing is set up there. */
+int irq_restore_device(uint16_t segment, uint8_t bus, uint8_t devfn);
 
 #endif

@@ -14,7 +14,7 @@ HYPERVISOR ?= build/xylem
 PYTHON := /usr/bin/python3
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: all deps run check check-tests unit images clean help
+.PHONY: all deps run run-ready check check-tests unit images clean help
 
 all:
 
@@ -42,6 +42,7 @@ image_files := build/images/vmlinuz build/images/vmlinux build/images/initramfs.
     build/images/dom0.ext4
 
 images: $(image_files)
+	@:
 
 build/images/vmlinuz: build/images/kernel $(kernel_image)
 	@cp -f /boot/vmlinuz-$(kernel) $@
@@ -72,8 +73,11 @@ hypervisor_file := $(if $(filter reference,$(HYPERVISOR)),build/images/xen-refer
 # ---- commands: packages first, then a second make that sees what they installed
 
 run: deps
-	@$(MAKE) images $(hypervisor_file)
+	@$(MAKE) run-ready
 	@exec scripts/run --hypervisor $(HYPERVISOR)
+
+run-ready: images $(hypervisor_file)
+	@:
 
 check: deps
 	@$(MAKE) check-tests

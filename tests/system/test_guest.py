@@ -20,8 +20,8 @@ def vcpus(request):
 
 
 @pytest.fixture(scope="class")
-def shelf():
-    """Keeps the class's guest between tests."""
+def shelf(vcpus):
+    """Keeps the guest of one number of vcpus between tests."""
     kept = {}
     yield kept
     if "guest" in kept and kept["guest"].dom0.machine.running():

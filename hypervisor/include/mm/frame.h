@@ -126,6 +126,13 @@ int frame_get_type_now(struct frame *f, uint64_t type);
 void frame_put_type(struct frame *f);
 int frame_put_type_preemptible(struct frame *f);
 
+/* Takes a type reference only if the contents were checked for that type already.  0 or -EBUSY. */
+int frame_get_type_validated(struct frame *f, uint64_t type);
+/* True for a page table whose validation stopped and which nobody uses (FRAME_PARTIAL, no type references). */
+bool frame_is_abandoned(const struct frame *f);
+/* Undoes such a validation; no-op for others.  Owner's tables lock held.  0 or -ERESTART_LATER. */
+int frame_clean_partial(struct frame *f);
+
 /* Reference and type reference together, for frames owned by d. */
 int frame_get_both(struct frame *f, const struct domain *d, uint64_t type);
 static inline void frame_put_both(struct frame *f)

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * HYPERVISOR_mmu_update: a batch of checked stores into page tables and into the machine-to-physical table.
+ *
+ * ABI: xen/xen.h.  The low two bits of a request's address say which kind it is.  The domain argument names whose frames are
+ * mapped (low 16 bits) and whose page tables are changed (high 16 bits less one, 0 for the caller's).
+ */
+#include "door/hypercall.h"
+#include "guest/pv/tables.h"
+#include "mm/guest_copy.h"
+
+#define CHUNK 16 /* requests copied in at a time */
+
+struct batch {
+    struct domain *tables; /* owner of the page tables: its lock is held while requests are done */
+    struct domain *frames; /* owner of what is mapped */
+};
+
+/* ---- whose ---- */
+
+int pv_frames_owner(domid_t id, struct domain **owner)
+{
+    struct domain *d = current->domain, *found;
+    int rc = 0;
+
+    if (likely(id == DOMID_SELF)) {
+        *owner = d;
+        return 0;
+    }
+    if (id == DOMID_IO || id == DOMID_XEN) {
+        *owner = id == DOMID_IO ? domain_io : domain_xen;
+        return id == DOMID_IO ? 0 : permission_privileged();
+    }
+    found = id == d->id ? NULL : domain_get(id);
+    if (!found)
+        return -ESRCH;
+    if (!found->pv)
+        rc = -EOPNOTSUPP;
+    rc = rc ? rc : permission_control(found);
+    if (rc)
+        domain_put(found);
+    *owner = found;
+    return rc;
+}
+
+void pv_frames_owner_put(struct domain *owner)
+{
+    if (owner != current->domain && !owner->is_system)
+        domain_put(owner);
+}
+
+static int batch_start(uint64_t domid, struct batch *b)
+{
+    uint16_t tables = (uint16_t)(domid >> 16);
+    int rc;
+
+    b->tables = current->domain;
+    if (unlikely(tables)) {
+        rc = (domid_t)(tables - 1) == current->domain->id ? 0 : pv_frames_owner((domid_t)(tables - 1), &b->tables);
+        if (rc)
+            return rc;
+        if (b->tables->is_system) {
+            return -ESRCH;
+        }
+    }
+    rc = pv_frames_owner((domid_t)domid, &b->frames);
+    if (unlikely(rc))
+        pv_frames_owner_put(b->tables);
+    return rc;
+}
+
+static void batch_end(struct batch *b)
+{
+    pv_frames_owner_put(b->frames);
+    pv_frames_owner_put(b->tables);
+}
+
+/* ---- one request: the lock is held ---- */
+
+/* An entry in a frame that is no page table: an ordinary checked write to the domain's memory. */
+static int plain_store(struct frame *f, uint64_t *slot, uint64_t value, struct domain *d)
+{
+    int rc = frame_get_both(f, d, FRAME_WRITABLE);
+
+    if (rc)
+        return rc;
+    __atomic_store_n(slot, value, __ATOMIC_RELAXED);
+    frame_put_both(f);
+    return 0;
+}
+
+static inline int table_store(uint64_t address, uint64_t value, bool preserve_ad, const struct batch *b)
+{
+    mfn_t m = maddr_to_mfn(MADDR(address));
+    struct frame *f;
+    uint64_t *slot;
+    unsigned level;
+
+    if (unlikely(address & 7) || unlikely(!mfn_valid(m)))
+        return -EINVAL;
+    f = mfn_to_frame(m);
+    if (unlikely(frame_owner(f) != b->tables))
+        return -EINVAL;
+    slot = maddr_to_virt(MADDR(address));
+    level = frame_table_level(f);
+    if (likely(level == 1))
+        return l1_entry_update(slot, value, b->tables, b->frames, preserve_ad ? ENTRY_PRESERVE_AD : ENTRY_PLAIN, 0);
+    if (level)
+        return table_entry_update(slot, value, f, level, b->tables, preserve_ad);
+    return plain_store(f, slot, value, b->tables);
+}
+
+static int m2p_store(uint64_t address, uint64_t value, const struct batch *b)
+{
+    mfn_t m = maddr_to_mfn(MADDR(address));
+
+    if (!mfn_valid(m) || !frame_get(mfn_to_frame(m), b->frames))
+        return -EINVAL;
+    m2p_set(m, value);
+    frame_put(mfn_to_frame(m));
+    return 0;
+}
+
+static inline int request_do(const struct mmu_update *r, const struct batch *b)
+{
+    switch (r->ptr & 3) {
+    case MMU_NORMAL_PT_UPDATE:
+        return table_store(r->ptr, r->val, false, b);
+    case MMU_PT_UPDATE_NO_TRANSLATE:
+        return table_store(r->ptr & ~3UL, r->val, false, b);
+    case MMU_PT_UPDATE_PRESERVE_AD:
+        return table_store(r->ptr & ~3UL, r->val, true, b);
+    default:
+        return m2p_store(r->ptr & ~3UL, r->val, b);
+    }
+}
+
+/* ---- the batch ---- */
+
+/* Does up to CHUNK requests at address; *did counts them. */
+static int chunk_do(uint64_t address, uint64_t count, const struct batch *b, uint64_t *did)
+{
+    struct mmu_update requests[CHUNK];
+    unsigned n = (unsigned)min_t(uint64_t, count, CHUNK), i = 0;
+    int rc = 0;
+
+    if (guest_read(requests, GUEST_ADDR(address), n * sizeof(requests[0])))
+        return -EFAULT;
+    spin_lock(&b->tables->pv->tables_lock);
+    while (i < n) {
+        rc = request_do(&requests[i], b);
+        if (unlikely(rc))
+            break;
+        i++;
+        if (unlikely(current->pv->old_table)) {
+            rc = -ERESTART_LATER;
+            break;
+        }
+    }
+    spin_unlock(&b->tables->pv->tables_lock);
+    if (unlikely(rc && rc != -ERESTART_LATER))
+        log_vcpu(LOG_WARNING, current, "mmu_update of %#lx to %#lx: error %d\n", requests[i].ptr, requests[i].val, rc);
+    *did += i;
+    return rc;
+}
+
+static int done_report(uint64_t done, bool continued, uint64_t did)
+{
+    uint32_t total = 0;
+
+    if (!done)
+        return 0;
+    if (continued && guest_read(&total, GUEST_ADDR(done), sizeof(total)))
+        return -EFAULT;
+    total += (uint32_t)did;
+    return guest_write(GUEST_ADDR(done), &total, sizeof(total));
+}
+
+static int batch_do(uint64_t requests, uint64_t count, const struct batch *b, uint64_t *did)
+{
+    int rc = 0;
+
+    while (*did < count && !rc) {
+        if (*did && hypercall_should_stop())
+            return -ERESTART_LATER;
+        rc = chunk_do(requests + *did * sizeof(struct mmu_update), count - *did, b, did);
+    }
+    return rc;
+}
+
+long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t domid, uint64_t unused)
+{
+    bool continued = count & MMU_UPDATE_PREEMPTED;
+    struct vcpu *v = current;
+    struct batch b;
+    uint64_t did = 0;
+    int rc;
+
+    (void)unused;
+    count = (uint32_t)count & ~MMU_UPDATE_PREEMPTED;
+    if (unlikely(pv_put_old_table(v)))
+        return hypercall_continue(__HYPERVISOR_mmu_update, 4, requests, count | (continued ? MMU_UPDATE_PREEMPTED : 0),
+                                  done, domid);
+    if (unlikely(!guest_range_ok(requests, count * sizeof(struct mmu_update))))
+        return -EFAULT;
+    rc = batch_start(domid, &b);
+    if (unlikely(rc))
+        return rc;
+    rc = batch_do(requests, count, &b, &did);
+    batch_end(&b);
+    if (done_report(done, continued, did))
+        return -EFAULT;
+    if (rc != -ERESTART_LATER)
+        return rc;
+    return hypercall_continue(__HYPERVISOR_mmu_update, 4, requests + did * sizeof(struct mmu_update),
+                              (count - did) | MMU_UPDATE_PREEMPTED, done, domid);
+}

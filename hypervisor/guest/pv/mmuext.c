@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * HYPERVISOR_mmuext_op: pins, base pointers, flushes, the LDT, whole pages.  ABI: xen/xen.h, struct mmuext_op.
+ *
+ * An operation that was interrupted is tried again as it is, by a continuation that starts with it.
+ */
+#include "door/hypercall.h"
+#include "guest/pv/tables.h"
+#include "guest/pv/traps.h"
+#include "lib/string.h"
+#include "mm/guest_copy.h"
+
+#define LDT_MAX_ENTRIES 8192
+
+/* ---- pins ---- */
+
+/* The lock is held; both references are, and go to the pin. */
+static int pin_set(struct frame *f, struct domain *d)
+{
+    if (domain_is_dying(d))
+        return -EINVAL;
+    return __atomic_fetch_or(&f->type, FRAME_PINNED, __ATOMIC_RELAXED) & FRAME_PINNED ? -EINVAL : 0;
+}
+
+/* The lock is held: f's reference and type reference, from a pin that went or never came to be. */
+static void pin_put(struct frame *f)
+{
+    if (frame_put_type_preemptible(f))
+        pv_old_table_set(f, false);
+    else
+        frame_put(f);
+}
+
+static int table_pin(mfn_t m, uint64_t type, struct domain *d)
+{
+    struct frame *f = mfn_to_frame(m);
+    int rc;
+
+    if (!mfn_valid(m))
+        return -EINVAL;
+    spin_lock(&d->pv->tables_lock);
+    rc = frame_get_both(f, d, type);
+    if (!rc) {
+        rc = pin_set(f, d);
+        if (rc)
+            pin_put(f);
+    } else if (rc != -ERESTART_LATER && frame_owner(f) == d) {
+        pv_check_failed(f);
+    }
+    spin_unlock(&d->pv->tables_lock);
+    if (rc && rc != -ERESTART_LATER)
+        log_vcpu(LOG_WARNING, current, "cannot pin %#lx as level %lu: error %d\n", m.value, type >> FRAME_TYPE_SHIFT, rc);
+    return rc;
+}
+
+static int table_unpin(mfn_t m, struct domain *d)
+{
+    struct frame *f = mfn_to_frame(m);
+    int rc = 0;
+
+    if (!mfn_valid(m) || !frame_get(f, d))
+        return -EINVAL;
+    spin_lock(&d->pv->tables_lock);
+    if (__atomic_fetch_and(&f->type, ~FRAME_PINNED, __ATOMIC_RELAXED) & FRAME_PINNED)
+        pin_put(f);
+    else
+        rc = -EINVAL;
+    spin_unlock(&d->pv->tables_lock);
+    frame_put(f);
+    if (rc)
+        log_vcpu(LOG_WARNING, current, "%#lx is not pinned\n", m.value);
+    return rc;
+}
+
+/* ---- flushes ---- */
+
+static int flush_vcpus(const struct mmuext_op *op, uint64_t address)
+{
+    cpu_mask_t mask;
+
+    if (pv_vcpu_mask(GUEST_HANDLE(op->arg2.vcpumask), &mask))
+        return -EFAULT;
+    tlb_flush_mask(&mask, address, 0);
+    return 0;
+}
+
+static void flush_all(uint64_t address)
+{
+    cpu_mask_t mask;
+
+    pv_dirty_cpus(current->domain, &mask);
+    tlb_flush_mask(&mask, address, 0);
+}
+
+static int flush_cache(bool everywhere)
+{
+    struct domain *d = current->domain;
+
+    if (!d->io_memory.count && !d->io_ports.count)
+        return -EACCES;
+    if (everywhere)
+        tlb_flush_mask(&cpu_online_mask, TLB_FLUSH_ALL, TLB_FLUSH_CACHE);
+    else
+        tlb_flush_local(TLB_FLUSH_ALL, TLB_FLUSH_CACHE);
+    return 0;
+}
+
+/* ---- the rest ---- */
+
+static int ldt_set(uint64_t base, unsigned entries)
+{
+    struct vcpu *v = current;
+
+    if (entries > LDT_MAX_ENTRIES || (base & (PAGE_SIZE - 1)) || !address_canonical(base) ||
+        !guest_range_ok(base, (uint64_t)entries * 8))
+        return -EINVAL;
+    if (v->pv->ldt_base == base && v->pv->ldt_entries == entries)
+        return 0;
+    pv_ldt_clear(v);
+    tlb_flush_local(TLB_FLUSH_ALL, TLB_FLUSH_GLOBAL);
+    v->pv->ldt_base = base;
+    v->pv->ldt_entries = entries;
+    pv_ldt_load(v);
+    return 0;
+}
+
+static int page_clear(mfn_t m, struct domain *d)
+{
+    if (!mfn_valid(m) || frame_get_both(mfn_to_frame(m), d, FRAME_WRITABLE))
+        return -EINVAL;
+    memset(mfn_to_virt(m), 0, PAGE_SIZE);
+    frame_put_both(mfn_to_frame(m));
+    return 0;
+}
+
+static int page_copy(mfn_t to, mfn_t from, struct domain *d)
+{
+    int rc = -EINVAL;
+
+    if (!mfn_valid(to) || !mfn_valid(from) || !frame_get(mfn_to_frame(from), d))
+        return -EINVAL;
+    if (!frame_get_both(mfn_to_frame(to), d, FRAME_WRITABLE)) {
+        memcpy(mfn_to_virt(to), mfn_to_virt(from), PAGE_SIZE);
+        frame_put_both(mfn_to_frame(to));
+        rc = 0;
+    }
+    frame_put(mfn_to_frame(from));
+    return rc;
+}
+
+/* Operations on pages that may be another domain's. */
+static int page_op(const struct mmuext_op *op, struct domain *owner)
+{
+    mfn_t m = MFN(op->arg1.mfn);
+
+    switch (op->cmd) {
+    case MMUEXT_PIN_L1_TABLE:
+    case MMUEXT_PIN_L2_TABLE:
+    case MMUEXT_PIN_L3_TABLE:
+    case MMUEXT_PIN_L4_TABLE:
+        return owner->pv ? table_pin(m, frame_level_type(op->cmd - MMUEXT_PIN_L1_TABLE + 1), owner) : -EINVAL;
+    case MMUEXT_UNPIN_TABLE:
+        return owner->pv ? table_unpin(m, owner) : -EINVAL;
+    case MMUEXT_CLEAR_PAGE:
+        return page_clear(m, owner);
+    case MMUEXT_COPY_PAGE:
+        return page_copy(m, MFN(op->arg2.src_mfn), owner);
+    case MMUEXT_MARK_SUPER:
+    case MMUEXT_UNMARK_SUPER:
+        return -EOPNOTSUPP;
+    default:
+        return -ENOSYS;
+    }
+}
+
+/* Operations on the running vcpu and its domain. */
+static int own_op(const struct mmuext_op *op)
+{
+    switch (op->cmd) {
+    case MMUEXT_NEW_BASEPTR:
+        return pv_new_kernel_table(current, MFN(op->arg1.mfn));
+    case MMUEXT_NEW_USER_BASEPTR:
+        return pv_new_user_table(current, MFN(op->arg1.mfn));
+    case MMUEXT_TLB_FLUSH_LOCAL:
+        tlb_flush_local(TLB_FLUSH_ALL, 0);
+        return 0;
+    case MMUEXT_INVLPG_LOCAL:
+        if (likely(address_canonical(op->arg1.linear_addr)))
+            tlb_flush_local(op->arg1.linear_addr, 0);
+        return 0;
+    case MMUEXT_TLB_FLUSH_MULTI:
+        return flush_vcpus(op, TLB_FLUSH_ALL);
+    case MMUEXT_INVLPG_MULTI:
+        return address_canonical(op->arg1.linear_addr) ? flush_vcpus(op, op->arg1.linear_addr) : 0;
+    case MMUEXT_TLB_FLUSH_ALL:
+        flush_all(TLB_FLUSH_ALL);
+        return 0;
+    case MMUEXT_INVLPG_ALL:
+        if (address_canonical(op->arg1.linear_addr))
+            flush_all(op->arg1.linear_addr);
+        return 0;
+    case MMUEXT_FLUSH_CACHE:
+        return flush_cache(false);
+    case MMUEXT_FLUSH_CACHE_GLOBAL:
+        return flush_cache(true);
+    default:
+        return ldt_set(op->arg1.linear_addr, op->arg2.nr_ents);
+    }
+}
+
+static bool op_is_own(unsigned cmd)
+{
+    return (cmd >= MMUEXT_NEW_BASEPTR && cmd <= MMUEXT_SET_LDT) || cmd == MMUEXT_NEW_USER_BASEPTR ||
+           cmd == MMUEXT_FLUSH_CACHE_GLOBAL;
+}
+
+static int op_do(uint64_t address, struct domain *owner)
+{
+    struct mmuext_op op;
+
+    if (unlikely(guest_read(&op, GUEST_ADDR(address), sizeof(op))))
+        return -EFAULT;
+    if (!op_is_own(op.cmd))
+        return page_op(&op, owner);
+    return likely(owner == current->domain) ? own_op(&op) : -EPERM;
+}
+
+static int ops_do(uint64_t ops, uint64_t count, struct domain *owner, uint64_t *did)
+{
+    int rc = 0;
+
+    while (*did < count) {
+        if (*did && hypercall_should_stop())
+            return -ERESTART_LATER;
+        rc = op_do(ops + *did * sizeof(struct mmuext_op), owner);
+        if (unlikely(rc))
+            return rc;
+        ++*did;
+        if (unlikely(current->pv->old_table))
+            return -ERESTART_LATER;
+    }
+    return 0;
+}
+
+static int done_report(uint64_t done, bool continued, uint64_t did)
+{
+    uint32_t total = 0;
+
+    if (likely(!done))
+        return 0;
+    if (continued && guest_read(&total, GUEST_ADDR(done), sizeof(total)))
+        return -EFAULT;
+    total += (uint32_t)did;
+    return guest_write(GUEST_ADDR(done), &total, sizeof(total));
+}
+
+long pv_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t domid, uint64_t unused)
+{
+    uint64_t continued = count & MMU_UPDATE_PREEMPTED, did = 0;
+    struct domain *owner;
+    int rc;
+
+    (void)unused;
+    count = (uint32_t)count & ~MMU_UPDATE_PREEMPTED;
+    if (unlikely(pv_put_old_table(current)))
+        return hypercall_continue(__HYPERVISOR_mmuext_op, 4, ops, count | continued, done, domid);
+    if (unlikely(!guest_range_ok(ops, count * sizeof(struct mmuext_op))))
+        return -EFAULT;
+    rc = pv_frames_owner((domid_t)domid, &owner);
+    if (unlikely(rc))
+        return rc;
+    rc = ops_do(ops, count, owner, &did);
+    pv_frames_owner_put(owner);
+    if (unlikely(done_report(done, continued, did)))
+        return -EFAULT;
+    if (likely(rc != -ERESTART_LATER))
+        return rc;
+    return hypercall_continue(__HYPERVISOR_mmuext_op, 4, ops + did * sizeof(struct mmuext_op),
+                              (count - did) | MMU_UPDATE_PREEMPTED, done, domid);
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the page-table files of the PV room share.
+ *
+ * "Lock" below is the tables lock of the domain that owns the table: every change of an entry, and every type reference to a
+ * page table taken or dropped, happens under it.
+ */
+#ifndef XYLEM_GUEST_PV_TABLES_H
+#define XYLEM_GUEST_PV_TABLES_H
+
+#include "arch/x86/paging.h"
+#include "errno.h"
+#include "guest/pv.h"
+#include "lib/base.h"
+#include "log.h"
+
+/* Software bits a guest may use as it likes: 11-9 and 62-52. */
+#define PTE_GUEST_AVAIL (PTE_AVAIL | 0x7ff0000000000000UL)
+/* Changes of an entry that do not change what it refers to, nor with which rights beyond execution. */
+#define PTE_SOFT_BITS (PTE_GUEST_AVAIL | PTE_ACCESSED | PTE_DIRTY | PTE_NX)
+/* Entries above the first level are never large or global, and have no cache attributes. */
+#define PTE_UPPER_FORBIDDEN (PTE_PWT | PTE_PCD | PTE_LARGE | PTE_GLOBAL)
+
+static inline uint64_t frame_level_type(unsigned level) { return (uint64_t)level << FRAME_TYPE_SHIFT; }
+
+static inline bool l4_slot_is_guest(unsigned slot)
+{
+    return slot < HYPERVISOR_FIRST_SLOT || slot > HYPERVISOR_LAST_SLOT;
+}
+
+/* The level 1 to 4 a frame is validated as; 0 for anything else.  Stable under the lock. */
+static inline unsigned frame_table_level(const struct frame *f)
+{
+    uint64_t type = __atomic_load_n(&f->type, __ATOMIC_RELAXED), level = type >> FRAME_TYPE_SHIFT;
+
+    return level - 1 < 4 && (type & FRAME_VALIDATED) ? (unsigned)level : 0;
+}
+
+/* Memory with references to count (not I/O memory). */
+static inline bool frame_is_memory(mfn_t m)
+{
+    return mfn_valid(m) && likely(frame_owner(mfn_to_frame(m)) != domain_io);
+}
+
+/* Frames of I/O memory nobody may map writable, the control domain included; the mapping is made read-only. */
+extern struct rangeset pv_mmio_read_only;
+
+/* ---- entries.c: what an entry holds ---- */
+
+/* A present first-level entry as it is stored: ring 3 may use it, and it is not global (cr3 alone separates modes). */
+static inline uint64_t l1_entry_stored(uint64_t e) { return (e | PTE_USER) & ~PTE_GLOBAL; }
+
+/*
+ * Takes what a present, stored-form entry of a table of d refers to: a reference, and a writable type reference when it
+ * maps writable.  from owns the frame (d itself in most cases).  *e may lose PTE_WRITE (read-only I/O memory).
+ * 0; -EINVAL, -EPERM, -EBUSY.
+ */
+int l1_entry_get(uint64_t *e, struct domain *d, struct domain *from);
+/* Drops it again. */
+void l1_entry_put(uint64_t e, struct domain *d);
+/* The same for entries of levels 2 to 4 in table (of d); the first also -ERESTART_LATER. */
+int table_entry_get(unsigned level, uint64_t e, struct frame *table, struct domain *d);
+int table_entry_put(unsigned level, uint64_t e, struct frame *table);
+/* The same, but what takes long is left to pv_put_old_table() of the running vcpu. */
+void table_entry_put_later(unsigned level, uint64_t e, struct frame *table);
+
+/* ---- base.c ---- */
+
+/* Leaves a table to be put away before the running vcpu's next page-table operation: with its reference and type reference, or (partial)
+ * as an abandoned validation, for which it takes a reference. */
+void pv_old_table_set(struct frame *f, bool partial);
+/* After a failed frame_get_type(f) of a page-table type. */
+void pv_check_failed(struct frame *f);
+/* Drops the top-level tables of a vcpu of a dying domain.  0 or -ERESTART_LATER. */
+int pv_drop_tables(struct vcpu *v);
+
+/* ---- update.c: changing an entry; the lock is held ---- */
+
+enum entry_mode {
+    ENTRY_PLAIN,       /* store */
+    ENTRY_PRESERVE_AD, /* accessed and dirty bits found there stay */
+    ENTRY_EXPECT,      /* only if it still holds the expected value: -EAGAIN otherwise */
+};
+/* slot: in a validated L1 of d, direct map.  from: owner of the frame a new entry maps.  0, -EINVAL, -EPERM, -EBUSY, -EAGAIN. */
+int l1_entry_update(uint64_t *slot, uint64_t value, struct domain *d, struct domain *from, enum entry_mode mode,
+                    uint64_t expected);
+/* slot in table, a validated table of level 2 to 4 of d.  The same errors and -ERESTART_LATER. */
+int table_entry_update(uint64_t *slot, uint64_t value, struct frame *table, unsigned level, struct domain *d,
+                       bool preserve_ad);
+
+/* ---- walk.c ---- */
+
+/* The first-level slot for address in the tables under l4; NULL when a level is missing.  Stable under the lock. */
+uint64_t *pv_walk(mfn_t l4, uint64_t address);
+/* CPUs that may hold translations of d. */
+void pv_dirty_cpus(struct domain *d, cpu_mask_t *mask);
+/* CPUs on which vcpus of the guest's bitmap at address (running domain) run.  0 or -EFAULT. */
+int pv_vcpu_mask(guest_addr_t bitmap, cpu_mask_t *mask);
+
+/* ---- mmu_update.c ---- */
+
+/* In the count of a batch: it is a continuation (what Xen's ABI leaves to the hypervisor). */
+#define MMU_UPDATE_PREEMPTED 0x80000000u
+
+/* Whose frames: DOMID_SELF, DOMID_IO, DOMID_XEN or a domain the running one controls.  Referenced.  0, -ESRCH, -EPERM. */
+int pv_frames_owner(domid_t id, struct domain **owner);
+void pv_frames_owner_put(struct domain *owner);
+
+/* ---- audit.c ---- */
+
+/* Recounts references and types; returns the number of frames that are wrong.  exact: nothing but page tables, pins and
+ * base pointers may hold references (tests).  Domains are to be paused. */
+unsigned pv_audit(bool exact);
+
+#endif

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Guest frame numbers of PV guests: the machine's own, so what is checked is whose the frame is.
+ * No translated guests yet: theirs are refused.
+ */
+#include "domain/domain.h"
+#include "errno.h"
+#include "mm/physmap.h"
+
+int physmap_get_frame(struct domain *d, gfn_t gfn, struct frame **frame)
+{
+    mfn_t mfn = MFN(gfn.value);
+
+    if (d->is_hvm || !mfn_valid(mfn) || !frame_get(mfn_to_frame(mfn), d))
+        return -EINVAL;
+    *frame = mfn_to_frame(mfn);
+    return 0;
+}
+
+int physmap_get_writable(struct domain *d, gfn_t gfn, struct frame **frame)
+{
+    int rc = physmap_get_frame(d, gfn, frame);
+
+    if (rc)
+        return rc;
+    rc = frame_get_type_now(*frame, FRAME_WRITABLE);
+    if (rc) {
+        frame_put(*frame);
+        return -EINVAL;
+    }
+    return 0;
+}

@@ -50,15 +50,6 @@ static struct heap_node *node_of(const struct frame *f)
     return &nodes[0];
 }
 
-static struct frame_list *block_list(struct heap_node *node, unsigned zone, unsigned order)
-{
-    struct frame_list *list = &node->blocks[zone][order];
-
-    if (list->count == 0)
-        frame_list_init(list);
-    return list;
-}
-
 static void block_insert(struct frame *f, unsigned order, uint64_t scrub_flag)
 {
     struct heap_node *node = node_of(f);
@@ -66,7 +57,11 @@ static void block_insert(struct frame *f, unsigned order, uint64_t scrub_flag)
 
     f->refs = FRAME_FREE | scrub_flag;
     f->type = order;
-    frame_list_add(block_list(node, zone, order), f);
+    /* Clean blocks are taken first; idle CPUs look for dirty ones at the tail. */
+    if (scrub_flag)
+        frame_list_add(&node->blocks[zone][order], f);
+    else
+        frame_list_add_head(&node->blocks[zone][order], f);
     node->orders[zone] |= 1u << order;
     node->zones |= 1UL << zone;
 }
@@ -75,7 +70,7 @@ static void block_remove(struct frame *f, unsigned order)
 {
     struct heap_node *node = node_of(f);
     unsigned zone = zone_of(frame_to_mfn(f).value);
-    struct frame_list *list = block_list(node, zone, order);
+    struct frame_list *list = &node->blocks[zone][order];
 
     frame_list_remove(list, f);
     if (list->count == 0) {
@@ -119,7 +114,7 @@ static void block_free(struct frame *f, unsigned order, uint64_t scrub_flag)
 /* Joins one pair of a clean and a dirty buddy of the given order; false when there is none. */
 static bool block_join_mixed(struct heap_node *node, unsigned zone, unsigned order)
 {
-    struct frame *f = frame_list_first(block_list(node, zone, order));
+    struct frame *f = frame_list_first(&node->blocks[zone][order]);
 
     for (; f; f = frame_list_next(f)) {
         uint64_t number = frame_to_mfn(f).value;
@@ -291,7 +286,6 @@ static struct frame *dirty_block_take(unsigned *order)
 
             for (uint32_t orders = nodes[n].orders[zone]; orders; orders &= orders - 1) {
                 unsigned have = (unsigned)__builtin_ctz(orders);
-                /* Dirty blocks are added at the tail. */
                 struct frame *f = &frame_table[nodes[n].blocks[zone][have].tail];
 
                 if (!(f->refs & FRAME_UNSCRUBBED))

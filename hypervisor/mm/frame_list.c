@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Lists of frames, linked by frame number inside the frame table: a domain's memory, free blocks.
+ * Lists of frames, linked by frame number inside the frame table: a domain's memory, free blocks.  A list of all zero
+ * bytes is empty too.
  */
 #include "mm/frame.h"
 
@@ -14,12 +15,26 @@ void frame_list_add(struct frame_list *list, struct frame *f)
     uint32_t index = (uint32_t)frame_to_mfn(f).value;
 
     f->next = FRAME_LIST_END;
-    f->prev = list->tail;
-    if (list->tail == FRAME_LIST_END)
-        list->head = index;
-    else
+    f->prev = list->count ? list->tail : FRAME_LIST_END;
+    if (list->count)
         frame_table[list->tail].next = index;
+    else
+        list->head = index;
     list->tail = index;
+    list->count++;
+}
+
+void frame_list_add_head(struct frame_list *list, struct frame *f)
+{
+    uint32_t index = (uint32_t)frame_to_mfn(f).value;
+
+    f->prev = FRAME_LIST_END;
+    f->next = list->count ? list->head : FRAME_LIST_END;
+    if (list->count)
+        frame_table[list->head].prev = index;
+    else
+        list->tail = index;
+    list->head = index;
     list->count++;
 }
 
@@ -38,7 +53,7 @@ void frame_list_remove(struct frame_list *list, struct frame *f)
 
 struct frame *frame_list_first(const struct frame_list *list)
 {
-    return list->head == FRAME_LIST_END ? NULL : &frame_table[list->head];
+    return list->count == 0 ? NULL : &frame_table[list->head];
 }
 
 struct frame *frame_list_next(const struct frame *f)

@@ -43,11 +43,7 @@ static uint16_t *slab_object(const struct frame *f, unsigned shift, unsigned ind
 
 static struct frame_list *slab_list(unsigned shift)
 {
-    struct frame_list *list = &slab_room[shift - SLAB_MIN_SHIFT];
-
-    if (list->count == 0)
-        frame_list_init(list);
-    return list;
+    return &slab_room[shift - SLAB_MIN_SHIFT];
 }
 
 static struct frame *slab_page_new(unsigned shift)

@@ -10,6 +10,7 @@
 # are linked to every program. NAME_CFLAGS and NAME_LIBS add options to one of them.
 
 include hypervisor/lib/lib.mk
+include hypervisor/arch/host/host.mk
 
 UNIT_PROGRAMS += lib_string
 UNIT_PROGRAMS += lib_print
@@ -20,13 +21,16 @@ UNIT_PROGRAMS += lib_elf
 UNIT_PROGRAMS += lib_unpack
 lib_unpack_SOURCES := $(UNPACK_DECODER_SOURCES)
 lib_unpack_LIBS := $(UNPACK_ARCHIVES) -llz4
+UNIT_PROGRAMS += mm_heap
+mm_heap_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c) $(HOST_SOURCES)
+mm_heap_CFLAGS := $(HOST_CFLAGS)
 
 # ---- how they are built
 
 UNIT_BUILD := build/unit
 UNIT_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # "errno.h" is the hypervisor's, <errno.h> the C library's.
-UNIT_INCLUDES := -iquote hypervisor/include -Ihypervisor -Itests/unit -idirafter hypervisor/include
+UNIT_INCLUDES := -iquote hypervisor/include -Ihypervisor -Itests/unit
 UNIT_CFLAGS := -std=gnu17 -g -O1 -DXYLEM_HOST -fno-omit-frame-pointer $(UNIT_SANITIZE) $(UNIT_INCLUDES) \
     -Wall -Wextra -Wimplicit-fallthrough -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wundef \
     -Werror

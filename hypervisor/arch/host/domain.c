@@ -59,6 +59,8 @@ struct domain *host_domain_new(domid_t id, unsigned vcpus)
     d->max_vcpus = vcpus;
     spin_init(&d->lock, RANK_DOMAIN);
     spin_init(&d->page_lock, RANK_PAGE_LIST);
+    d->pages = d->extra_pages = d->xenheap_pages = d->relinquish_pages =
+        (struct frame_list){.head = FRAME_LIST_END, .tail = FRAME_LIST_END};
     d->shared_info = heap_alloc(0, HEAP_ZERO);
     d->vcpus = calloc(vcpus, sizeof(*d->vcpus));
     BUG_ON(!d->shared_info || (vcpus && !d->vcpus));

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "arch/host/private.h"
+#include "arch/tlb.h"
 #include "lib/string.h"
 #include "log.h"
 
@@ -291,4 +292,30 @@ void host_teardown(void)
     host_quiesce_run();
     host_domains_teardown();
     host_memory_teardown();
+}
+
+/* ---- translations: a process has none to flush, but counts the asking ---- */
+
+static uint32_t tlb_clock = 1;
+
+WEAK uint32_t tlb_clock_now(void)
+{
+    return tlb_clock;
+}
+
+WEAK void tlb_flush_older(uint32_t stamp)
+{
+    if (stamp >= tlb_clock)
+        tlb_clock = stamp + 1;
+}
+
+WEAK void tlb_flush_cpus(const cpu_mask_t *mask)
+{
+    (void)mask;
+    tlb_clock++;
+}
+
+WEAK void tlb_flush_page_cpus(const cpu_mask_t *mask, uint64_t address)
+{
+    (void)mask, (void)address;
 }

@@ -61,6 +61,9 @@ static void allocation_count(long change)
     __atomic_fetch_add(&host_allocations_live, change, __ATOMIC_RELAXED);
 }
 
+/* Only there when a program links the real allocator. */
+extern __typeof__(heap_init_range) heap_init_range __attribute__((weak));
+
 void host_memory_setup(size_t frames)
 {
     host_frames = frames;
@@ -75,6 +78,10 @@ void host_memory_setup(size_t frames)
     fail_at = 0;
     host_allocations_live = 0;
     POISON(host_memory, frames * PAGE_SIZE);
+    if (heap_init_range) {
+        UNPOISON(host_memory, frames * PAGE_SIZE);
+        heap_init_range(MADDR(PAGE_SIZE), MADDR(frames * PAGE_SIZE));
+    }
 }
 
 void host_memory_teardown(void)

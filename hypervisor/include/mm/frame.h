@@ -75,6 +75,7 @@ struct frame_list {
 
 void frame_list_init(struct frame_list *list);
 void frame_list_add(struct frame_list *list, struct frame *f); /* at the tail */
+void frame_list_add_head(struct frame_list *list, struct frame *f);
 void frame_list_remove(struct frame_list *list, struct frame *f);
 struct frame *frame_list_first(const struct frame_list *list); /* NULL when empty */
 struct frame *frame_list_next(const struct frame *f);

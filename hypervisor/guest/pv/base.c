@@ -140,29 +140,3 @@ int pv_new_user_table(struct vcpu *v, mfn_t l4)
     }
     return 0;
 }
-
-static int table_drop(struct vcpu *v, mfn_t *place)
-{
-    struct frame *f = mfn_to_frame(*place);
-    int rc;
-
-    if (mfn_equal(*place, INVALID_MFN))
-        return 0;
-    spin_lock(&v->domain->pv->tables_lock);
-    rc = frame_put_type_preemptible(f);
-    if (!rc) {
-        *place = INVALID_MFN;
-        frame_put(f);
-    }
-    spin_unlock(&v->domain->pv->tables_lock);
-    return rc;
-}
-
-int pv_drop_tables(struct vcpu *v)
-{
-    int rc = pv_put_old_table(v);
-
-    v->arch.cr3 = 0;
-    rc = rc ? rc : table_drop(v, &v->pv->user_table);
-    return rc ? rc : table_drop(v, &v->pv->kernel_table);
-}

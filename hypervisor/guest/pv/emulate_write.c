@@ -7,7 +7,7 @@
  * Only naturally aligned stores of up to 8 bytes are done.  Flags: AMD64 APM volume 3, the instructions' pages.
  */
 #include "arch/x86/regs.h"
-#include "guest/decode.h"
+#include "guest/pv/decode.h"
 #include "guest/pv/tables.h"
 #include "guest/pv/traps.h"
 
@@ -128,28 +128,6 @@ static bool store_compute(const struct decoded_store *s, uint64_t old, struct st
     return true;
 }
 
-static uint64_t *register_at(struct cpu_user_regs *regs, unsigned number)
-{
-    switch (number) {
-    case 0: return &regs->rax;
-    case 1: return &regs->rcx;
-    case 2: return &regs->rdx;
-    case 3: return &regs->rbx;
-    case 4: return &regs->rsp;
-    case 5: return &regs->rbp;
-    case 6: return &regs->rsi;
-    case 7: return &regs->rdi;
-    case 8: return &regs->r8;
-    case 9: return &regs->r9;
-    case 10: return &regs->r10;
-    case 11: return &regs->r11;
-    case 12: return &regs->r12;
-    case 13: return &regs->r13;
-    case 14: return &regs->r14;
-    default: return &regs->r15;
-    }
-}
-
 /* A write of size bytes to a register: 4 bytes clear the upper half, fewer leave the rest. */
 static void register_write(uint64_t *r, uint64_t value, unsigned size)
 {
@@ -162,7 +140,7 @@ static void registers_finish(struct cpu_user_regs *regs, const struct decoded_st
                              uint64_t old)
 {
     if (s->kind == STORE_XADD || s->kind == STORE_XCHG)
-        register_write(register_at(regs, s->register_number), old, s->size);
+        register_write(decode_register(regs, s->register_number), old, s->size);
     if (s->kind == STORE_CMPXCHG && !r->stores)
         register_write(&regs->rax, old, s->size);
     if (s->kind == STORE_CMPXCHG8B && !r->stores) {

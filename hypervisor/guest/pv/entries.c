@@ -22,6 +22,7 @@
  *
  * Fields: Intel SDM volume 3, 4.5; ABI: xen/xen.h (mmu_update), xen/arch-x86/xen-x86_64.h.
  */
+#include "boot/boot_info.h"
 #include "door/hypercall.h"
 #include "guest/pv/tables.h"
 #include "guest/pv/traps.h"
@@ -35,11 +36,25 @@ static bool domain_has_devices(struct domain *d)
 
 /* ---- first level ---- */
 
+/* Memory by the firmware's map; what else has a frame table entry (firmware tables, holes) is like I/O memory. */
+static bool number_is_ram(uint64_t number)
+{
+    for (unsigned i = 0; i < boot_info.memory_count; i++) {
+        const struct boot_range *r = &boot_info.memory[i];
+
+        if (r->type == BOOT_MEMORY_RAM && number >= r->start >> PAGE_SHIFT && number < r->end >> PAGE_SHIFT)
+            return true;
+    }
+    return false;
+}
+
 static int l1_io_get(uint64_t *e, struct domain *d, struct domain *from)
 {
     uint64_t number = pte_frame(*e).value;
     struct domain *who = from == domain_io ? d : from;
 
+    if (mfn_valid(MFN(number)) && !frame_owner(mfn_to_frame(MFN(number))) && number_is_ram(number))
+        return -EINVAL;
     if (!rangeset_contains(&who->io_memory, number, number))
         return -EPERM;
     if ((*e & PTE_WRITE) && pv_mmio_read_only.count && rangeset_contains(&pv_mmio_read_only, number, number))

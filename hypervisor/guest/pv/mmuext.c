@@ -10,8 +10,6 @@
 #include "lib/string.h"
 #include "mm/guest_copy.h"
 
-#define LDT_MAX_ENTRIES 8192
-
 /* ---- pins ---- */
 
 /* The lock is held; both references are, and go to the pin. */
@@ -105,24 +103,7 @@ static int flush_cache(bool everywhere)
     return 0;
 }
 
-/* ---- the rest ---- */
-
-static int ldt_set(uint64_t base, unsigned entries)
-{
-    struct vcpu *v = current;
-
-    if (entries > LDT_MAX_ENTRIES || (base & (PAGE_SIZE - 1)) || !address_canonical(base) ||
-        !guest_range_ok(base, (uint64_t)entries * 8))
-        return -EINVAL;
-    if (v->pv->ldt_base == base && v->pv->ldt_entries == entries)
-        return 0;
-    pv_ldt_clear(v);
-    tlb_flush_local(TLB_FLUSH_ALL, TLB_FLUSH_GLOBAL);
-    v->pv->ldt_base = base;
-    v->pv->ldt_entries = entries;
-    pv_ldt_load(v);
-    return 0;
-}
+/* ---- whole pages ---- */
 
 static int page_clear(mfn_t m, struct domain *d)
 {
@@ -204,7 +185,7 @@ static int own_op(const struct mmuext_op *op)
     case MMUEXT_FLUSH_CACHE_GLOBAL:
         return flush_cache(true);
     default:
-        return ldt_set(op->arg1.linear_addr, op->arg2.nr_ents);
+        return pv_ldt_set(current, op->arg1.linear_addr, op->arg2.nr_ents);
     }
 }
 

@@ -36,10 +36,18 @@ static inline unsigned frame_table_level(const struct frame *f)
     return level - 1 < 4 && (type & FRAME_VALIDATED) ? (unsigned)level : 0;
 }
 
-/* Memory with references to count (not I/O memory). */
+/*
+ * Memory whose mappings hold references; otherwise I/O memory, or nobody's.  The answer does not change while a mapping
+ * exists: a referenced frame keeps its owner.
+ */
 static inline bool frame_is_memory(mfn_t m)
 {
-    return mfn_valid(m) && likely(frame_owner(mfn_to_frame(m)) != domain_io);
+    const struct domain *owner;
+
+    if (unlikely(!mfn_valid(m)))
+        return false;
+    owner = frame_owner(mfn_to_frame(m));
+    return likely(owner) && likely(owner != domain_io);
 }
 
 /* Frames of I/O memory nobody may map writable, the control domain included; the mapping is made read-only. */
@@ -71,8 +79,6 @@ void table_entry_put_later(unsigned level, uint64_t e, struct frame *table);
 void pv_old_table_set(struct frame *f, bool partial);
 /* After a failed frame_get_type(f) of a page-table type. */
 void pv_check_failed(struct frame *f);
-/* Drops the top-level tables of a vcpu of a dying domain.  0 or -ERESTART_LATER. */
-int pv_drop_tables(struct vcpu *v);
 
 /* ---- update.c: changing an entry; the lock is held ---- */
 

@@ -152,6 +152,16 @@ static void table_read(uint64_t address, unsigned *seen)
     }
 }
 
+static void dsdt_read(void)
+{
+    struct mapping m;
+
+    if (!map_table(&m, acpi.dsdt, "DSDT"))
+        return;
+    acpi_dsdt_parse(m.bytes, m.size, &acpi);
+    unmap_bytes(&m);
+}
+
 static void root_read(uint64_t root, bool is_xsdt)
 {
     struct mapping m;
@@ -167,6 +177,7 @@ static void root_read(uint64_t root, bool is_xsdt)
     for (size_t n = 0; n < count; n++)
         table_read(acpi_root_entry(m.bytes, n, is_xsdt), &seen);
     unmap_bytes(&m);
+    dsdt_read();
 }
 
 /* The CPU that runs this: its initial APIC number from CPUID. */

@@ -179,6 +179,9 @@ int acpi_fadt_parse(const void *table, size_t length, struct acpi_facts *facts)
     facts->facs = field(table, length, 132, 8);
     if (facts->facs == 0)
         facts->facs = field(table, length, 36, 4);
+    facts->dsdt = field(table, length, 140, 8);
+    if (facts->dsdt == 0)
+        facts->dsdt = field(table, length, 40, 4);
     facts->sci_irq = (uint16_t)field(table, length, 46, 2);
     facts->boot_flags = (uint16_t)field(table, length, 109, 2);
     facts->fadt_flags = (uint32_t)field(table, length, 112, 4);
@@ -194,6 +197,38 @@ int acpi_fadt_parse(const void *table, size_t length, struct acpi_facts *facts)
     }
     facts->sleep_control = register_read(table, length, 244);
     return 0;
+}
+
+/* A small integer constant at *at, which is moved behind it; -1 when it is something else. */
+static int aml_integer(const uint8_t *aml, size_t length, size_t *at)
+{
+    uint8_t op = (uint8_t)field(aml, length, (*at)++, 1);
+
+    if (op <= 1) /* ZeroOp, OneOp */
+        return op;
+    return op == 0x0a ? (int)field(aml, length, (*at)++, 1) : -1;
+}
+
+/* NameOp "_S5_" PackageOp length count first second ...: 20.2.5 of the specification. */
+void acpi_dsdt_parse(const void *table, size_t length, struct acpi_facts *facts)
+{
+    const uint8_t *aml = table;
+
+    for (size_t i = HEADER_SIZE; i + 9 < length; i++) {
+        size_t at = i + 5;
+        int a, b;
+
+        if (memcmp(aml + i, "_S5_\x12", 5) != 0)
+            continue;
+        at += 1 + (aml[at] >> 6) + 1; /* package length, number of elements */
+        a = aml_integer(aml, length, &at);
+        b = aml_integer(aml, length, &at);
+        if (a < 0 || a > 7)
+            continue;
+        facts->sleep_type_a = (uint8_t)a;
+        facts->sleep_type_b = b < 0 || b > 7 ? 0 : (uint8_t)b;
+        return;
+    }
 }
 
 int acpi_hpet_parse(const void *table, size_t length, struct acpi_facts *facts)

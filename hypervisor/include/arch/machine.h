@@ -10,6 +10,8 @@
 _Noreturn void machine_reboot(void);
 _Noreturn void machine_power_off(void);
 _Noreturn void machine_halt(void);
+/* Switches off with domain 0's values for the two sleep control registers (XENPF_enter_acpi_sleep, S5). */
+_Noreturn void machine_sleep_off(uint16_t a, uint16_t b);
 extern bool opt_noreboot;
 
 unsigned machine_threads_per_core(void);

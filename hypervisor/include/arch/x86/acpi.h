@@ -67,7 +67,8 @@ struct acpi_facts {
     struct acpi_register pm_timer, pm1a_control, pm1b_control, pm1a_event, pm1b_event, sleep_control, reset;
     uint8_t reset_value;
     uint32_t pm_timer_width; /* bits: 24 or 32, 0 none */
-    uint64_t facs;
+    uint64_t facs, dsdt;
+    uint8_t sleep_type_a, sleep_type_b; /* of S5, as far as the DSDT shows it without an interpreter */
     uint16_t boot_flags;     /* IA-PC boot architecture flags */
 };
 extern struct acpi_facts acpi;
@@ -97,6 +98,8 @@ uint64_t acpi_root_entry(const void *root, size_t n, bool is_xsdt);
 /* Each: 0, or -EINVAL when an entry does not fit its table (what came before it was taken). */
 int acpi_madt_parse(const void *table, size_t length, struct acpi_facts *facts, struct acpi_cpu_list *cpus);
 int acpi_fadt_parse(const void *table, size_t length, struct acpi_facts *facts);
+/* Looks for a literal \_S5 package in AML. */
+void acpi_dsdt_parse(const void *table, size_t length, struct acpi_facts *facts);
 int acpi_hpet_parse(const void *table, size_t length, struct acpi_facts *facts);
 int acpi_mcfg_parse(const void *table, size_t length, struct acpi_facts *facts);
 

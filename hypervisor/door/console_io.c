@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * console_io (xen/xen.h): a guest writes to, and domain 0 reads from, the hypervisor's console.  Long texts are
+ * written in pieces, with a look at pending work between them.
+ */
+#include "console/console.h"
+#include "door/handlers.h"
+#include "door/hypercall.h"
+#include "errno.h"
+#include "lib/base.h"
+#include "mm/guest_copy.h"
+
+#define PIECE 128
+
+static long write_pieces(uint64_t count, guest_addr_t buffer)
+{
+    char piece[PIECE];
+
+    while (count > 0) {
+        size_t length = min_t(uint64_t, count, sizeof(piece));
+
+        if (guest_read(piece, buffer, length) != 0)
+            return -EFAULT;
+        console_guest_write(current->domain, piece, length);
+        count -= length;
+        buffer.value += length;
+        if (count > 0 && hypercall_should_stop())
+            return hypercall_continue(__HYPERVISOR_console_io, 3, (uint64_t)CONSOLEIO_write, count, buffer.value);
+    }
+    return 0;
+}
+
+static long read_some(uint64_t count, guest_addr_t buffer)
+{
+    char text[PIECE];
+    size_t length = console_guest_read(text, min_t(uint64_t, count, sizeof(text)));
+
+    return guest_write(buffer, text, length) != 0 ? -EFAULT : (long)length;
+}
+
+long console_io(uint64_t command, uint64_t count, uint64_t buffer, uint64_t a4, uint64_t a5)
+{
+    int error;
+
+    (void)a4;
+    (void)a5;
+    if (count > 0x7fffffff)
+        return -E2BIG;
+    switch ((unsigned)command) {
+    case CONSOLEIO_write:
+        return write_pieces(count, GUEST_ADDR(buffer));
+    case CONSOLEIO_read:
+        error = permission_privileged();
+        return error != 0 ? error : read_some(count, GUEST_ADDR(buffer));
+    default:
+        return -ENOSYS;
+    }
+}

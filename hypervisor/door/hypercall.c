@@ -82,11 +82,12 @@ static const struct hypercall_row table[] = {
 
 static inline const struct hypercall_row *row_of(uint64_t number)
 {
-    const struct hypercall_row *row = &table[number];
+    const struct hypercall_row *row;
 
-    if (unlikely(number >= ARRAY_SIZE(table)) || unlikely(!(row->guests >> current->domain->is_hvm & 1)))
+    if (unlikely(number >= ARRAY_SIZE(table)))
         return NULL;
-    return row;
+    row = &table[number];
+    return likely(row->guests >> current->domain->is_hvm & 1) ? row : NULL;
 }
 
 void hypercall_dispatch(struct cpu_user_regs *regs)

@@ -25,10 +25,6 @@
 
 #define XEN_FEATURE(name) (1u << XENFEAT_##name)
 
-/* The linker's note: name, then the identifier; both bounds are the same when there is none. */
-extern const uint8_t build_id_start[] __attribute__((weak));
-extern const uint8_t build_id_end[] __attribute__((weak));
-
 static long version_compile_info(guest_addr_t arg)
 {
     struct xen_compile_info info = {.compile_by = "root", .compile_domain = "xylem"};
@@ -80,29 +76,10 @@ static long version_commandline(guest_addr_t arg)
     return guest_write(arg, text, sizeof(text));
 }
 
-/* NULL asks for the size; otherwise the buffer says its own. */
-static long version_build_id(guest_addr_t arg)
+/* The image carries no build id: what the ABI answers then. */
+static long version_build_id(void)
 {
-    const size_t size = (size_t)(build_id_end - build_id_start);
-    uint32_t room;
-
-    if (permission_privileged())
-        return -EPERM;
-    if (!guest_addr_null(arg)) {
-        if (guest_read(&room, arg, sizeof(room)))
-            return -EFAULT;
-        if (room == 0)
-            return -EINVAL;
-    }
-    if (size == 0)
-        return -ENODATA;
-    if (guest_addr_null(arg))
-        return (long)size;
-    if (size > room)
-        return -ENOBUFS;
-    if (guest_write(GUEST_ADDR(arg.value + offsetof(struct xen_build_id, buf)), build_id_start, size))
-        return -EFAULT;
-    return (long)size;
+    return permission_privileged() ? -EPERM : -ENODATA;
 }
 
 long xen_version(uint64_t command, uint64_t arg_value, uint64_t a3, uint64_t a4, uint64_t a5)
@@ -135,7 +112,7 @@ long xen_version(uint64_t command, uint64_t arg_value, uint64_t a3, uint64_t a4,
     case XENVER_commandline:
         return version_commandline(arg);
     case XENVER_build_id:
-        return version_build_id(arg);
+        return version_build_id();
     default:
         return -ENOSYS;
     }

@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Control operations on a domain's memory, devices, time and CPU policy (xen/domctl.h).
+ */
+#include "door/domctl.h"
+#include "door/hypercall.h"
+#include "errno.h"
+#include "guest/pv.h"
+#include "lib/checked.h"
+#include "mm/heap.h"
+#include "mm/physmap.h"
+
+#define IO_PORTS 65536u
+#define POLICY_LEAVES_MAX 1024
+#define POLICY_MSRS_MAX 256
+#define TSC_MODE_MAX 2 /* default, always emulated, never emulated */
+
+/* ---- types of pages, for save ---- */
+
+static uint32_t page_kind(struct domain *d, uint64_t gfn)
+{
+    static const uint32_t kinds[] = {XEN_DOMCTL_PFINFO_NOTAB, XEN_DOMCTL_PFINFO_L1TAB, XEN_DOMCTL_PFINFO_L2TAB,
+                                     XEN_DOMCTL_PFINFO_L3TAB, XEN_DOMCTL_PFINFO_L4TAB};
+    struct frame *frame;
+    uint64_t type, level;
+    uint32_t kind;
+
+    if (physmap_get_frame(d, GFN(gfn), &frame))
+        return XEN_DOMCTL_PFINFO_XTAB;
+    type = __atomic_load_n(&frame->type, __ATOMIC_RELAXED);
+    level = (type & FRAME_TYPE_MASK) >> FRAME_TYPE_SHIFT;
+    kind = (type & FRAME_TYPE_COUNT_MASK) && level < ARRAY_SIZE(kinds) ? kinds[level] : XEN_DOMCTL_PFINFO_NOTAB;
+    if (type & FRAME_PINNED)
+        kind |= XEN_DOMCTL_PFINFO_LPINTAB;
+    if (__atomic_load_n(&frame->refs, __ATOMIC_RELAXED) & FRAME_BROKEN)
+        kind = XEN_DOMCTL_PFINFO_BROKEN;
+    frame_put(frame);
+    return kind;
+}
+
+/* Frame numbers come in, kinds go out in their place.  Stops at pending work with the rest described in the argument. */
+long domctl_page_info(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_getpageframeinfo3 *p = &op->u.getpageframeinfo3;
+    enum { BATCH = 64 };
+    uint64_t entries[BATCH];
+
+    while (p->num) {
+        unsigned count = p->num < BATCH ? (unsigned)p->num : BATCH;
+        guest_addr_t place = GUEST_HANDLE(p->array);
+
+        if (guest_read(entries, place, count * sizeof(entries[0])))
+            return -EFAULT;
+        for (unsigned i = 0; i < count; i++)
+            entries[i] = page_kind(d, entries[i]);
+        if (guest_write(place, entries, count * sizeof(entries[0])))
+            return -EFAULT;
+        p->num -= count;
+        p->array.p = (void *)(place.value + count * sizeof(entries[0]));
+        if (p->num && hypercall_should_stop())
+            return -ERESTART_LATER;
+    }
+    return 0;
+}
+
+long domctl_max_mem(struct domain *d, struct xen_domctl *op)
+{
+    d->max_pages = op->u.max_mem.max_memkb >> (PAGE_SHIFT - 10);
+    return 0;
+}
+
+/* Nobody keeps track of dirtied pages yet: a saver goes on without, a live migration is refused before it starts. */
+long domctl_log_dirty(struct domain *d, struct xen_domctl *op)
+{
+    (void)d, (void)op;
+    return -EOPNOTSUPP;
+}
+
+/* ---- what it may touch: nobody gives what he has not ---- */
+
+static int permission_change(struct rangeset *mine, struct rangeset *theirs, uint64_t first, uint64_t last, bool allow)
+{
+    if (!rangeset_contains(mine, first, last))
+        return -EPERM;
+    return allow ? rangeset_add(theirs, first, last) : rangeset_remove(theirs, first, last);
+}
+
+long domctl_irq_permission(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_irq_permission *p = &op->u.irq_permission;
+
+    if (p->pirq >= MAX_PIRQS || p->pad[0] || p->pad[1] || p->pad[2])
+        return -EINVAL;
+    return permission_change(&current->domain->irqs, &d->irqs, p->pirq, p->pirq, p->allow_access);
+}
+
+long domctl_memory_permission(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_iomem_permission *p = &op->u.iomem_permission;
+    uint64_t last;
+
+    if (p->nr_mfns == 0 || !checked_add(p->first_mfn, p->nr_mfns - 1, &last) || last >> (64 - PAGE_SHIFT))
+        return -EINVAL;
+    return permission_change(&current->domain->io_memory, &d->io_memory, p->first_mfn, last, p->allow_access);
+}
+
+long domctl_port_permission(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_ioport_permission *p = &op->u.ioport_permission;
+
+    if (!checked_range(p->first_port, p->nr_ports, IO_PORTS))
+        return -EINVAL;
+    if (p->nr_ports == 0)
+        return 0;
+    return permission_change(&current->domain->io_ports, &d->io_ports, p->first_port,
+                             p->first_port + p->nr_ports - 1, p->allow_access);
+}
+
+long domctl_hypercall_page(struct domain *d, struct xen_domctl *op)
+{
+    struct frame *frame;
+
+    if (physmap_get_writable(d, GFN(op->u.hypercall_init.gmfn), &frame))
+        return -EINVAL;
+    hypercall_page_fill(d, frame_to_virt(frame));
+    frame_put_both(frame);
+    return 0;
+}
+
+/* ---- time ---- */
+
+long domctl_time_offset(struct domain *d, struct xen_domctl *op)
+{
+    d->time_offset_seconds = op->u.settimeoffset.time_offset_seconds;
+    time_publish_wallclock(d);
+    return 0;
+}
+
+long domctl_set_tsc(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_tsc_info *info = &op->u.tsc_info;
+
+    if (info->tsc_mode > TSC_MODE_MAX)
+        return -EINVAL;
+    domain_pause(d);
+    d->tsc_mode = info->tsc_mode;
+    d->tsc_khz = info->gtsc_khz;
+    d->tsc_incarnation = info->incarnation;
+    domain_unpause(d);
+    return 0;
+}
+
+long domctl_get_tsc(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_tsc_info *info = &op->u.tsc_info;
+
+    info->tsc_mode = d->tsc_mode;
+    info->gtsc_khz = d->tsc_khz ? d->tsc_khz : (uint32_t)time_tsc_khz();
+    info->incarnation = d->tsc_incarnation;
+    info->pad = 0;
+    info->elapsed_nsec = time_now();
+    return 0;
+}
+
+/* ---- width ---- */
+
+long domctl_set_address_size(struct domain *d, struct xen_domctl *op)
+{
+    if (d->is_hvm)
+        return -EOPNOTSUPP;
+    return op->u.address_size.size == 64 ? 0 : -EINVAL; /* 32-bit PV is not offered */
+}
+
+long domctl_get_address_size(struct domain *d, struct xen_domctl *op)
+{
+    if (d->is_hvm)
+        return -EOPNOTSUPP;
+    op->u.address_size.size = 64;
+    return 0;
+}
+
+/* ---- nodes: there is one ---- */
+
+long domctl_set_nodes(struct domain *d, struct xen_domctl *op)
+{
+    uint64_t nodes;
+
+    (void)d;
+    if (domctl_bitmap_in(&nodes, 64, &op->u.nodeaffinity.nodemap))
+        return -EFAULT;
+    return nodes & 1 ? 0 : -EINVAL;
+}
+
+long domctl_get_nodes(struct domain *d, struct xen_domctl *op)
+{
+    const uint64_t nodes = 1;
+
+    (void)d;
+    return domctl_bitmap_out(&op->u.nodeaffinity.nodemap, &nodes, 64);
+}
+
+/* ---- CPU policy ---- */
+
+int policy_buffers_alloc(struct policy_buffers *b, uint32_t nr_leaves, uint32_t nr_msrs)
+{
+    b->nr_leaves = nr_leaves < POLICY_LEAVES_MAX ? nr_leaves : POLICY_LEAVES_MAX;
+    b->nr_msrs = nr_msrs < POLICY_MSRS_MAX ? nr_msrs : POLICY_MSRS_MAX;
+    b->leaves = mem_alloc_array(b->nr_leaves ? b->nr_leaves : 1, sizeof(*b->leaves));
+    b->msrs = mem_alloc_array(b->nr_msrs ? b->nr_msrs : 1, sizeof(*b->msrs));
+    if (b->leaves && b->msrs)
+        return 0;
+    policy_buffers_free(b);
+    return -ENOMEM;
+}
+
+void policy_buffers_free(struct policy_buffers *b)
+{
+    mem_free(b->leaves);
+    mem_free(b->msrs);
+    b->leaves = NULL;
+    b->msrs = NULL;
+}
+
+long domctl_get_policy(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
+    struct policy_buffers b;
+    long result;
+
+    if (policy_buffers_alloc(&b, p->nr_leaves, p->nr_msrs))
+        return -ENOMEM;
+    result = cpu_policy_get(d, 0, b.leaves, &b.nr_leaves, b.msrs, &b.nr_msrs);
+    if (result == 0 && (guest_write(GUEST_HANDLE(p->leaves), b.leaves, b.nr_leaves * sizeof(*b.leaves)) ||
+                        guest_write(GUEST_HANDLE(p->msrs), b.msrs, b.nr_msrs * sizeof(*b.msrs))))
+        result = -EFAULT;
+    p->nr_leaves = b.nr_leaves;
+    p->nr_msrs = b.nr_msrs;
+    policy_buffers_free(&b);
+    return result;
+}
+
+long domctl_set_policy(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
+    struct policy_buffers b;
+    long result;
+
+    p->err_leaf = p->err_subleaf = p->err_msr = ~0u;
+    if (p->nr_leaves > POLICY_LEAVES_MAX || p->nr_msrs > POLICY_MSRS_MAX)
+        return -E2BIG;
+    if (policy_buffers_alloc(&b, p->nr_leaves, p->nr_msrs))
+        return -ENOMEM;
+    if (guest_read(b.leaves, GUEST_HANDLE(p->leaves), b.nr_leaves * sizeof(*b.leaves)) ||
+        guest_read(b.msrs, GUEST_HANDLE(p->msrs), b.nr_msrs * sizeof(*b.msrs))) {
+        result = -EFAULT;
+    } else {
+        domain_pause(d);
+        result = cpu_policy_set(d, b.leaves, b.nr_leaves, b.msrs, b.nr_msrs, &p->err_leaf, &p->err_subleaf,
+                                &p->err_msr);
+        domain_unpause(d);
+    }
+    policy_buffers_free(&b);
+    return result;
+}

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Control operations on vcpus (xen/domctl.h): their state for builders, save and restore, and where they run.
+ */
+#include "arch/x86/fpu.h"
+#include "door/domain_life.h"
+#include "door/domctl.h"
+#include "door/hypercall.h"
+#include "errno.h"
+#include "guest/pv.h"
+#include "lib/bitmap.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+#include "sched/sched.h"
+
+/* Vector state travels as XCR0, every feature ever enabled, then an XSAVE area in standard format. */
+#define VECTOR_HEADER_SIZE (2 * sizeof(uint64_t))
+#define XSAVE_LEGACY_SIZE 512
+#define XSAVE_MIN_SIZE (XSAVE_LEGACY_SIZE + 64)
+#define XSAVE_MXCSR 24 /* offset in the legacy area */
+#define MXCSR_VALID 0xffffu
+
+/* ---- contexts ---- */
+
+static long context_apply(struct vcpu *v, const struct vcpu_guest_context *context)
+{
+    long result;
+
+    domain_pause(v->domain);
+    result = pv_set_context(v, context);
+    if (result == 0) {
+        v->is_initialised = true;
+        if (context->flags & VGCF_online)
+            __atomic_fetch_and(&v->pause_flags, ~VCPU_DOWN, __ATOMIC_SEQ_CST);
+        else
+            __atomic_fetch_or(&v->pause_flags, VCPU_DOWN, __ATOMIC_SEQ_CST);
+    }
+    domain_unpause(v->domain);
+    return result;
+}
+
+long domctl_set_context(struct domain *d, struct xen_domctl *op)
+{
+    struct vcpu *v = domctl_vcpu(d, op->u.vcpucontext.vcpu);
+    struct vcpu_guest_context *context;
+    long result;
+
+    if (!v)
+        return -EINVAL;
+    if (guest_addr_null(GUEST_HANDLE(op->u.vcpucontext.ctxt)))
+        return -EOPNOTSUPP; /* the ABI's reset of a vcpu */
+    context = mem_new(struct vcpu_guest_context);
+    if (!context)
+        return -ENOMEM;
+    result = guest_read(context, GUEST_HANDLE(op->u.vcpucontext.ctxt), sizeof(*context));
+    if (result == 0)
+        result = context_apply(v, context);
+    mem_free(context);
+    return result;
+}
+
+long domctl_get_context(struct domain *d, struct xen_domctl *op)
+{
+    struct vcpu *v = domctl_vcpu(d, op->u.vcpucontext.vcpu);
+    struct vcpu_guest_context *context;
+    long result;
+
+    if (!v)
+        return -ESRCH;
+    if (v == current || !v->is_initialised)
+        return -ENODATA;
+    context = mem_new(struct vcpu_guest_context);
+    if (!context)
+        return -ENOMEM;
+    vcpu_pause(v);
+    pv_get_context(v, context);
+    vcpu_unpause(v);
+    if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & VCPU_DOWN))
+        context->flags |= VGCF_online;
+    result = guest_write(GUEST_HANDLE(op->u.vcpucontext.ctxt), context, sizeof(*context));
+    mem_free(context);
+    return result;
+}
+
+/* Callbacks beyond the first three.  Bits of callback_masks: guest/pv.h. */
+long domctl_get_extended_context(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_ext_vcpucontext *e = &op->u.ext_vcpucontext;
+    struct vcpu *v = domctl_vcpu(d, e->vcpu);
+
+    if (!v)
+        return -ESRCH;
+    if (v == current)
+        return -EINVAL;
+    vcpu_pause(v);
+    memset(&e->vmce, 0, sizeof(e->vmce));
+    e->size = sizeof(*e);
+    e->syscall32_callback_eip = v->pv->syscall32_callback;
+    e->syscall32_callback_cs = v->pv->syscall32_callback_cs;
+    e->syscall32_disables_events = v->pv->callback_masks >> 2 & 1;
+    e->sysenter_callback_eip = v->pv->sysenter_callback;
+    e->sysenter_callback_cs = v->pv->sysenter_callback_cs;
+    e->sysenter_disables_events = v->pv->callback_masks >> 3 & 1;
+    vcpu_unpause(v);
+    return 0;
+}
+
+static bool address_canonical(uint64_t address)
+{
+    return (int64_t)(address << 16) >> 16 == (int64_t)address;
+}
+
+/* A guest's code selector always has privilege 3; 0 stays 0. */
+static uint16_t guest_selector(uint16_t selector)
+{
+    return selector ? selector | 3 : 0;
+}
+
+long domctl_set_extended_context(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_ext_vcpucontext *e = &op->u.ext_vcpucontext;
+    struct vcpu *v = domctl_vcpu(d, e->vcpu);
+
+    if (!v)
+        return -ESRCH;
+    if (e->size < offsetof(struct xen_domctl_ext_vcpucontext, mcg_cap))
+        return -EINVAL;
+    if (!address_canonical(e->syscall32_callback_eip) || !address_canonical(e->sysenter_callback_eip))
+        return -EINVAL;
+    domain_pause(d);
+    v->pv->syscall32_callback = e->syscall32_callback_eip;
+    v->pv->syscall32_callback_cs = guest_selector(e->syscall32_callback_cs);
+    v->pv->sysenter_callback = e->sysenter_callback_eip;
+    v->pv->sysenter_callback_cs = guest_selector(e->sysenter_callback_cs);
+    v->pv->callback_masks = (uint8_t)((v->pv->callback_masks & 3) | (e->syscall32_disables_events ? 4 : 0) |
+                                      (e->sysenter_disables_events ? 8 : 0));
+    domain_unpause(d);
+    return 0;
+}
+
+/* ---- vector state ---- */
+
+static size_t vector_size(uint64_t features)
+{
+    return VECTOR_HEADER_SIZE + (features ? xsave_size_of(features) : 0);
+}
+
+static long vector_copy_out(struct vcpu *v, struct xen_domctl_vcpuextstate *e)
+{
+    const uint64_t header[2] = {v->arch.xcr0, v->arch.xcr0_accum};
+    guest_addr_t to = GUEST_HANDLE(e->buffer);
+    size_t size = vector_size(v->arch.xcr0_accum);
+
+    if (e->size < size || e->xfeature_mask != xsave_features)
+        return -EINVAL;
+    if (guest_write(to, header, sizeof(header)) ||
+        guest_write(guest_element(to, sizeof(header), 1), v->arch.xsave_area, size - sizeof(header)))
+        return -EFAULT;
+    e->size = size;
+    return 0;
+}
+
+long domctl_get_vector_state(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_vcpuextstate *e = &op->u.vcpuextstate;
+    struct vcpu *v = domctl_vcpu(d, e->vcpu);
+    long result;
+
+    if (!v)
+        return -ESRCH;
+    if ((!e->size && !e->xfeature_mask) || guest_addr_null(GUEST_HANDLE(e->buffer))) {
+        e->xfeature_mask = xsave_features;
+        e->size = vector_size(xsave_features);
+        return 0;
+    }
+    vcpu_pause(v);
+    result = vector_copy_out(v, e);
+    vcpu_unpause(v);
+    return result;
+}
+
+/* What the CPU would refuse to load must not come in. */
+static bool vector_area_sane(const uint8_t *area, uint64_t xcr0, uint64_t accumulated)
+{
+    uint64_t header[8];
+    uint32_t mxcsr;
+
+    memcpy(header, area + XSAVE_LEGACY_SIZE, sizeof(header));
+    memcpy(&mxcsr, area + XSAVE_MXCSR, sizeof(mxcsr));
+    for (unsigned i = 1; i < ARRAY_SIZE(header); i++)
+        if (header[i]) /* compacted format, or reserved */
+            return false;
+    return !(header[0] & ~accumulated) && !(xcr0 & ~accumulated) && !(accumulated & ~xsave_features) && (xcr0 & 1) &&
+           !(mxcsr & ~MXCSR_VALID);
+}
+
+static long vector_load(struct vcpu *v, const uint8_t *buffer, size_t size)
+{
+    uint64_t xcr0, accumulated;
+
+    memcpy(&xcr0, buffer, sizeof(xcr0));
+    memcpy(&accumulated, buffer + sizeof(xcr0), sizeof(accumulated));
+    if (size == VECTOR_HEADER_SIZE)
+        return xcr0 || accumulated ? -EINVAL : 0;
+    if (size < VECTOR_HEADER_SIZE + XSAVE_MIN_SIZE || !(accumulated & 1) || (accumulated & ~xsave_features) ||
+        size != vector_size(accumulated) || !vector_area_sane(buffer + VECTOR_HEADER_SIZE, xcr0, accumulated))
+        return -EINVAL;
+    vcpu_pause(v);
+    v->arch.xcr0 = xcr0;
+    v->arch.xcr0_accum = accumulated;
+    memcpy(v->arch.xsave_area, buffer + VECTOR_HEADER_SIZE, size - VECTOR_HEADER_SIZE);
+    v->arch.fpu_initialised = true;
+    vcpu_unpause(v);
+    return 0;
+}
+
+long domctl_set_vector_state(struct domain *d, struct xen_domctl *op)
+{
+    const struct xen_domctl_vcpuextstate *e = &op->u.vcpuextstate;
+    struct vcpu *v = domctl_vcpu(d, e->vcpu);
+    uint8_t *buffer;
+    long result;
+
+    if (!v)
+        return -ESRCH;
+    if (e->size < VECTOR_HEADER_SIZE || e->size > vector_size(xsave_features))
+        return -EINVAL;
+    buffer = mem_alloc(e->size, 64);
+    if (!buffer)
+        return -ENOMEM;
+    result = guest_read(buffer, GUEST_HANDLE(e->buffer), e->size);
+    if (result == 0)
+        result = vector_load(v, buffer, e->size);
+    mem_free(buffer);
+    return result;
+}
+
+/* ---- MSRs that travel: none of those we let a PV guest have keeps state ---- */
+
+long domctl_get_msrs(struct domain *d, struct xen_domctl *op)
+{
+    if (!domctl_vcpu(d, op->u.vcpu_msrs.vcpu))
+        return -ESRCH;
+    op->u.vcpu_msrs.msr_count = 0;
+    return 0;
+}
+
+long domctl_set_msrs(struct domain *d, struct xen_domctl *op)
+{
+    if (!domctl_vcpu(d, op->u.vcpu_msrs.vcpu))
+        return -ESRCH;
+    if (op->u.vcpu_msrs.msr_count == 0)
+        return 0;
+    op->u.vcpu_msrs.msr_count = 0; /* index of the first we do not take */
+    return -EINVAL;
+}
+
+/* ---- where it is and may be ---- */
+
+long domctl_get_vcpu_info(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_getvcpuinfo *info = &op->u.getvcpuinfo;
+    struct vcpu *v = domctl_vcpu(d, info->vcpu);
+    struct vcpu_runstate_info runstate;
+    uint32_t flags;
+
+    if (!v)
+        return -ESRCH;
+    flags = __atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED);
+    vcpu_runstate_get(v, &runstate);
+    info->online = !(flags & VCPU_DOWN);
+    info->blocked = (flags & VCPU_BLOCKED) != 0;
+    info->running = __atomic_load_n(&v->is_running, __ATOMIC_RELAXED);
+    info->cpu_time = runstate.time[RUNSTATE_running];
+    info->cpu = v->cpu;
+    return 0;
+}
+
+/* Tells the caller what its wishes come to: within the CPUs there are, and soft within hard. */
+static long affinity_answer(struct vcpu *v, struct xen_domctl_vcpuaffinity *a)
+{
+    cpu_mask_t hard, soft;
+
+    sched_get_affinity(v, &hard, &soft);
+    bitmap_and(hard.bits, hard.bits, cpu_online_mask.bits, MAX_CPUS);
+    bitmap_and(soft.bits, soft.bits, hard.bits, MAX_CPUS);
+    if ((a->flags & XEN_VCPUAFFINITY_HARD) && domctl_bitmap_out(&a->cpumap_hard, hard.bits, MAX_CPUS))
+        return -EFAULT;
+    if ((a->flags & XEN_VCPUAFFINITY_SOFT) && domctl_bitmap_out(&a->cpumap_soft, soft.bits, MAX_CPUS))
+        return -EFAULT;
+    return 0;
+}
+
+long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
+    const uint32_t which = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
+    struct vcpu *v = domctl_vcpu(d, a->vcpu);
+    cpu_mask_t hard, soft;
+    int result;
+
+    if (!v)
+        return -EINVAL;
+    if (!(a->flags & which) || (a->flags & ~(which | XEN_VCPUAFFINITY_FORCE)))
+        return -EINVAL;
+    if ((a->flags & XEN_VCPUAFFINITY_HARD) && domctl_bitmap_in(hard.bits, MAX_CPUS, &a->cpumap_hard))
+        return -EFAULT;
+    if ((a->flags & XEN_VCPUAFFINITY_SOFT) && domctl_bitmap_in(soft.bits, MAX_CPUS, &a->cpumap_soft))
+        return -EFAULT;
+    if (a->flags & XEN_VCPUAFFINITY_FORCE)
+        (void)sched_pin_override(v, -1);
+    result = sched_set_affinity(v, a->flags & XEN_VCPUAFFINITY_HARD ? &hard : NULL,
+                                a->flags & XEN_VCPUAFFINITY_SOFT ? &soft : NULL);
+    return result ? result : affinity_answer(v, a);
+}
+
+long domctl_get_affinity(struct domain *d, struct xen_domctl *op)
+{
+    struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
+    struct vcpu *v = domctl_vcpu(d, a->vcpu);
+    cpu_mask_t hard, soft;
+
+    if (!v)
+        return -EINVAL;
+    if (!(a->flags & (XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)) || (a->flags & XEN_VCPUAFFINITY_FORCE))
+        return -EINVAL;
+    sched_get_affinity(v, &hard, &soft);
+    if ((a->flags & XEN_VCPUAFFINITY_HARD) && domctl_bitmap_out(&a->cpumap_hard, hard.bits, MAX_CPUS))
+        return -EFAULT;
+    if ((a->flags & XEN_VCPUAFFINITY_SOFT) && domctl_bitmap_out(&a->cpumap_soft, soft.bits, MAX_CPUS))
+        return -EFAULT;
+    return 0;
+}
+
+long domctl_send_trigger(struct domain *d, struct xen_domctl *op)
+{
+    struct vcpu *v = domctl_vcpu(d, op->u.sendtrigger.vcpu);
+
+    if (!v)
+        return -ESRCH;
+    switch (op->u.sendtrigger.trigger) {
+    case XEN_DOMCTL_SENDTRIGGER_NMI:
+        if (!__atomic_exchange_n(&v->nmi_pending, 1, __ATOMIC_SEQ_CST))
+            vcpu_kick(v);
+        return 0;
+    case XEN_DOMCTL_SENDTRIGGER_POWER:
+    case XEN_DOMCTL_SENDTRIGGER_SLEEP:
+        return -EINVAL; /* buttons of hardware-assisted guests */
+    default:
+        return -ENOSYS;
+    }
+}
+
+/* Makes all vcpus; called again it goes on with those that are missing. */
+long domctl_max_vcpus(struct domain *d, struct xen_domctl *op)
+{
+    if (op->u.max_vcpus.max != d->max_vcpus)
+        return -EINVAL;
+    for (unsigned id = 0; id < d->max_vcpus; id++) {
+        int result;
+
+        if (domain_vcpu(d, id))
+            continue;
+        result = domain_add_vcpu(d, id);
+        if (result)
+            return result;
+        if (id + 1 < d->max_vcpus && hypercall_should_stop())
+            return -ERESTART_LATER;
+    }
+    return 0;
+}

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * HYPERVISOR_sysctl (xen/sysctl.h): what a toolstack asks about, and does to, the machine.  For the control domain alone (the hypercall
+ * table says so).  A table of rows as in domctl.c.
+ */
+#include "arch/machine.h"
+#include "console/console.h"
+#include "door/domctl.h"
+#include "door/handlers.h"
+#include "door/hypercall.h"
+#include "errno.h"
+#include "guest/pv.h"
+#include "lib/bitmap.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+#include "sched/sched.h"
+
+typedef long (*sysctl_fn)(struct xen_sysctl *op);
+
+#define COPY_BACK 1u
+#define COPY_ALWAYS 2u
+
+#define DEBUG_KEYS_MAX 64
+#define FEATURE_WORDS_MAX 64
+#define INFO_LIST_MAX 1024u
+#define NODE_DISTANCE 10
+
+/* ---- console ---- */
+
+static long sysctl_readconsole(struct xen_sysctl *op)
+{
+    struct xen_sysctl_readconsole *r = &op->u.readconsole;
+    uint32_t room = r->count;
+    char buffer[1024];
+
+    r->count = 0;
+    /* Clearing happens with the last piece, so that nothing is lost on the way. */
+    while (r->count < room) {
+        size_t wanted = room - r->count < sizeof(buffer) ? room - r->count : sizeof(buffer);
+        bool first = r->count == 0;
+        size_t got = console_ring_read(buffer, wanted, &r->index, false, r->incremental || !first);
+
+        if (got == 0)
+            break;
+        if (guest_write(guest_element(GUEST_HANDLE(r->buffer), r->count, 1), buffer, got))
+            return -EFAULT;
+        r->count += (uint32_t)got;
+    }
+    if (r->clear) {
+        uint32_t index = r->index;
+
+        (void)console_ring_read(buffer, 0, &index, true, true);
+    }
+    return 0;
+}
+
+static long sysctl_debug_keys(struct xen_sysctl *op)
+{
+    const struct xen_sysctl_debug_keys *k = &op->u.debug_keys;
+    char keys[DEBUG_KEYS_MAX];
+
+    if (k->nr_keys > sizeof(keys))
+        return -E2BIG;
+    if (guest_read(keys, GUEST_HANDLE(k->keys), k->nr_keys))
+        return -EFAULT;
+    for (uint32_t i = 0; i < k->nr_keys; i++)
+        (void)debug_key_run(keys[i]);
+    return 0;
+}
+
+/* ---- the machine ---- */
+
+static unsigned highest_cpu(void)
+{
+    unsigned highest = 0;
+    size_t cpu;
+
+    bitmap_for_each(cpu, cpu_online_mask.bits, MAX_CPUS)
+        highest = (unsigned)cpu;
+    return highest;
+}
+
+static long sysctl_physinfo(struct xen_sysctl *op)
+{
+    struct xen_sysctl_physinfo *p = &op->u.physinfo;
+
+    memset(p, 0, sizeof(*p));
+    p->threads_per_core = machine_threads_per_core();
+    p->cores_per_socket = machine_cores_per_socket();
+    p->nr_cpus = cpu_online_count;
+    p->max_cpu_id = highest_cpu();
+    p->nr_nodes = 1;
+    p->max_node_id = 0;
+    p->cpu_khz = (uint32_t)time_tsc_khz();
+    p->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
+    p->total_pages = heap_total_pages();
+    p->free_pages = heap_free_pages();
+    p->scrub_pages = heap_scrub_pages();
+    p->outstanding_pages = heap_outstanding_claims();
+    p->max_mfn = max_frame - 1;
+    machine_hw_caps(p->hw_cap);
+    return 0;
+}
+
+static long sysctl_cputopoinfo(struct xen_sysctl *op)
+{
+    struct xen_sysctl_cputopoinfo *t = &op->u.cputopoinfo;
+    unsigned count = highest_cpu() + 1;
+    guest_addr_t array = GUEST_HANDLE(t->cputopo);
+
+    for (unsigned cpu = 0; !guest_addr_null(array) && cpu < count && cpu < t->num_cpus; cpu++) {
+        struct xen_sysctl_cputopo entry = {XEN_INVALID_CORE_ID, XEN_INVALID_SOCKET_ID, XEN_INVALID_NODE_ID};
+
+        if (cpu_online(cpu))
+            entry = (struct xen_sysctl_cputopo){machine_core(cpu), machine_socket(cpu), 0};
+        if (guest_write(guest_element(array, cpu, sizeof(entry)), &entry, sizeof(entry)))
+            return -EFAULT;
+    }
+    t->num_cpus = count;
+    return 0;
+}
+
+static long sysctl_numainfo(struct xen_sysctl *op)
+{
+    struct xen_sysctl_numainfo *n = &op->u.numainfo;
+    const uint32_t distance = NODE_DISTANCE;
+    const struct xen_sysctl_meminfo memory = {
+        .memsize = heap_total_pages() << PAGE_SHIFT,
+        .memfree = heap_free_pages() << PAGE_SHIFT,
+    };
+
+    if (n->num_nodes > 0 && !guest_addr_null(GUEST_HANDLE(n->meminfo)) &&
+        guest_write(GUEST_HANDLE(n->meminfo), &memory, sizeof(memory)))
+        return -EFAULT;
+    if (n->num_nodes > 0 && !guest_addr_null(GUEST_HANDLE(n->distance)) &&
+        guest_write(GUEST_HANDLE(n->distance), &distance, sizeof(distance)))
+        return -EFAULT;
+    n->num_nodes = 1;
+    return 0;
+}
+
+/* Devices' nodes: of none do we know one. */
+static long sysctl_pcitopoinfo(struct xen_sysctl *op)
+{
+    struct xen_sysctl_pcitopoinfo *t = &op->u.pcitopoinfo;
+    const uint32_t unknown = XEN_INVALID_NODE_ID;
+
+    if (guest_addr_null(GUEST_HANDLE(t->devs)) || guest_addr_null(GUEST_HANDLE(t->nodes)) || t->num_devs > 65536)
+        return -EINVAL;
+    for (uint32_t i = 0; i < t->num_devs; i++)
+        if (guest_write(guest_element(GUEST_HANDLE(t->nodes), i, sizeof(unknown)), &unknown, sizeof(unknown)))
+            return -EFAULT;
+    return 0;
+}
+
+static long sysctl_getcpuinfo(struct xen_sysctl *op)
+{
+    struct xen_sysctl_getcpuinfo *g = &op->u.getcpuinfo;
+    unsigned count = highest_cpu() + 1;
+
+    if (g->max_cpus < count)
+        count = g->max_cpus;
+    for (unsigned cpu = 0; cpu < count; cpu++) {
+        const struct xen_sysctl_cpuinfo info = {.idletime = sched_cpu_idle_ns(cpu)};
+
+        if (guest_write(guest_element(GUEST_HANDLE(g->info), cpu, sizeof(info)), &info, sizeof(info)))
+            return -EFAULT;
+    }
+    g->nr_cpus = count;
+    return 0;
+}
+
+/* The allocator does not count by address width: what is asked for all widths is exact, the rest an upper bound. */
+static long sysctl_availheap(struct xen_sysctl *op)
+{
+    if (op->u.availheap.node != -1 && op->u.availheap.node != 0)
+        return -EINVAL;
+    op->u.availheap.avail_bytes = heap_free_pages() << PAGE_SHIFT;
+    return 0;
+}
+
+/* ---- domains ---- */
+
+static long sysctl_getdomaininfolist(struct xen_sysctl *op)
+{
+    struct xen_sysctl_getdomaininfolist *l = &op->u.getdomaininfolist;
+    uint32_t most = l->max_domains < INFO_LIST_MAX ? l->max_domains : INFO_LIST_MAX, count = 0;
+    domid_t next = l->first_domain;
+
+    while (count < most && next < DOMID_FIRST_RESERVED) {
+        struct xen_domctl_getdomaininfo info;
+        struct domain *d = domain_next(next);
+
+        if (!d)
+            break;
+        next = (domid_t)(d->id + 1);
+        domctl_fill_info(d, &info);
+        domain_put(d);
+        if (guest_write(guest_element(GUEST_HANDLE(l->buffer), count, sizeof(info)), &info, sizeof(info)))
+            return -EFAULT;
+        count++;
+    }
+    l->num_domains = count;
+    return 0;
+}
+
+/* ---- scheduling ---- */
+
+static long sysctl_sched_id(struct xen_sysctl *op)
+{
+    op->u.sched_id.sched_id = sched_id();
+    return 0;
+}
+
+static long sysctl_scheduler(struct xen_sysctl *op)
+{
+    return sched_global_adjust(&op->u.scheduler_op);
+}
+
+static uint32_t count_domains(void)
+{
+    uint32_t count = 0;
+    struct domain *d;
+
+    for (domid_t next = 0; (d = domain_next(next)) != NULL; count++) {
+        next = (domid_t)(d->id + 1);
+        domain_put(d);
+    }
+    return count;
+}
+
+static long cpupool_info(struct xen_sysctl_cpupool_op *p)
+{
+    if (p->cpupool_id != 0 && p->cpupool_id != XEN_SYSCTL_CPUPOOL_PAR_ANY) /* asks for this one or the next */
+        return -ENOENT;
+    p->cpupool_id = 0;
+    p->sched_id = sched_id();
+    p->n_dom = count_domains();
+    return domctl_bitmap_out(&p->cpumap, cpu_online_mask.bits, MAX_CPUS);
+}
+
+/* There is the default pool, with every CPU and every domain in it. */
+static long sysctl_cpupool(struct xen_sysctl *op)
+{
+    struct xen_sysctl_cpupool_op *p = &op->u.cpupool_op;
+    cpu_mask_t none = {{0}};
+
+    switch (p->op) {
+    case XEN_SYSCTL_CPUPOOL_OP_INFO:
+        return cpupool_info(p);
+    case XEN_SYSCTL_CPUPOOL_OP_FREEINFO:
+        return domctl_bitmap_out(&p->cpumap, none.bits, MAX_CPUS);
+    case XEN_SYSCTL_CPUPOOL_OP_MOVEDOMAIN:
+        return p->cpupool_id == 0 ? 0 : -ENOENT;
+    case XEN_SYSCTL_CPUPOOL_OP_DESTROY:
+        return p->cpupool_id == 0 ? -EBUSY : -ENOENT;
+    case XEN_SYSCTL_CPUPOOL_OP_CREATE:
+    case XEN_SYSCTL_CPUPOOL_OP_ADDCPU:
+    case XEN_SYSCTL_CPUPOOL_OP_RMCPU:
+        return -EOPNOTSUPP;
+    default:
+        return -ENOSYS;
+    }
+}
+
+/* ---- CPU policies ---- */
+
+static long sysctl_featureset(struct xen_sysctl *op)
+{
+    struct xen_sysctl_cpu_featureset *f = &op->u.cpu_featureset;
+    uint32_t words[FEATURE_WORDS_MAX] = {0};
+    unsigned count;
+
+    if (f->index > XEN_SYSCTL_cpu_featureset_hvm_max)
+        return -EINVAL;
+    if (f->index == XEN_SYSCTL_cpu_featureset_hvm || f->index == XEN_SYSCTL_cpu_featureset_hvm_max)
+        return -EOPNOTSUPP;
+    count = cpu_policy_featureset(f->index, words, FEATURE_WORDS_MAX);
+    if (guest_addr_null(GUEST_HANDLE(f->features))) {
+        f->nr_features = count;
+        return 0;
+    }
+    if (f->nr_features < count) {
+        if (guest_write(GUEST_HANDLE(f->features), words, f->nr_features * sizeof(words[0])))
+            return -EFAULT;
+        f->nr_features = count;
+        return -ENOBUFS;
+    }
+    f->nr_features = count;
+    return guest_write(GUEST_HANDLE(f->features), words, count * sizeof(words[0]));
+}
+
+/* A NULL array asks for the number of entries; both kinds are answered at once. */
+static long sysctl_policy(struct xen_sysctl *op)
+{
+    struct xen_sysctl_cpu_policy *p = &op->u.cpu_policy;
+    const guest_addr_t leaves = GUEST_HANDLE(p->leaves), msrs = GUEST_HANDLE(p->msrs);
+    struct policy_buffers b;
+    uint32_t room_leaves, room_msrs;
+    long result;
+
+    if (p->_rsvd)
+        return -EINVAL;
+    if (p->index == XEN_SYSCTL_cpu_policy_hvm_max || p->index == XEN_SYSCTL_cpu_policy_hvm_default)
+        return -EOPNOTSUPP;
+    if (p->index > XEN_SYSCTL_cpu_policy_hvm_default)
+        return -EINVAL;
+    if (policy_buffers_alloc(&b, ~0u, ~0u))
+        return -ENOMEM;
+    room_leaves = p->nr_leaves;
+    room_msrs = p->nr_msrs;
+    result = cpu_policy_get(NULL, p->index, b.leaves, &b.nr_leaves, b.msrs, &b.nr_msrs);
+    p->nr_leaves = b.nr_leaves;
+    p->nr_msrs = b.nr_msrs;
+    if (result == 0 && !guest_addr_null(leaves)) {
+        if (room_leaves < b.nr_leaves)
+            result = -ENOBUFS;
+        else if (guest_write(leaves, b.leaves, b.nr_leaves * sizeof(*b.leaves)))
+            result = -EFAULT;
+    }
+    if (result == 0 && !guest_addr_null(msrs)) {
+        if (room_msrs < b.nr_msrs)
+            result = -ENOBUFS;
+        else if (guest_write(msrs, b.msrs, b.nr_msrs * sizeof(*b.msrs)))
+            result = -EFAULT;
+    }
+    policy_buffers_free(&b);
+    return result;
+}
+
+/* No hardware help to show one guest's CPUID to its user space in another way than by faulting or not at all. */
+static long sysctl_levelling(struct xen_sysctl *op)
+{
+    op->u.cpu_levelling_caps.caps = 0;
+    return 0;
+}
+
+/* ---- not offered ---- */
+
+static long answer_unsupported(struct xen_sysctl *op)
+{
+    (void)op;
+    return -EOPNOTSUPP;
+}
+
+static long answer_no_device(struct xen_sysctl *op)
+{
+    (void)op;
+    return -ENODEV;
+}
+
+static const struct sysctl_row {
+    sysctl_fn fn;
+    unsigned flags;
+} table[] = {
+    [XEN_SYSCTL_readconsole] = {sysctl_readconsole, COPY_BACK},
+    [XEN_SYSCTL_physinfo] = {sysctl_physinfo, COPY_BACK},
+    [XEN_SYSCTL_sched_id] = {sysctl_sched_id, COPY_BACK},
+    [XEN_SYSCTL_getdomaininfolist] = {sysctl_getdomaininfolist, COPY_BACK},
+    [XEN_SYSCTL_debug_keys] = {sysctl_debug_keys, 0},
+    [XEN_SYSCTL_getcpuinfo] = {sysctl_getcpuinfo, COPY_BACK},
+    [XEN_SYSCTL_availheap] = {sysctl_availheap, COPY_BACK},
+    [XEN_SYSCTL_get_pmstat] = {answer_no_device, 0},
+    [XEN_SYSCTL_cpu_hotplug] = {answer_unsupported, 0},
+    [XEN_SYSCTL_pm_op] = {answer_no_device, 0},
+    [XEN_SYSCTL_page_offline_op] = {answer_unsupported, 0},
+    [XEN_SYSCTL_cputopoinfo] = {sysctl_cputopoinfo, COPY_BACK},
+    [XEN_SYSCTL_numainfo] = {sysctl_numainfo, COPY_BACK},
+    [XEN_SYSCTL_cpupool_op] = {sysctl_cpupool, COPY_BACK},
+    [XEN_SYSCTL_scheduler_op] = {sysctl_scheduler, COPY_BACK},
+    [XEN_SYSCTL_coverage_op] = {answer_unsupported, 0},
+    [XEN_SYSCTL_psr_cmt_op] = {answer_no_device, 0},
+    [XEN_SYSCTL_pcitopoinfo] = {sysctl_pcitopoinfo, COPY_BACK},
+    [XEN_SYSCTL_psr_alloc] = {answer_no_device, 0},
+    [XEN_SYSCTL_get_cpu_levelling_caps] = {sysctl_levelling, COPY_BACK},
+    [XEN_SYSCTL_get_cpu_featureset] = {sysctl_featureset, COPY_ALWAYS},
+    [XEN_SYSCTL_get_cpu_policy] = {sysctl_policy, COPY_ALWAYS},
+    /* tbuf_op, perfc_op, lockprof_op, livepatch_op: -ENOSYS */
+};
+
+long sysctl(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    const struct sysctl_row *row;
+    struct xen_sysctl op;
+    long result;
+
+    (void)a2, (void)a3, (void)a4, (void)a5;
+    if (guest_read(&op, GUEST_ADDR(arg), sizeof(op)))
+        return -EFAULT;
+    if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
+        return -EACCES;
+    row = op.cmd < ARRAY_SIZE(table) ? &table[op.cmd] : NULL;
+    if (!row || !row->fn)
+        return -ENOSYS;
+    result = row->fn(&op);
+    if (((row->flags & COPY_ALWAYS) || (result >= 0 && (row->flags & COPY_BACK))) &&
+        guest_write(GUEST_ADDR(arg), &op, sizeof(op)))
+        return -EFAULT;
+    return result;
+}

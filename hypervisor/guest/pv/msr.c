@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Model-specific registers of PV guests: a list of what they may read and write.  Everything else is #GP, which Linux expects and
+ * handles.  Numbers: arch/x86/msr.h, Intel SDM volume 4, AMD APM volume 2 appendix A.
+ */
+#include "arch/x86/cpufeature.h"
+#include "arch/x86/io.h"
+#include "guest/pv/traps.h"
+
+#define MSR_PLATFORM_INFO 0xce
+#define MSR_SPEC_CTRL 0x48
+#define MSR_PRED_CMD 0x49
+#define MSR_ARCH_CAPABILITIES 0x10a
+#define MSR_PERF_CAPABILITIES 0x345
+#define MSR_MISC_FEATURES_ENABLES 0x140
+#define MSR_AMD_NB_CFG 0xc001001f
+#define MSR_AMD_SYSCFG 0xc0010010
+#define MSR_AMD_PATCH_LOADER 0xc0010020
+#define MSR_AMD_PSTATE_FIRST 0xc0010061 /* current limit, then control, status and the states themselves */
+#define MSR_AMD_PSTATE_LAST 0xc001006b
+#define MSR_AMD_FIDVID_CTL 0xc0010041
+#define MSR_AMD_FIDVID_STATUS 0xc0010042
+#define MSR_AMD_PERF_FIRST 0xc0010000 /* K7 event selects and counters */
+#define MSR_AMD_PERF_LAST 0xc0010007
+#define MSR_AMD_DE_CFG 0xc0011029
+#define MSR_AMD_OSVW_LENGTH 0xc0010140
+#define MSR_MISC_PERF_AVAILABLE (1UL << 7)
+#define MSR_MISC_MONITOR (1UL << 18)
+#define MSR_MISC_BTS_PEBS_XTPR (1UL << 11 | 1UL << 12 | 1UL << 23)
+#define APIC_BASE_DEFAULT 0xfee00000UL
+#define APIC_BASE_BSP (1UL << 8)
+#define APIC_BASE_ENABLED (1UL << 11)
+#define HWCR_TSC_FREQ_SEL (1UL << 24)
+#define DE_CFG_LFENCE_SERIALIZE 2UL
+
+static bool cpu_is_amd(void)
+{
+    return cpu_model.vendor == CPU_VENDOR_AMD || cpu_model.vendor == CPU_VENDOR_HYGON;
+}
+
+static uint64_t efer_shown(void)
+{
+    return rdmsr(MSR_EFER) & (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE | EFER_FFXSE);
+}
+
+static int msr_read_amd(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+    *value = 0;
+    if (!cpu_is_amd())
+        return -EPERM;
+    switch (msr) {
+    case MSR_AMD_FIDVID_CTL:
+    case MSR_AMD_FIDVID_STATUS:
+    case MSR_AMD_PSTATE_FIRST ... MSR_AMD_PSTATE_LAST:
+    case MSR_AMD_NB_CFG:
+    case MSR_AMD_PERF_FIRST ... MSR_AMD_PERF_LAST:
+        return 0;
+    case MSR_K8_HWCR:
+        if (v->domain->is_privileged) {
+            uint64_t real;
+
+            if (rdmsr_safe(msr, &real))
+                *value = real & HWCR_TSC_FREQ_SEL;
+        }
+        return 0;
+    case MSR_AMD_DE_CFG:
+        *value = DE_CFG_LFENCE_SERIALIZE;
+        return 0;
+    default:
+        return -EPERM;
+    }
+}
+
+int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+    switch (msr) {
+    case MSR_FS_BASE:
+    case MSR_GS_BASE:
+    case MSR_KERNEL_GS_BASE:
+        *value = rdmsr(msr);
+        return 0;
+    case MSR_TSC:
+        *value = rdtsc();
+        return 0;
+    case MSR_EFER:
+        *value = efer_shown();
+        return 0;
+    case MSR_PAT:
+        *value = rdmsr(MSR_PAT);
+        return 0;
+    case MSR_APIC_BASE:
+        *value = APIC_BASE_DEFAULT | APIC_BASE_ENABLED | (v->id ? 0 : APIC_BASE_BSP);
+        return 0;
+    case MSR_MISC_ENABLE:
+        if (!rdmsr_safe(msr, value))
+            return -EPERM;
+        *value = (*value & ~(MSR_MISC_PERF_AVAILABLE | MSR_MISC_MONITOR)) | MSR_MISC_BTS_PEBS_XTPR;
+        return 0;
+    case MSR_PERF_CAPABILITIES:
+    case MSR_MISC_FEATURES_ENABLES:
+    case MSR_MCG_CAP:
+    case MSR_MCG_STATUS:
+        *value = 0;
+        return 0;
+    case MSR_AMD_PATCHLEVEL:
+        return rdmsr_safe(msr, value) ? 0 : -EPERM;
+    case MSR_TSC_AUX:
+        if (!cpu_has(FEATURE_RDTSCP))
+            return -EPERM;
+        *value = rdmsr(msr);
+        return 0;
+    default:
+        break;
+    }
+    if (!msr_read_amd(v, msr, value))
+        return 0;
+    /* A kernel too young to have a #GP handler would die: it reads zero from a register the machine has. */
+    if (!v->pv->traps[VECTOR_GP].address && msr >> 16 != 0x4000 && rdmsr_safe(msr, value)) {
+        *value = 0;
+        return 0;
+    }
+    return -EPERM;
+}
+
+static int msr_write_base(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+    if (!address_canonical(value))
+        return -EPERM;
+    wrmsr(msr, value);
+    if (msr == MSR_FS_BASE)
+        v->arch.fs_base = value;
+    else if (msr == MSR_GS_BASE)
+        v->arch.gs_base = value;
+    else
+        v->arch.gs_base_other = value;
+    return 0;
+}
+
+int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+    switch (msr) {
+    case MSR_FS_BASE:
+    case MSR_GS_BASE:
+    case MSR_KERNEL_GS_BASE:
+        return msr_write_base(v, msr, value);
+    case MSR_EFER:
+        return value == efer_shown() ? 0 : -EPERM;
+    case MSR_PAT:
+        return value == rdmsr(MSR_PAT) ? 0 : -EPERM;
+    case MSR_MISC_FEATURES_ENABLES:
+    case MSR_MCG_STATUS:
+        return value ? -EPERM : 0;
+    case MSR_AMD_PATCHLEVEL:
+        return 0; /* cleared before the microcode version is read */
+    case MSR_MISC_ENABLE: {
+        uint64_t now;
+
+        return !pv_msr_read(v, msr, &now) && now == value ? 0 : -EPERM;
+    }
+    case MSR_AMD_FIDVID_CTL:
+    case MSR_AMD_FIDVID_STATUS:
+    case MSR_AMD_PSTATE_FIRST ... MSR_AMD_PSTATE_LAST:
+    case MSR_K8_HWCR:
+    case MSR_AMD_NB_CFG:
+    case MSR_AMD_DE_CFG:
+        return cpu_is_amd() ? 0 : -EPERM; /* accepted and ignored */
+    default:
+        return -EPERM;
+    }
+}

@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * CPU policies: what CPUID tells a guest, made in steps.  raw is what the CPU says; host what the hypervisor lets be used; pv_max and
+ * hvm_max what a guest of that kind could have; pv_default and hvm_default what it gets unless the toolstack asks.  A
+ * domain starts with its kind's default; the toolstack may set another within the maximum.  Interfaces:
+ * XEN_SYSCTL_get_cpu_policy, XEN_DOMCTL_get/set_cpu_policy, XEN_SYSCTL_get_cpu_featureset, xen/arch-x86/cpuid.h.
+ */
+#include "guest/policy.h"
+#include "arch/x86/cpufeature.h"
+#include "arch/x86/fpu.h"
+#include "arch/x86/paging.h"
+#include "errno.h"
+#include "lib/string.h"
+#include "mm/heap.h"
+#include <xen/arch-x86/cpuid.h>
+
+#define XEN_VERSION_MAJOR 4u
+#define XEN_VERSION_MINOR 17u
+#define XEN_LEAF_BASE XEN_CPUID_FIRST_LEAF
+#define XEN_MSR_BASE 0x40000000u
+#define TSC_MODE_EMULATED 1
+#define NR_SYSTEM_POLICIES 6
+#define MSR_PLATFORM_INFO 0xce
+#define MSR_ARCH_CAPABILITIES 0x10a
+#define NR_MSRS 2
+
+static struct cpu_policy *system_policies[NR_SYSTEM_POLICIES];
+static spinlock_t init_lock = SPINLOCK_INIT(RANK_NONE);
+
+static void feature_put(uint32_t words[POLICY_WORDS], unsigned feature, bool set)
+{
+    if (set)
+        words[feature / 32] |= 1u << (feature % 32);
+    else
+        words[feature / 32] &= ~(1u << (feature % 32));
+}
+
+/* ---- making the system's ---- */
+
+static void leaf_limit(struct cpu_policy *p, uint32_t leaf, uint32_t highest)
+{
+    xen_cpuid_leaf_t *l = policy_leaf(p, leaf, XEN_CPUID_NO_SUBLEAF);
+
+    if (l && l->a > highest)
+        l->a = highest;
+}
+
+/* What depends on a feature goes with it. */
+static void features_consistent(uint32_t words[POLICY_WORDS])
+{
+    static const uint16_t pairs[][2] = {
+        {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_AVX},         {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_XSAVEOPT},
+        {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_XSAVEC},      {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_XGETBV1},
+        {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_XSAVES},      {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_PKU},
+        {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_MPX},         {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_FMA},
+        {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_F16C},          {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_FMA4},
+        {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_XOP},           {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_AVX2},
+        {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_VAES},          {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_VPCLMULQDQ},
+        {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_AVX_VNNI},      {XEN_X86_FEATURE_AVX2, XEN_X86_FEATURE_AVX512F},
+        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512DQ},  {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_IFMA},
+        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512PF},  {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512ER},
+        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512CD},  {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512BW},
+        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512VL},  {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_VBMI},
+        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_VBMI2}, {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_VNNI},
+        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_BITALG}, {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_VPOPCNTDQ},
+        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_4VNNIW}, {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_4FMAPS},
+        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_BF16}, {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_VP2INTERSECT},
+    };
+
+    for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        if (!(words[pairs[i][0] / 32] >> (pairs[i][0] % 32) & 1))
+            feature_put(words, pairs[i][1], false);
+}
+
+/* A machine whose XSAVE the hypervisor does not use has none for its guests. */
+static void policy_make_host(struct cpu_policy *host, const struct cpu_policy *raw)
+{
+    uint32_t words[POLICY_WORDS];
+
+    *host = *raw;
+    leaf_limit(host, 0, POLICY_BASIC_MAX);
+    leaf_limit(host, POLICY_EXTENDED_BASE, POLICY_EXTENDED_MAX);
+    policy_features_get(host, words);
+    if (!xsave_features)
+        feature_put(words, XEN_X86_FEATURE_XSAVE, false);
+    if (!(xsave_features & 4))
+        feature_put(words, XEN_X86_FEATURE_AVX, false);
+    if ((xsave_features & 0xe0) != 0xe0)
+        feature_put(words, XEN_X86_FEATURE_AVX512F, false);
+    features_consistent(words);
+    policy_features_set(host, words);
+}
+
+/* Bits that describe the guest rather than the CPU are always possible. */
+static void policy_make_max(struct cpu_policy *p, struct cpu_policy *host, bool hvm)
+{
+    uint32_t words[POLICY_WORDS], mask[POLICY_WORDS];
+
+    *p = *host;
+    policy_features_get(host, words);
+    policy_feature_mask(mask, hvm, true);
+    for (unsigned i = 0; i < POLICY_WORDS; i++)
+        words[i] &= mask[i];
+    feature_put(words, XEN_X86_FEATURE_HYPERVISOR, true);
+    feature_put(words, XEN_X86_FEATURE_HTT, true);
+    feature_put(words, XEN_X86_FEATURE_CMP_LEGACY, true);
+    feature_put(words, XEN_X86_FEATURE_X2APIC, hvm);
+    features_consistent(words);
+    policy_features_set(p, words);
+    policy_derive(p, host);
+}
+
+static void policy_make_default(struct cpu_policy *p, struct cpu_policy *max, struct cpu_policy *host, bool hvm)
+{
+    uint32_t words[POLICY_WORDS], mask[POLICY_WORDS];
+
+    *p = *max;
+    policy_features_get(max, words);
+    policy_feature_mask(mask, hvm, false);
+    for (unsigned i = 0; i < POLICY_WORDS; i++)
+        words[i] &= mask[i];
+    feature_put(words, XEN_X86_FEATURE_HTT, policy_has(host, XEN_X86_FEATURE_HTT));
+    feature_put(words, XEN_X86_FEATURE_CMP_LEGACY, policy_has(host, XEN_X86_FEATURE_CMP_LEGACY));
+    features_consistent(words);
+    policy_features_set(p, words);
+    policy_derive(p, host);
+}
+
+static int policies_init(void)
+{
+    struct cpu_policy **s = system_policies;
+
+    for (unsigned i = 0; i < NR_SYSTEM_POLICIES; i++) {
+        s[i] = mem_new(struct cpu_policy);
+        if (!s[i])
+            return -ENOMEM;
+    }
+    policy_read_cpu(s[XEN_SYSCTL_cpu_policy_raw]);
+    policy_make_host(s[XEN_SYSCTL_cpu_policy_host], s[XEN_SYSCTL_cpu_policy_raw]);
+    policy_make_max(s[XEN_SYSCTL_cpu_policy_pv_max], s[XEN_SYSCTL_cpu_policy_host], false);
+    policy_make_max(s[XEN_SYSCTL_cpu_policy_hvm_max], s[XEN_SYSCTL_cpu_policy_host], true);
+    policy_make_default(s[XEN_SYSCTL_cpu_policy_pv_default], s[XEN_SYSCTL_cpu_policy_pv_max],
+                        s[XEN_SYSCTL_cpu_policy_host], false);
+    policy_make_default(s[XEN_SYSCTL_cpu_policy_hvm_default], s[XEN_SYSCTL_cpu_policy_hvm_max],
+                        s[XEN_SYSCTL_cpu_policy_host], true);
+    return 0;
+}
+
+/* NULL when memory was short at the first use. */
+static struct cpu_policy *policy_system(unsigned which)
+{
+    static bool ready;
+
+    if (!__atomic_load_n(&ready, __ATOMIC_ACQUIRE)) {
+        spin_lock(&init_lock);
+        if (!ready && policies_init() == 0)
+            __atomic_store_n(&ready, true, __ATOMIC_RELEASE);
+        spin_unlock(&init_lock);
+    }
+    return __atomic_load_n(&ready, __ATOMIC_ACQUIRE) && which < NR_SYSTEM_POLICIES ? system_policies[which] : NULL;
+}
+
+/* ---- a domain's ---- */
+
+int cpu_policy_init_domain(struct domain *d)
+{
+    struct cpu_policy *from =
+        policy_system(d->is_hvm ? XEN_SYSCTL_cpu_policy_hvm_default : XEN_SYSCTL_cpu_policy_pv_default);
+
+    if (!from)
+        return -ENOMEM;
+    d->policy = mem_new(struct cpu_policy);
+    if (!d->policy)
+        return -ENOMEM;
+    *d->policy = *from;
+    if (d->is_privileged && policy_has(policy_system(XEN_SYSCTL_cpu_policy_host), XEN_X86_FEATURE_ITSC)) {
+        uint32_t *w = policy_word(d->policy, XEN_X86_FEATURE_ITSC / 32);
+
+        *w |= 1u << (XEN_X86_FEATURE_ITSC % 32);
+    }
+    return 0;
+}
+
+void cpu_policy_free(struct domain *d)
+{
+    mem_free(d->policy);
+    d->policy = NULL;
+}
+
+/* ---- CPUID of a vcpu ---- */
+
+static void cpuid_xen(struct vcpu *v, uint32_t number, uint32_t subleaf, uint32_t out[4])
+{
+    struct domain *d = v->domain;
+
+    switch (number) {
+    case 0:
+        out[0] = XEN_LEAF_BASE + XEN_CPUID_MAX_NUM_LEAVES;
+        out[1] = XEN_CPUID_SIGNATURE_EBX;
+        out[2] = XEN_CPUID_SIGNATURE_ECX;
+        out[3] = XEN_CPUID_SIGNATURE_EDX;
+        break;
+    case 1:
+        out[0] = XEN_VERSION_MAJOR << 16 | XEN_VERSION_MINOR;
+        break;
+    case 2:
+        out[0] = 1;
+        out[1] = XEN_MSR_BASE;
+        out[2] = d->is_hvm ? 0 : XEN_CPUID_FEAT1_MMU_PT_UPDATE_PRESERVE_AD;
+        break;
+    case 3:
+        if (subleaf == 0) {
+            out[0] = (d->tsc_mode == TSC_MODE_EMULATED ? 1u : 0) | (cpu_has(FEATURE_INVARIANT_TSC) ? 2u : 0) |
+                     (cpu_has(FEATURE_RDTSCP) ? 4u : 0);
+            out[1] = d->tsc_mode;
+            out[2] = (uint32_t)time_tsc_khz();
+        } else if (subleaf == 2) {
+            out[0] = (uint32_t)time_tsc_khz();
+        }
+        break;
+    case 4:
+        if (d->is_hvm && subleaf == 0) {
+            out[0] = XEN_HVM_CPUID_VCPU_ID_PRESENT | XEN_HVM_CPUID_DOMID_PRESENT;
+            out[1] = v->id;
+            out[2] = d->id;
+        }
+        break;
+    case 5:
+        if (!d->is_hvm && subleaf == 0)
+            out[1] = (uint32_t)(64 - __builtin_clzl(max_frame | 1)) + PAGE_SHIFT;
+        break;
+    default:
+        break;
+    }
+}
+
+/*
+ * What changes while a guest runs.  The kernel of domain 0 has come to rely on a few bits of the machine that
+ * other guests do not see.
+ */
+static void cpuid_features(struct vcpu *v, uint32_t out[4])
+{
+    struct domain *d = v->domain;
+
+    if (d->is_hvm) {
+        out[1] |= v->id * 2 << 24;
+        return;
+    }
+    out[2] &= ~(1u << (XEN_X86_FEATURE_OSXSAVE % 32));
+    if (!v->pv->kernel_mode ? read_cr4() & CR4_OSXSAVE : v->pv->cr4_guest & CR4_OSXSAVE)
+        out[2] |= out[2] >> (XEN_X86_FEATURE_XSAVE % 32) & 1 ? 1u << (XEN_X86_FEATURE_OSXSAVE % 32) : 0;
+    if (d->is_privileged && v->pv->kernel_mode)
+        out[3] |= cpu_model.words[CPUID_1_EDX] & (1u << (XEN_X86_FEATURE_MTRR % 32));
+}
+
+static void cpuid_adjust(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    switch (leaf) {
+    case 1:
+        cpuid_features(v, out);
+        break;
+    case 0xb:
+        out[2] = (out[2] & ~0xffu) | (subleaf & 0xff);
+        out[3] = v->id * 2;
+        break;
+    case 0xd:
+        if (subleaf <= 1 && out[0])
+            out[1] = xsave_size_of(v->arch.xcr0);
+        break;
+    default:
+        break;
+    }
+}
+
+static bool leaf_in_range(struct cpu_policy *p, uint32_t leaf)
+{
+    const xen_cpuid_leaf_t *first = policy_leaf(p, leaf & 0x80000000u, XEN_CPUID_NO_SUBLEAF);
+
+    return first && leaf <= first->a;
+}
+
+void cpu_policy_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    struct cpu_policy *p = v->domain->policy;
+    const xen_cpuid_leaf_t *l;
+
+    out[0] = out[1] = out[2] = out[3] = 0;
+    if (leaf >= XEN_LEAF_BASE && leaf <= XEN_LEAF_BASE + XEN_CPUID_MAX_NUM_LEAVES) {
+        cpuid_xen(v, leaf - XEN_LEAF_BASE, subleaf, out);
+        return;
+    }
+    if (!p || !leaf_in_range(p, leaf))
+        return;
+    l = policy_leaf(p, leaf, POLICY_HAS_SUBLEAVES(leaf) ? subleaf : XEN_CPUID_NO_SUBLEAF);
+    if (!l)
+        return;
+    out[0] = l->a;
+    out[1] = l->b;
+    out[2] = l->c;
+    out[3] = l->d;
+    cpuid_adjust(v, leaf, subleaf, out);
+}
+
+/* ---- policy hypercalls ---- */
+
+static struct cpu_policy *policy_of(struct domain *d, unsigned which)
+{
+    return d ? d->policy : policy_system(which);
+}
+
+/* The hypervisor's own two leaves tell how far its ranges go: 0 is "as it likes". */
+static const xen_cpuid_leaf_t limit_leaves[] = {
+    {.leaf = 0x40000000, .subleaf = XEN_CPUID_NO_SUBLEAF},
+    {.leaf = 0x40000100, .subleaf = XEN_CPUID_NO_SUBLEAF},
+};
+#define NR_LIMIT_LEAVES (sizeof(limit_leaves) / sizeof(limit_leaves[0]))
+
+int cpu_policy_get(struct domain *d, unsigned which, xen_cpuid_leaf_t *leaves, uint32_t *nr_leaves,
+                   xen_msr_entry_t *msrs, uint32_t *nr_msrs)
+{
+    struct cpu_policy *p = policy_of(d, which);
+    uint32_t room_leaves = *nr_leaves, room_msrs = *nr_msrs;
+    unsigned n = 0;
+
+    if (!d && which >= NR_SYSTEM_POLICIES)
+        return -EINVAL;
+    if (!p)
+        return -ENOMEM;
+    *nr_leaves = p->count + NR_LIMIT_LEAVES;
+    *nr_msrs = NR_MSRS;
+    if ((leaves && room_leaves < *nr_leaves) || (msrs && room_msrs < NR_MSRS))
+        return -ENOBUFS;
+    if (leaves) {
+        for (unsigned i = 0; i < p->count; i++) {
+            if (n == i && p->leaves[i].leaf >= 0x80000000u)
+                for (unsigned j = 0; j < NR_LIMIT_LEAVES; j++)
+                    leaves[n++] = limit_leaves[j];
+            leaves[n++] = p->leaves[i];
+        }
+        *nr_leaves = n;
+    }
+    if (msrs) {
+        msrs[0] = (xen_msr_entry_t){.idx = MSR_PLATFORM_INFO, .val = p->platform_info};
+        msrs[1] = (xen_msr_entry_t){.idx = MSR_ARCH_CAPABILITIES, .val = p->arch_capabilities};
+    }
+    return 0;
+}
+
+/* Features outside the maximum are dropped in silence, as the toolstack expects. */
+static void policy_clamp(struct cpu_policy *p, struct cpu_policy *max)
+{
+    uint32_t words[POLICY_WORDS], limit[POLICY_WORDS];
+
+    policy_features_get(p, words);
+    policy_features_get(max, limit);
+    for (unsigned i = 0; i < POLICY_WORDS; i++)
+        words[i] &= limit[i];
+    features_consistent(words);
+    policy_features_set(p, words);
+    policy_derive(p, policy_system(XEN_SYSCTL_cpu_policy_host));
+}
+
+static bool leaf_known(uint32_t leaf, uint32_t subleaf)
+{
+    if (leaf == 0x40000000u || leaf == 0x40000100u)
+        return subleaf == XEN_CPUID_NO_SUBLEAF;
+    if (leaf >= POLICY_EXTENDED_BASE)
+        return leaf <= POLICY_EXTENDED_MAX && subleaf == XEN_CPUID_NO_SUBLEAF;
+    if (leaf > POLICY_BASIC_MAX)
+        return false;
+    return POLICY_HAS_SUBLEAVES(leaf) ? subleaf < 64 : subleaf == XEN_CPUID_NO_SUBLEAF;
+}
+
+static int policy_merge_leaf(struct cpu_policy *p, const xen_cpuid_leaf_t *l)
+{
+    xen_cpuid_leaf_t *to = policy_leaf(p, l->leaf, l->subleaf);
+
+    if (!leaf_known(l->leaf, l->subleaf))
+        return -ERANGE;
+    if (to)
+        *to = *l;
+    return 0; /* leaves the machine does not have stay absent: nothing in them could be granted */
+}
+
+static int policy_check_limits(struct cpu_policy *p, struct cpu_policy *max, uint32_t *err_leaf)
+{
+    static const uint32_t heads[] = {0, POLICY_EXTENDED_BASE};
+
+    for (unsigned i = 0; i < 2; i++) {
+        const xen_cpuid_leaf_t *a = policy_leaf(p, heads[i], XEN_CPUID_NO_SUBLEAF);
+        const xen_cpuid_leaf_t *b = policy_leaf(max, heads[i], XEN_CPUID_NO_SUBLEAF);
+
+        if (a && b && a->a > b->a) {
+            *err_leaf = heads[i];
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+static int policy_merge_msrs(const xen_msr_entry_t *msrs, uint32_t nr, uint32_t *err_msr)
+{
+    for (uint32_t i = 0; i < nr; i++) {
+        *err_msr = msrs[i].idx;
+        if (msrs[i].flags)
+            return -EINVAL;
+        if (msrs[i].idx != MSR_PLATFORM_INFO && msrs[i].idx != MSR_ARCH_CAPABILITIES)
+            return -ERANGE;
+        if (msrs[i].val)
+            return -EINVAL; /* neither CPUID faulting nor any of the second's bits is offered */
+    }
+    *err_msr = ~0u;
+    return 0;
+}
+
+int cpu_policy_set(struct domain *d, const xen_cpuid_leaf_t *leaves, uint32_t nr_leaves, const xen_msr_entry_t *msrs,
+                   uint32_t nr_msrs, uint32_t *err_leaf, uint32_t *err_subleaf, uint32_t *err_msr)
+{
+    struct cpu_policy *max = policy_system(d->is_hvm ? XEN_SYSCTL_cpu_policy_hvm_max : XEN_SYSCTL_cpu_policy_pv_max);
+    struct cpu_policy *p;
+    int rc = 0;
+
+    *err_leaf = *err_subleaf = *err_msr = ~0u;
+    if (!max || !d->policy)
+        return -ENOMEM;
+    p = mem_new(struct cpu_policy);
+    if (!p)
+        return -ENOMEM;
+    *p = *d->policy;
+    for (uint32_t i = 0; i < nr_leaves && !rc; i++) {
+        rc = policy_merge_leaf(p, &leaves[i]);
+        if (rc) {
+            *err_leaf = leaves[i].leaf;
+            *err_subleaf = leaves[i].subleaf;
+        }
+    }
+    if (!rc)
+        rc = policy_merge_msrs(msrs, nr_msrs, err_msr);
+    if (!rc)
+        rc = policy_check_limits(p, max, err_leaf);
+    if (!rc) {
+        policy_clamp(p, max);
+        *d->policy = *p;
+    }
+    mem_free(p);
+    return rc;
+}
+
+unsigned cpu_policy_featureset(unsigned which, uint32_t *words, unsigned max)
+{
+    /* XEN_SYSCTL_cpu_featureset_*: raw, host, pv, hvm (defaults), pv_max, hvm_max */
+    static const uint8_t policies[] = {XEN_SYSCTL_cpu_policy_raw,        XEN_SYSCTL_cpu_policy_host,
+                                       XEN_SYSCTL_cpu_policy_pv_default, XEN_SYSCTL_cpu_policy_hvm_default,
+                                       XEN_SYSCTL_cpu_policy_pv_max,     XEN_SYSCTL_cpu_policy_hvm_max};
+    struct cpu_policy *p = which < sizeof(policies) ? policy_system(policies[which]) : NULL;
+    uint32_t all[POLICY_WORDS];
+
+    if (!p)
+        return 0;
+    policy_features_get(p, all);
+    for (unsigned i = 0; i < POLICY_WORDS && i < max; i++)
+        words[i] = all[i];
+    return POLICY_WORDS;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* CPU policies inside guest/: what they are made of, and the lists they are made from. */
+#ifndef XYLEM_GUEST_POLICY_H
+#define XYLEM_GUEST_POLICY_H
+
+#include "guest/pv.h"
+#include <xen/arch-x86/cpufeatureset.h>
+
+/* Leaves as they are serialized: one element for each leaf, or sub-leaf of those that have some (4, 7, 0xb, 0xd). */
+#define POLICY_BASIC_MAX 0xdu /* highest leaves that are understood */
+#define POLICY_EXTENDED_BASE 0x80000000u
+#define POLICY_EXTENDED_MAX 0x80000021u
+#define POLICY_MAX_LEAVES 160
+#define POLICY_WORDS 19 /* of a feature set: cpufeatureset.h */
+
+struct cpu_policy {
+    unsigned count;
+    xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES]; /* ascending by leaf and subleaf */
+    uint64_t platform_info, arch_capabilities;  /* MSRs 0xce, 0x10a */
+};
+
+/* Allow lists: words are overwritten.  optional: what has to be asked for too. */
+void policy_feature_mask(uint32_t words[POLICY_WORDS], bool hvm, bool optional);
+
+/* policy_leaves.c */
+xen_cpuid_leaf_t *policy_leaf(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf); /* NULL: none */
+/* The place of a feature word; NULL when the policy lacks the leaf, or the word is an MSR's. */
+uint32_t *policy_word(struct cpu_policy *p, unsigned word);
+void policy_features_get(struct cpu_policy *p, uint32_t words[POLICY_WORDS]);
+void policy_features_set(struct cpu_policy *p, const uint32_t words[POLICY_WORDS]);
+bool policy_has(struct cpu_policy *p, unsigned feature);
+/* What the CPU says, every leaf. */
+void policy_read_cpu(struct cpu_policy *p);
+/* Follows from the features: XSAVE's sizes, and what stays hidden. host: the machine's. */
+void policy_derive(struct cpu_policy *p, struct cpu_policy *host);
+#define POLICY_HAS_SUBLEAVES(leaf) ((leaf) == 4 || (leaf) == 7 || (leaf) == 0xb || (leaf) == 0xd)
+
+#endif

@@ -14,12 +14,46 @@ int grant_domain_release_mappings(struct domain *d);
 void grant_domain_free(struct domain *d);
 int grant_set_limits(struct domain *d, uint32_t grant_frames, uint32_t maptrack_frames);
 
-/* One element each; the status goes to op->status (GNTST_*).  Called by the door for every element of a batch. */
+/* One element; the status goes to op->status (GNTST_*).  Called by the door for every element of a batch. */
 void grant_map(struct gnttab_map_grant_ref *op);
-void grant_unmap(struct gnttab_unmap_grant_ref *op, bool *flush_tlb);
-void grant_unmap_and_replace(struct gnttab_unmap_and_replace *op, bool *flush_tlb);
-void grant_copy(struct gnttab_copy *op);
 void grant_transfer(struct gnttab_transfer *op);
+
+/*
+ * Unmaps a batch: all mappings are taken away, then the TLB is flushed once, then the granters get their frames back.
+ * new_addr as in gnttab_unmap_and_replace, 0 for plain unmapping.
+ */
+#define GRANT_UNMAP_BATCH 32
+struct grant_unmap {
+    uint64_t host_addr, dev_bus_addr, new_addr;
+    uint32_t handle;
+    int16_t status;            /* out */
+    /* private to grant/map.c from here on */
+    uint8_t undone;            /* GNTMAP_device_map, GNTMAP_host_map */
+    uint32_t ref;
+    uint64_t frame;
+    struct grant_mapping *mapping;
+    struct domain *granter;
+};
+void grant_unmap(struct grant_unmap *ops, unsigned count);
+
+/*
+ * Copies a batch one by one; a frame used by consecutive elements stays claimed between them.  Zero the struct before the
+ * first; grant_copy_end releases what it holds.
+ */
+struct grant_copy_end {
+    struct domain *domain;     /* referenced unless it is the caller's */
+    struct domain *transit;    /* transitive: the domain whose frame it is, referenced */
+    uint64_t name;             /* the ABI's ref or gmfn */
+    grant_ref_t transit_ref;
+    domid_t domid;             /* as the ABI's */
+    bool is_grant, claimed, writable;
+    uint16_t start, length;
+    struct frame *frame;
+};
+struct grant_copy_batch { struct grant_copy_end source, dest; };
+void grant_copy(struct grant_copy_batch *batch, struct gnttab_copy *op);
+void grant_copy_finish(struct grant_copy_batch *batch);
+
 int grant_setup_table(struct domain *d, uint32_t nr_frames, uint64_t *frames, int16_t *status); /* frames[nr_frames] */
 void grant_query_size(struct domain *d, struct gnttab_query_size *op);
 int grant_set_version(struct domain *d, uint32_t *version);
@@ -34,7 +68,12 @@ int grant_seed(struct domain *d, grant_ref_t ref, domid_t to, gfn_t gfn);
 /* A grant mapping's PTE is being removed by its owner through ordinary page-table updates: see guest/pv. */
 void grant_dump(struct domain *d);
 
-/* How a grant is mapped into the address space of a guest: implemented by guest/pv (and hvm), an upward call. */
+/*
+ * How a grant is mapped into the address space of a guest: implemented by guest/pv (and hvm), an upward call without any
+ * lock held.  Before map the grant room takes a reference on the frame, and a FRAME_WRITABLE one unless GNTMAP_readonly
+ * (none for I/O memory); they belong to the PTE from then on.  After a successful unmap the grant room drops
+ * them; a PV guest that removes the PTE by other means, or dies, has them dropped with the PTE as for any other.
+ */
 struct grant_map_ops {
     /* host_addr as in the ABI: a virtual address, or the machine address of the PTE with GNTMAP_contains_pte. GNTST_*. */
     int (*map)(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, unsigned cache);

@@ -1,0 +1,525 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A domain's grant table: its life, growth, frames shown to the guest, and the change between versions.
+ */
+#include "grant/internal.h"
+
+#include "errno.h"
+#include "lib/string.h"
+#include "log.h"
+#include "mm/heap.h"
+
+/* Frames added between two looks at pending work. */
+#define GROW_BATCH 16u
+
+/* ---- growth ---- */
+
+static uint32_t status_frames_for(uint32_t frames)
+{
+    return (uint32_t)DIV_ROUND_UP((uint64_t)frames * GRANT_V2_PER_PAGE, GRANT_STATUS_PER_PAGE);
+}
+
+static void *shared_page(struct domain *d)
+{
+    void *page = heap_alloc(0, HEAP_ZERO);
+
+    if (page)
+        heap_share(page, d, SHARE_READ_WRITE);
+    return page;
+}
+
+static int grow_status(struct domain *d, uint32_t frames)
+{
+    struct grant_table *t = d->grant;
+
+    for (; t->status_frames < status_frames_for(frames); t->status_frames++) {
+        t->status[t->status_frames] = shared_page(d);
+        if (!t->status[t->status_frames])
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static void active_pages_free(struct grant_active **pages, unsigned count)
+{
+    while (count-- > 0)
+        heap_free(pages[count], 0);
+}
+
+/* Active entries for one more page of the shared table. */
+static int grow_active(struct grant_active **pages)
+{
+    for (unsigned i = 0; i < GRANT_ACTIVE_PAGES; i++) {
+        pages[i] = heap_alloc(0, HEAP_ZERO);
+        if (!pages[i]) {
+            active_pages_free(pages, i);
+            return -ENOMEM;
+        }
+        for (unsigned j = 0; j < GRANT_ACTIVE_PER_PAGE; j++)
+            spin_init(&pages[i][j].lock, RANK_GRANT_ENTRY);
+    }
+    return 0;
+}
+
+int grant_grow(struct domain *d, uint32_t frames)
+{
+    struct grant_table *t = d->grant;
+
+    if (frames > t->max_frames || t->released)
+        return -EINVAL;
+    if (t->version == 2 && grow_status(d, frames))
+        return -ENOMEM;
+    for (; t->frames < frames; t->frames++) {
+        struct grant_active **active = &t->active[t->frames * GRANT_ACTIVE_PAGES];
+
+        if (grow_active(active))
+            return -ENOMEM;
+        t->shared[t->frames] = shared_page(d);
+        if (!t->shared[t->frames]) {
+            active_pages_free(active, GRANT_ACTIVE_PAGES);
+            return -ENOMEM;
+        }
+    }
+    return 0;
+}
+
+/* The same in steps.  -ERESTART_LATER when work is pending. */
+static int grow_in_steps(struct domain *d, uint32_t frames)
+{
+    struct grant_table *t = d->grant;
+    int rc;
+
+    for (;;) {
+        bool done;
+
+        write_lock(&t->lock);
+        rc = grant_grow(d, max(t->frames, min(frames, t->frames + GROW_BATCH)));
+        if (!rc && frames > t->max_frames)
+            rc = -EINVAL;
+        done = t->frames >= frames;
+        write_unlock(&t->lock);
+        if (rc || done)
+            return rc;
+        if (grant_work_pending())
+            return -ERESTART_LATER;
+    }
+}
+
+/* ---- life ---- */
+
+static int table_arrays(struct grant_table *t, uint32_t max_frames)
+{
+    t->max_frames = max_frames;
+    t->shared = mem_new_array(void *, max_frames);
+    t->status = mem_new_array(grant_status_t *, status_frames_for(max_frames));
+    t->active = mem_new_array(struct grant_active *, (size_t)max_frames * GRANT_ACTIVE_PAGES);
+    return t->shared && t->status && t->active ? 0 : -ENOMEM;
+}
+
+int grant_domain_init(struct domain *d, uint32_t max_frames, uint32_t max_maptrack_frames, unsigned max_version)
+{
+    struct grant_table *t;
+    int rc;
+
+    if ((int32_t)max_frames < 0)
+        max_frames = GRANT_DEFAULT_FRAMES;
+    if ((int32_t)max_maptrack_frames < 0)
+        max_maptrack_frames = GRANT_DEFAULT_MAPTRACK_FRAMES;
+    if (!max_version)
+        max_version = 2;
+    if (!max_frames || max_frames > GRANT_MOST_FRAMES || max_maptrack_frames > GRANT_MOST_FRAMES || max_version > 2)
+        return -EINVAL;
+    t = mem_new(struct grant_table);
+    if (!t)
+        return -ENOMEM;
+    d->grant = t;
+    rwlock_init(&t->lock, RANK_GRANT);
+    t->version = 1;
+    t->max_version = (uint8_t)max_version;
+    rc = table_arrays(t, max_frames);
+    if (!rc)
+        rc = grant_mappings_init(d, max_maptrack_frames);
+    if (!rc)
+        rc = grant_grow(d, 1);
+    if (rc)
+        grant_domain_free(d);
+    return rc;
+}
+
+static void status_release(struct grant_table *t)
+{
+    for (uint32_t i = 0; i < t->status_frames; i++) {
+        heap_unshare_release(t->status[i]);
+        t->status[i] = NULL;
+    }
+    t->status_frames = 0;
+}
+
+void grant_table_release(struct domain *d)
+{
+    struct grant_table *t = d->grant;
+
+    write_lock(&t->lock);
+    if (!t->released) {
+        t->released = true;
+        status_release(t);
+        for (uint32_t i = 0; i < t->frames; i++)
+            heap_unshare_release(t->shared[i]);
+    }
+    write_unlock(&t->lock);
+}
+
+void grant_domain_free(struct domain *d)
+{
+    struct grant_table *t = d->grant;
+
+    if (!t)
+        return;
+    grant_table_release(d);
+    d->grant = NULL;
+    if (t->active)
+        active_pages_free(t->active, t->frames * GRANT_ACTIVE_PAGES);
+    if (t->mappings)
+        grant_mappings_free(t);
+    else
+        mem_free(t->free_lists);
+    mem_free(t->active);
+    mem_free(t->status);
+    mem_free(t->shared);
+    mem_free(t);
+}
+
+/* Copies what a new limit keeps and swaps the arrays in.  The table's lock is held for writing. */
+static int limits_apply(struct grant_table *t, uint32_t max_frames)
+{
+    struct grant_table fresh = {0};
+
+    if (max_frames <= t->max_frames) {
+        t->max_frames = max(max_frames, t->frames);
+        return 0;
+    }
+    if (table_arrays(&fresh, max_frames)) {
+        mem_free(fresh.shared);
+        mem_free(fresh.status);
+        mem_free(fresh.active);
+        return -ENOMEM;
+    }
+    memcpy(fresh.shared, t->shared, t->frames * sizeof(*t->shared));
+    memcpy(fresh.status, t->status, t->status_frames * sizeof(*t->status));
+    memcpy(fresh.active, t->active, t->frames * GRANT_ACTIVE_PAGES * sizeof(*t->active));
+    mem_free(t->shared);
+    mem_free(t->status);
+    mem_free(t->active);
+    t->shared = fresh.shared;
+    t->status = fresh.status;
+    t->active = fresh.active;
+    t->max_frames = max_frames;
+    return 0;
+}
+
+int grant_set_limits(struct domain *d, uint32_t grant_frames, uint32_t maptrack_frames)
+{
+    struct grant_table *t = d->grant;
+    int rc;
+
+    if (!grant_frames || grant_frames > GRANT_MOST_FRAMES || maptrack_frames > t->max_mapping_pages)
+        return -EINVAL; /* handles are looked up without a lock: their table does not move */
+    write_lock(&t->lock);
+    rc = limits_apply(t, grant_frames);
+    if (!rc)
+        t->max_mapping_pages = maptrack_frames;
+    write_unlock(&t->lock);
+    return rc;
+}
+
+/* ---- frames ---- */
+
+static uint64_t frame_number(const void *page)
+{
+    return virt_to_mfn(page).value;
+}
+
+int grant_setup_table(struct domain *d, uint32_t nr_frames, uint64_t *frames, int16_t *status)
+{
+    struct grant_table *t = d->grant;
+    int rc = grow_in_steps(d, nr_frames);
+
+    if (rc == -ERESTART_LATER)
+        return rc;
+    read_lock(&t->lock);
+    *status = rc || t->released || nr_frames > t->frames ? GNTST_general_error : GNTST_okay;
+    for (uint32_t i = 0; i < nr_frames && *status == GNTST_okay; i++)
+        frames[i] = frame_number(t->shared[i]);
+    read_unlock(&t->lock);
+    return 0;
+}
+
+int grant_get_status_frames(struct domain *d, uint32_t nr_frames, uint64_t *frames, int16_t *status)
+{
+    struct grant_table *t = d->grant;
+
+    read_lock(&t->lock);
+    *status = nr_frames > t->status_frames ? GNTST_general_error : GNTST_okay;
+    for (uint32_t i = 0; i < nr_frames && *status == GNTST_okay; i++)
+        frames[i] = frame_number(t->status[i]);
+    read_unlock(&t->lock);
+    return 0;
+}
+
+void grant_query_size(struct domain *d, struct gnttab_query_size *op)
+{
+    struct grant_table *t = d->grant;
+
+    read_lock(&t->lock);
+    op->nr_frames = t->frames;
+    op->max_nr_frames = t->max_frames;
+    read_unlock(&t->lock);
+    op->status = GNTST_okay;
+}
+
+/* Grows far enough for frame idx.  The table's lock is held for writing. */
+static int frame_ensure(struct domain *d, uint32_t idx, bool status)
+{
+    struct grant_table *t = d->grant;
+    uint64_t need = (uint64_t)idx + 1;
+
+    if (t->released || (status && t->version != 2))
+        return -EINVAL;
+    if (idx < (status ? t->status_frames : t->frames))
+        return 0;
+    if (status) /* the shared frames whose entries' states it holds */
+        need = (uint64_t)idx * (GRANT_STATUS_PER_PAGE / GRANT_V2_PER_PAGE) + 1;
+    return need > t->max_frames ? -EINVAL : grant_grow(d, (uint32_t)need);
+}
+
+int grant_get_table_frame(struct domain *d, uint32_t idx, bool status, mfn_t *frame)
+{
+    struct grant_table *t = d->grant;
+    int rc;
+
+    if (!t)
+        return -EINVAL;
+    write_lock(&t->lock);
+    rc = frame_ensure(d, idx, status);
+    if (!rc)
+        *frame = MFN(frame_number(status ? (void *)t->status[idx] : t->shared[idx]));
+    write_unlock(&t->lock);
+    return rc;
+}
+
+int grant_seed(struct domain *d, grant_ref_t ref, domid_t to, gfn_t gfn)
+{
+    struct grant_table *t = d->grant;
+    int rc = -EINVAL;
+
+    write_lock(&t->lock);
+    if (ref < grant_entries(t)) {
+        union grant_word w = {.flags = GTF_permit_access, .domid = to};
+
+        if (t->version == 1)
+            grant_entry_v1(t, ref)->frame = (uint32_t)gfn.value;
+        else
+            grant_entry_v2(t, ref)->full_page.frame = gfn.value;
+        __atomic_store_n(grant_word(t, ref), w.raw, __ATOMIC_RELEASE);
+        rc = 0;
+    }
+    write_unlock(&t->lock);
+    return rc;
+}
+
+/* ---- versions ---- */
+
+int grant_get_version(struct domain *d, uint32_t *version)
+{
+    *version = __atomic_load_n(&d->grant->version, __ATOMIC_RELAXED);
+    return 0;
+}
+
+/* What the reserved entries say, in terms both versions have. */
+struct reserved_entry {
+    uint16_t flags;
+    domid_t domid;
+    uint64_t frame;
+};
+
+static int reserved_from_v1(const struct grant_table *t, struct reserved_entry *r)
+{
+    for (grant_ref_t i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
+        const volatile grant_entry_v1_t *e = grant_entry_v1(t, i);
+
+        r[i] = (struct reserved_entry){.flags = e->flags, .domid = e->domid, .frame = e->frame};
+    }
+    return 0;
+}
+
+static int reserved_from_v2(const struct grant_table *t, struct reserved_entry *r)
+{
+    for (grant_ref_t i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
+        const volatile grant_entry_v2_t *e = grant_entry_v2(t, i);
+
+        r[i] = (struct reserved_entry){.flags = e->hdr.flags, .domid = e->hdr.domid, .frame = e->full_page.frame};
+        /* Version 1 cannot say these. */
+        if ((r[i].flags & GTF_type_mask) == GTF_transitive ||
+            ((r[i].flags & GTF_type_mask) == GTF_permit_access && (r[i].flags & GTF_sub_page)) ||
+            r[i].frame != (uint32_t)r[i].frame)
+            return -ERANGE;
+        r[i].flags |= *grant_status(t, i) & (GTF_reading | GTF_writing);
+    }
+    return 0;
+}
+
+static void reserved_put(const struct grant_table *t, const struct reserved_entry *r)
+{
+    for (grant_ref_t i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
+        union grant_word w = {.flags = r[i].flags, .domid = r[i].domid};
+
+        if (t->version == 1) {
+            grant_entry_v1(t, i)->frame = (uint32_t)r[i].frame;
+        } else {
+            *grant_status(t, i) = w.flags & (GTF_reading | GTF_writing);
+            w.flags &= (uint16_t)~(GTF_reading | GTF_writing);
+            grant_entry_v2(t, i)->full_page.frame = r[i].frame;
+        }
+        __atomic_store_n(grant_word(t, i), w.raw, __ATOMIC_RELEASE);
+    }
+}
+
+/* Entries beyond the reserved ones are lost by a change: none may be in use. */
+static bool others_in_use(const struct grant_table *t)
+{
+    if (__atomic_load_n(&t->transits, __ATOMIC_RELAXED))
+        return true;
+    for (grant_ref_t ref = GNTTAB_NR_RESERVED_ENTRIES; ref < t->frames * GRANT_V1_PER_PAGE; ref++) {
+        if (grant_active(t, ref)->pins)
+            return true;
+    }
+    return false;
+}
+
+/* A guest that still maps status frames would keep pages nobody writes. */
+static bool status_mapped(const struct grant_table *t)
+{
+    for (uint32_t i = 0; i < t->status_frames; i++) {
+        if ((__atomic_load_n(&virt_to_frame(t->status[i])->refs, __ATOMIC_RELAXED) & FRAME_REFS_MASK) > 1)
+            return true;
+    }
+    return false;
+}
+
+/* Lock held for writing; the versions differ. */
+static int change_version(struct domain *d, uint8_t version)
+{
+    struct grant_table *t = d->grant;
+    struct reserved_entry reserved[GNTTAB_NR_RESERVED_ENTRIES];
+    int rc;
+
+    if (t->released)
+        return -EINVAL;
+    if (others_in_use(t))
+        return -EBUSY;
+    rc = t->version == 1 ? reserved_from_v1(t, reserved) : reserved_from_v2(t, reserved);
+    if (rc)
+        return rc;
+    if (version == 2) {
+        rc = grow_status(d, t->frames);
+        if (rc)
+            status_release(t);
+    } else if (status_mapped(t)) {
+        rc = -EBUSY;
+    } else {
+        status_release(t);
+    }
+    if (rc)
+        return rc;
+    for (uint32_t i = 0; i < t->frames; i++)
+        memset(t->shared[i], 0, PAGE_SIZE);
+    t->version = version;
+    reserved_put(t, reserved);
+    return 0;
+}
+
+int grant_set_version(struct domain *d, uint32_t *version)
+{
+    struct grant_table *t = d->grant;
+    int rc = 0;
+
+    if (*version != 1 && *version != 2)
+        return -EINVAL;
+    if (*version > t->max_version)
+        return -ENOSYS; /* as if the operation did not exist */
+    write_lock(&t->lock);
+    if (t->version != *version)
+        rc = change_version(d, (uint8_t)*version);
+    *version = t->version;
+    write_unlock(&t->lock);
+    return rc;
+}
+
+/* ---- swapping, caches, dump ---- */
+
+static void swap_entries(const struct grant_table *t, grant_ref_t a, grant_ref_t b)
+{
+    if (t->version == 1) {
+        grant_entry_v1_t entry = *grant_entry_v1(t, a);
+
+        *grant_entry_v1(t, a) = *grant_entry_v1(t, b);
+        *grant_entry_v1(t, b) = entry;
+    } else {
+        grant_entry_v2_t entry = *grant_entry_v2(t, a);
+
+        *grant_entry_v2(t, a) = *grant_entry_v2(t, b);
+        *grant_entry_v2(t, b) = entry;
+    }
+}
+
+int grant_swap(struct domain *d, grant_ref_t a, grant_ref_t b)
+{
+    struct grant_table *t = d->grant;
+    int status = GNTST_okay;
+
+    write_lock(&t->lock); /* also keeps everybody from pinning either */
+    if (a >= grant_entries(t) || b >= grant_entries(t))
+        status = GNTST_bad_gntref;
+    else if (a != b && (grant_active(t, a)->pins || grant_active(t, b)->pins))
+        status = GNTST_eagain;
+    else if (a != b)
+        swap_entries(t, a, b);
+    write_unlock(&t->lock);
+    return status;
+}
+
+int grant_cache_flush(struct domain *d, const struct gnttab_cache_flush *op)
+{
+    const uint32_t known = GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL | GNTTAB_CACHE_SOURCE_GREF;
+    uint64_t mfn = op->a.dev_bus_addr >> PAGE_SHIFT;
+
+    if ((op->op & ~known) || (uint32_t)op->offset + op->length > PAGE_SIZE ||
+        (op->op & (GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL)) == 0)
+        return -EINVAL;
+    if (op->op & GNTTAB_CACHE_SOURCE_GREF)
+        return -EOPNOTSUPP;
+    if (!op->length)
+        return 0;
+    /* Devices see this architecture's caches: there is nothing to write back, only a claim to check. */
+    if (!mfn_valid(MFN(mfn)) || !frame_get(mfn_to_frame(MFN(mfn)), d))
+        return -EPERM;
+    frame_put(mfn_to_frame(MFN(mfn)));
+    return 0;
+}
+
+void grant_dump(struct domain *d)
+{
+    struct grant_table *t = d->grant;
+
+    if (!t)
+        return;
+    log_info("domain %d: grant table version %u, %u frames of %u\n", d->id, t->version, t->frames, t->max_frames);
+    read_lock(&t->lock);
+    for (grant_ref_t ref = 0; ref < t->frames * GRANT_V1_PER_PAGE; ref++) {
+        const struct grant_active *a = grant_active(t, ref);
+
+        if (a->pins)
+            log_info("  ref %u to domain %d: frame 0x%lx pins 0x%016lx\n", ref, a->domid, a->frame, a->pins);
+    }
+    read_unlock(&t->lock);
+}

@@ -23,7 +23,7 @@ struct mapping {
     bool temporary;
 };
 
-/* The direct map holds what the memory map calls RAM or ACPI data. */
+/* The direct map holds the first MiB and what the memory map calls RAM or ACPI data (arch/x86/paging.c). */
 static bool in_direct_map(uint64_t start, uint64_t size)
 {
     uint64_t end = start + size;
@@ -31,10 +31,11 @@ static bool in_direct_map(uint64_t start, uint64_t size)
     for (unsigned i = 0; i < boot_info.memory_count; i++) {
         const struct boot_range *r = &boot_info.memory[i];
 
-        if (r->type == BOOT_MEMORY_RAM && start >= r->start && end <= r->end)
+        if ((r->type == BOOT_MEMORY_RAM || r->type == BOOT_MEMORY_ACPI || r->type == BOOT_MEMORY_NVS) &&
+            start >= r->start && end <= r->end)
             return true;
     }
-    return false;
+    return end <= MIB(1);
 }
 
 static bool map_bytes(struct mapping *m, uint64_t start, size_t size)

@@ -361,10 +361,8 @@ static void sched_run(void)
         if (timer_armed(&prev->periodic_timer))
             timer_stop(&prev->periodic_timer);
     }
-    if (!next->is_idle) {
+    if (!next->is_idle)
         sched_bring_timers(next, q->cpu, now);
-        time_update_vcpu(next);
-    }
     arch_context_switch(prev, next);
 }
 
@@ -385,8 +383,10 @@ void sched_switched(struct vcpu *prev)
     }
     if (homeless)
         sched_place(prev);
-    if (!q->running->is_idle)
-        vcpu_runstate_publish(q->running);
+    if (!current->is_idle) { /* the next one, in its own tables */
+        time_update_vcpu(current);
+        vcpu_runstate_publish(current);
+    }
 }
 
 /* ---- affinity ---- */

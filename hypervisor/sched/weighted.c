@@ -238,11 +238,10 @@ static void weighted_refill(void *data)
         sched_unpark(sd);
         return;
     }
-    if (budget >= full) {
+    if (budget > full)
         __atomic_store_n(&sd->budget, full, __ATOMIC_RELAXED);
-    } else {
+    if (budget < 2 * full) /* something of the last period was used: periods follow without a gap */
         timer_set(&sd->refill, sd->refill.expires + CAP_PERIOD);
-    }
     if (budget > 0)
         sched_unpark(sd);
 }

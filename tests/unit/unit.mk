@@ -26,6 +26,13 @@ mm_heap_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c f
 mm_heap_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += acpi_parse
 acpi_parse_SOURCES := hypervisor/arch/x86/acpi_parse.c
+UNIT_PROGRAMS += pv_tables
+pv_tables_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c physmap.c) \
+    $(addprefix hypervisor/guest/pv/,entries.c walk.c update.c base.c mmu_update.c mmuext.c va_mapping.c grant_map.c \
+    release.c audit.c) $(HOST_SOURCES)
+pv_tables_CFLAGS := $(HOST_CFLAGS)
+UNIT_PROGRAMS += sched_weighted
+sched_weighted_SOURCES := hypervisor/sched/weighted.c $(HOST_SOURCES)
 
 # ---- how they are built
 

@@ -24,10 +24,8 @@ void pv_toggle_mode(struct vcpu *v)
     do {                                                                                                         \
         uint32_t selector_ = (value), null_ = 0;                                                                 \
                                                                                                                  \
-        __asm__ volatile("1: mov %w0, %%" #name "\n2:\n"                                                         \
-                         ".pushsection .fixup, \"ax\"\n"                                                         \
-                         "3: mov %w1, %%" #name "\n   jmp 2b\n"                                                  \
-                         ".popsection\n" EXTABLE(1b, 3b)                                                         \
+        __asm__ volatile("1: mov %w0, %%" #name "\n   jmp 3f\n"                                                  \
+                         "2: mov %w1, %%" #name "\n3:\n" EXTABLE(1b, 2b)                                         \
                          :                                                                                       \
                          : "r"(selector_), "r"(null_)                                                            \
                          : "memory");                                                                            \

@@ -240,7 +240,11 @@ bool pv_map_ldt_page(uint64_t offset, bool in_guest)
 
 int pv_descriptors_init(void)
 {
+    if (zero_page)
+        return 0;
+    zero_page = heap_alloc(0, HEAP_ZERO);
     if (!zero_page)
-        zero_page = heap_alloc(0, HEAP_ZERO);
-    return zero_page ? 0 : -ENOMEM;
+        return -ENOMEM;
+    idt_set_gate(VECTOR_INT80, pv_int80_entry, 3, IST_NONE);
+    return 0;
 }

@@ -126,9 +126,11 @@ static enum outcome xcr_write(struct vcpu *v, struct cpu_user_regs *regs)
 
     if ((uint32_t)regs->rcx || !(v->pv->cr4_guest & CR4_OSXSAVE) || !xcr0_ok(value))
         return FAULT;
+    fpu_save(v);
     v->arch.xcr0 = value;
     v->arch.xcr0_accum |= value;
-    write_xcr0(value);
+    fpu_load(v);
+    pv_taskswitch_set(v, v->pv->cr0_guest & CR0_TS);
     return DONE;
 }
 

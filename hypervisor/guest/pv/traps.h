@@ -34,6 +34,8 @@ _Static_assert(PV_STACK_SIZE == STACK_SIZE, "entry.S knows the size of a stack")
 /* Control registers a guest is shown */
 #define CR0_PV (CR0_PG | CR0_AM | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE)
 
+void pv_int80_entry(void); /* entry.S: a label, not callable */
+
 /* Bounces (bounce.c): frames on the guest kernel's stack.  False: the guest was crashed. */
 bool pv_bounce(struct vcpu *v, uint64_t rip, uint32_t flags, uint32_t error_code);
 void pv_bounce_pending(void);  /* from entry.S: delivers v->pv->bounce */

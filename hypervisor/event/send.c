@@ -143,20 +143,14 @@ void event_vcpu_info_moved(struct vcpu *v)
 
 /* ---- polls ---- */
 
-/* Ends v's poll if it waits for this port: whoever clears VCPU_POLLING takes it out of poll_count. */
 static void event_wake_poller(struct vcpu *v, evtchn_port_t port)
 {
     evtchn_port_t awaited = __atomic_load_n(&v->poll_port, __ATOMIC_RELAXED);
 
-    if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & VCPU_POLLING) ||
-        (awaited != port && (int32_t)awaited > 0))
-        return;
-    if (!(__atomic_fetch_and(&v->pause_flags, ~VCPU_POLLING, __ATOMIC_SEQ_CST) & VCPU_POLLING))
-        return;
-    __atomic_fetch_sub(&v->domain->poll_count, 1, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&v->poll_port, 0, __ATOMIC_RELAXED);
-    __atomic_fetch_and(&v->pause_flags, ~VCPU_BLOCKED, __ATOMIC_SEQ_CST);
-    vcpu_wake(v);
+    /* Zero or negative: it polls several, and looks at them again itself. */
+    if ((__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & VCPU_POLLING) &&
+        (awaited == port || (int32_t)awaited <= 0))
+        vcpu_unblock(v);
 }
 
 void event_wake_pollers(struct domain *d, evtchn_port_t port)

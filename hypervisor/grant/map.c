@@ -3,8 +3,8 @@
  * Mapping granted frames, and undoing it.
  *
  * A mapping pins its entry and holds, for the host and for the device side each, a reference on the frame and, when writable, a
- * FRAME_WRITABLE one.  Who owns those of the host side: grant.h, grant_map_ops.  Page tables are changed while no
- * lock of this room is held; a mapping being taken away is marked busy meanwhile.
+ * FRAME_WRITABLE one, beside those of the PTE.  Page tables are changed while no lock of this room is held; a mapping
+ * being taken away is marked busy meanwhile.
  */
 #include "grant/internal.h"
 
@@ -299,7 +299,7 @@ void grant_unmap(struct grant_unmap *ops, unsigned count)
 
 /* ---- a dying domain ---- */
 
-/* The domain does not run any more.  References of a PV guest's host side go with its page tables. */
+/* The domain does not run any more; what its page tables hold goes with them. */
 static void release_mapping(struct domain *d, uint32_t handle, struct grant_mapping *m)
 {
     struct domain *granter = mapping_granter(m);
@@ -313,7 +313,7 @@ static void release_mapping(struct domain *d, uint32_t handle, struct grant_mapp
     entry_unlock(granter, a);
     if (counted && (sides & GNTMAP_device_map))
         side_put(f, readonly);
-    if (counted && (sides & GNTMAP_host_map) && d->is_hvm)
+    if (counted && (sides & GNTMAP_host_map))
         side_put(f, readonly);
     grant_mapping_release(d, handle);
     domain_put(granter);

@@ -196,9 +196,19 @@ WEAK void domain_crash(struct domain *d, const char *format, ...)
         crashed[crashed_count++] = d;
 }
 
+WEAK void vcpu_unblock(struct vcpu *v)
+{
+    uint32_t old = __atomic_fetch_and(&v->pause_flags, ~(VCPU_BLOCKED | VCPU_POLLING), __ATOMIC_SEQ_CST);
+
+    if (old & VCPU_POLLING) {
+        v->poll_port = 0;
+        __atomic_fetch_sub(&v->domain->poll_count, 1, __ATOMIC_SEQ_CST);
+    }
+}
+
 WEAK void vcpu_kick(struct vcpu *v)
 {
-    __atomic_fetch_and(&v->pause_flags, ~VCPU_BLOCKED, __ATOMIC_SEQ_CST);
+    vcpu_unblock(v);
     for (unsigned i = 0; i < kicked_count; i++) {
         if (kicked[i].v == v)
             __atomic_fetch_add(&kicked[i].kicks, 1, __ATOMIC_SEQ_CST);

@@ -70,9 +70,9 @@ void grant_dump(struct domain *d);
 
 /*
  * How a grant is mapped into the address space of a guest: implemented by guest/pv (and hvm), an upward call without any
- * lock held.  Before map the grant room takes a reference on the frame, and a FRAME_WRITABLE one unless GNTMAP_readonly
- * (none for I/O memory); they belong to the PTE from then on.  After a successful unmap the grant room drops
- * them; a PV guest that removes the PTE by other means, or dies, has them dropped with the PTE as for any other.
+ * lock held.  The PTE takes and drops references of its own, like any other; the grant room holds one more on the
+ * frame, and a FRAME_WRITABLE one unless GNTMAP_readonly (none for I/O memory), from before map until after the TLB was
+ * flushed, so that nobody gets the frame while a stale translation may exist.
  */
 struct grant_map_ops {
     /* host_addr as in the ABI: a virtual address, or the machine address of the PTE with GNTMAP_contains_pte. GNTST_*. */

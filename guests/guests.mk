@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Guests without an operating system: every tests/NAME.c becomes build/guests/disk/NAME (an ELF for the PV builder)
+# and NAME.cfg, next to the runner, on a small disk the test machine gets beside domain 0's own.
+#
+#   make guests                 build them, boot a machine, run them all, print the summary
+#   make guests GUESTS='a b'    only these
+#   make guests SIDE=1          ours and the reference, side by side
+
+guest_flags := -std=gnu17 -O2 -g -ffreestanding -fno-pie -fno-pic -mcmodel=small -mno-red-zone \
+    -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+    -fno-strict-aliasing -fno-common -fno-delete-null-pointer-checks \
+    -D__XEN_INTERFACE_VERSION__=__XEN_LATEST_INTERFACE_VERSION__ \
+    -Wall -Wextra -Wimplicit-fallthrough -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror \
+    -Iguests/lib -MMD -MP
+
+guest_lib := $(patsubst guests/lib/%.c,build/guests/lib/%.o,$(wildcard guests/lib/*.c)) build/guests/lib/head_pv.o
+guest_names := $(sort $(patsubst guests/tests/%.c,%,$(wildcard guests/tests/*.c)))
+guest_files := $(guest_names:%=build/guests/disk/%) $(guest_names:%=build/guests/disk/%.cfg)
+
+.PHONY: guests guests-build
+.SECONDARY:
+
+guests-build: build/guests/disk.ext4
+
+guests: build/guests/disk.ext4 images $(hypervisor_file)
+	@guests/run $(if $(SIDE),--side,--hypervisor $(HYPERVISOR)) $(GUESTS)
+
+build/guests/lib/%.o: guests/lib/%.c guests/guests.mk
+	@mkdir -p $(@D)
+	@$(CC) $(guest_flags) -c $< -o $@
+
+build/guests/lib/%.o: guests/lib/%.S guests/guests.mk
+	@mkdir -p $(@D)
+	@$(CC) $(guest_flags) -c $< -o $@
+
+build/guests/tests/%.o: guests/tests/%.c guests/guests.mk
+	@mkdir -p $(@D)
+	@$(CC) $(guest_flags) -c $< -o $@
+
+build/guests/disk/%: build/guests/tests/%.o $(guest_lib) guests/pv.lds
+	@mkdir -p $(@D)
+	@$(LD) -static -nostdlib --build-id=none -z noexecstack --no-warn-rwx-segments -T guests/pv.lds -o $@ \
+	    $< $(guest_lib)
+
+# A line "config: KEY = VALUE" in a test's opening comment goes into its configuration.
+build/guests/disk/%.cfg: guests/tests/%.c guests/config
+	@mkdir -p $(@D)
+	@guests/config $* $< > $@
+
+build/guests/disk/guests-run: guests/dom0/guests-run
+	@mkdir -p $(@D)
+	@install -m 755 $< $@
+
+build/guests/disk.ext4: $(guest_files) build/guests/disk/guests-run $(bench_disk_files)
+	@echo "image   $@"
+	@truncate -s 16M $@.new
+	@/sbin/mke2fs -q -F -t ext4 -O ^has_journal -L guests -d build/guests/disk $@.new
+	@mv -f $@.new $@
+
+-include $(wildcard build/guests/lib/*.d build/guests/tests/*.d)

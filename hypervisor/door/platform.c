@@ -127,7 +127,7 @@ static long set_pminfo(const struct xenpf_set_processor_pminfo *info)
 
 static unsigned max_present(void)
 {
-    return min_t(unsigned, acpi_cpu_count, MAX_CPUS) - 1;
+    return cpu_online_count - 1;
 }
 
 static long cpu_information(struct request *r)
@@ -139,8 +139,8 @@ static long cpu_information(struct request *r)
         info->flags = XEN_PCPU_FLAGS_INVALID;
     } else {
         info->flags = cpu_online(info->xen_cpuid) ? XEN_PCPU_FLAGS_ONLINE : 0;
-        info->apic_id = acpi_cpus[info->xen_cpuid].apic_id;
-        info->acpi_id = acpi_cpus[info->xen_cpuid].acpi_id;
+        info->apic_id = machine_apic_id(info->xen_cpuid);
+        info->acpi_id = machine_acpi_id(info->xen_cpuid);
     }
     return answer(r);
 }

@@ -32,11 +32,16 @@ bool sched_allowed(const struct sched_vcpu *s, unsigned cpu)
 void sched_unpark(struct sched_domain *sd)
 {
     struct sched_vcpu *s = &states[sd - shares];
+    struct run_queue *q = &queues[s->vcpu->cpu];
+    nanoseconds_t when;
 
     if (!s->parked)
         return;
     s->parked = false;
-    sched_weighted.enqueue(&queues[s->vcpu->cpu], s, ENQUEUE_WAKE);
+    sched_weighted.enqueue(q, s, ENQUEUE_WAKE);
+    when = sched_weighted.preempts(q, s, host_time);
+    if (when < slice_end[q->cpu])
+        slice_end[q->cpu] = when;
 }
 
 static void world(unsigned nr_cpus)

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The end of the machine's run (ACPI 6.5, 4.8.3 and 16.1.1: sleep and reset registers; PC keyboard controller), and where its
- * CPUs sit.
+ * The end of the machine's run (ACPI 6.5, 4.8.3 and 16.1.1: sleep and reset registers; PC keyboard controller).  What
+ * arch/machine.h says about topology is in cpu.c and smp.c.
  */
 #include "arch/machine.h"
 #include "arch/cpu.h"
 #include "arch/x86/acpi.h"
-#include "arch/x86/apic.h"
-#include "arch/x86/cpufeature.h"
 #include "arch/x86/ports.h"
 #include "arch/x86/smp.h"
 #include "boot/boot_info.h"
 #include "console/console.h"
-#include "lib/base.h"
 #include "log.h"
 #include "time/time.h"
 
@@ -122,59 +119,4 @@ _Noreturn void machine_reboot(void)
     reset_by_chipset();
     __asm__ volatile("lidt %0; int3" ::"m"(no_idt)); /* no handler for anything: the CPU shuts down */
     halt_forever();
-}
-
-/* ---- topology: from APIC numbers, whose low bits count threads, then cores ---- */
-
-static unsigned bits_for(unsigned count)
-{
-    unsigned bits = 0;
-
-    while ((1u << bits) < count)
-        bits++;
-    return bits;
-}
-
-unsigned machine_threads_per_core(void)
-{
-    return max(cpu_model.threads_per_core, 1u);
-}
-
-unsigned machine_cores_per_socket(void)
-{
-    return max(cpu_model.cores_per_socket, 1u);
-}
-
-unsigned machine_core(unsigned cpu)
-{
-    return machine_apic_id(cpu) >> bits_for(machine_threads_per_core()) &
-           ((1u << bits_for(machine_cores_per_socket())) - 1);
-}
-
-unsigned machine_socket(unsigned cpu)
-{
-    return machine_apic_id(cpu) >> (bits_for(machine_threads_per_core()) + bits_for(machine_cores_per_socket()));
-}
-
-/* CPUs that did not start are numbered no further: only online ones have an answer. */
-uint32_t machine_apic_id(unsigned cpu)
-{
-    return cpu_online(cpu) ? apic_id_of(cpu) : 0xffffffff;
-}
-
-uint32_t machine_acpi_id(unsigned cpu)
-{
-    uint32_t id = machine_apic_id(cpu);
-
-    for (unsigned i = 0; i < acpi_cpu_count; i++)
-        if (acpi_cpus[i].apic_id == id)
-            return acpi_cpus[i].acpi_id;
-    return 0xffffffff;
-}
-
-void machine_hw_caps(uint32_t caps[8])
-{
-    for (unsigned i = 0; i < 7; i++)
-        caps[i] = cpu_model.words[i];
-    caps[7] = cpu_model.words[CPUID_87_EDX];
 }

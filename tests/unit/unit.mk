@@ -33,6 +33,8 @@ pv_tables_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c
 pv_tables_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += sched_weighted
 sched_weighted_SOURCES := hypervisor/sched/weighted.c $(HOST_SOURCES)
+UNIT_PROGRAMS += decode
+decode_SOURCES := hypervisor/guest/pv/decode.c
 
 # ---- how they are built
 

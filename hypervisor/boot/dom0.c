@@ -130,6 +130,7 @@ static void set_first_vcpu(struct dom0_build *b)
     }
     if (rc)
         panic("Domain 0: its first page tables or registers were refused (error %d)\n", rc);
+    __atomic_fetch_and(&v->pause_flags, ~VCPU_DOWN, __ATOMIC_SEQ_CST); /* VGCF_online; the unpause wakes it */
     mem_free(context);
 }
 

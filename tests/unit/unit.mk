@@ -31,6 +31,10 @@ pv_tables_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c
     $(addprefix hypervisor/guest/pv/,entries.c walk.c update.c base.c mmu_update.c mmuext.c va_mapping.c grant_map.c \
     release.c audit.c) $(HOST_SOURCES)
 pv_tables_CFLAGS := $(HOST_CFLAGS)
+UNIT_PROGRAMS += pv_emulate_write
+pv_emulate_write_SOURCES := $(addprefix hypervisor/mm/,rangeset.c frame.c) $(addprefix hypervisor/guest/pv/,entries.c \
+    walk.c update.c base.c emulate_write.c decode.c audit.c) $(HOST_SOURCES)
+pv_emulate_write_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += sched_weighted
 sched_weighted_SOURCES := hypervisor/sched/weighted.c $(HOST_SOURCES)
 UNIT_PROGRAMS += decode

@@ -10,6 +10,7 @@
 #define PV_STACK_SIZE 0x8000
 /* entry_vector: came in by syscall, or its rcx and r11 are on the guest's stack: sysret may bring it back */
 #define PV_ENTRY_SYSCALL 0x100
+#define VECTOR_INT80 0x80
 
 #ifndef __ASSEMBLER__
 #include "arch/x86/descriptor.h"
@@ -23,8 +24,6 @@
 #include "mm/guest_copy.h"
 
 _Static_assert(PV_STACK_SIZE == STACK_SIZE, "entry.S knows the size of a stack");
-
-#define VECTOR_INT80 0x80
 
 /* vm_assist: what may be turned on.  m2p_strict is not offered: every L4 shows the machine-to-physical table. */
 #define PV_VM_ASSISTS                                                                                            \

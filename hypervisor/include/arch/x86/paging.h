@@ -99,6 +99,8 @@ pte_t paging_lookup(uint64_t address);
 
 /* A permission-aware variant of vmap_frames: aligned to 1 << order pages; guard pages on both sides. */
 void *vmap_frames_aligned(const mfn_t *frames, size_t count, unsigned order, uint64_t flags);
+/* Fills one page of such a mapping that was left out (INVALID_MFN). */
+void vmap_set(void *address, mfn_t frame, uint64_t flags);
 
 static inline uint64_t read_cr0(void) { uint64_t v; __asm__ volatile("mov %%cr0, %0" : "=r"(v)); return v; }
 static inline uint64_t read_cr2(void) { uint64_t v; __asm__ volatile("mov %%cr2, %0" : "=r"(v)); return v; }

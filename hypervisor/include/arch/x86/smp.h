@@ -9,6 +9,8 @@
 int smp_prepare_cpu(unsigned cpu);
 /* The boot CPU moves from its boot stack to a guarded one, and goes on in fn. */
 _Noreturn void smp_boot_cpu_restack(void (*fn)(void));
+/* Boot CPU, after apic_init: which CPU it is. */
+void smp_init(void);
 /* Starts all enabled CPUs of acpi_cpus[]; reports those that do not come. */
 void smp_start_cpus(void);
 /* Panic and reboot: stops every other CPU with an NMI, whatever they do. */

@@ -19,6 +19,10 @@ void traps_init(void); /* fills the IDT, sorts the exception table */
 /* Loads GDT, TSS, IDT and system-call MSRs of the calling CPU, whose stack block rsp is in. */
 void traps_cpu_init(void);
 
+/* panic(), for a trap in the hypervisor: with its registers and the stack it came from. */
+_Noreturn void panic_registers(const struct cpu_user_regs *regs, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 void print_registers(const struct cpu_user_regs *regs);
 /* Return addresses found on the stack from sp up; text form with symbols. */
 void print_backtrace(uint64_t rip, uint64_t sp, uint64_t frame_pointer);

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The local APIC: interrupts between CPUs, end of interrupt, and a one-shot timer.  Intel SDM volume 3 chapter 11.  x2APIC mode is used when
+ * the firmware turned it on, or the machine is virtual and offers it (no interrupt remapping is set up for ids above 254).
+ */
+#include "arch/x86/apic.h"
+
+#include "arch/x86/acpi.h"
+#include "arch/x86/cpufeature.h"
+#include "arch/x86/entry.h"
+#include "arch/x86/io.h"
+#include "arch/x86/msr.h"
+#include "arch/x86/ports.h"
+#include "boot/boot_info.h"
+#include "lib/base.h"
+#include "log.h"
+#include "mm/heap.h"
+#include "sync/softirq.h"
+
+#define APIC_ID          0x020
+#define APIC_TPR         0x080
+#define APIC_EOI         0x0b0
+#define APIC_SPURIOUS    0x0f0
+#define APIC_ESR         0x280
+#define APIC_ICR         0x300
+#define APIC_ICR_HIGH    0x310
+#define APIC_LVT_TIMER   0x320
+#define APIC_LVT_THERMAL 0x330
+#define APIC_LVT_PERF    0x340
+#define APIC_LVT_LINT0   0x350
+#define APIC_LVT_LINT1   0x360
+#define APIC_LVT_ERROR   0x370
+#define APIC_TIMER_INITIAL 0x380
+#define APIC_TIMER_CURRENT 0x390
+#define APIC_TIMER_DIVIDE  0x3e0
+
+#define APIC_BASE_ENABLE (1u << 11)
+#define APIC_BASE_X2APIC (1u << 10)
+#define APIC_SOFTWARE_ENABLE 0x100
+#define LVT_MASKED   0x10000
+#define LVT_NMI      0x400
+#define LVT_DEADLINE 0x40000
+#define ICR_BUSY     0x1000
+#define ICR_NMI      0x400
+#define ICR_ASSERT   0x4000
+#define DIVIDE_BY_16 3
+
+static volatile char *registers; /* xAPIC */
+static bool x2apic, use_deadline;
+static uint64_t timer_khz;       /* counts per millisecond after the divider */
+static bool opt_x2apic;
+static bool opt_tsc_deadline = true;
+OPTION_BOOLEAN(x2apic, "x2apic", opt_x2apic);
+OPTION_BOOLEAN(tsc_deadline, "tdt", opt_tsc_deadline);
+
+uint32_t apic_read(unsigned reg)
+{
+    return x2apic ? (uint32_t)rdmsr(MSR_X2APIC_BASE + (reg >> 4)) : mmio_read32((const volatile void *)(registers + reg));
+}
+
+void apic_write(unsigned reg, uint32_t value)
+{
+    if (x2apic)
+        wrmsr(MSR_X2APIC_BASE + (reg >> 4), value);
+    else
+        mmio_write32(registers + reg, value);
+}
+
+void apic_eoi(void) { apic_write(APIC_EOI, 0); }
+uint32_t apic_id(void) { return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24; }
+
+void apic_init(void)
+{
+    uint64_t base = rdmsr(MSR_APIC_BASE);
+
+    x2apic = (base & APIC_BASE_X2APIC) || (cpu_has(FEATURE_X2APIC) && (opt_x2apic || cpu_has(FEATURE_HYPERVISOR)));
+    if (!x2apic) {
+        registers = vmap_device(MADDR(base & 0xffffff000UL), PAGE_SIZE);
+        if (!registers)
+            panic("No room to map the local APIC\n");
+    }
+    apic_cpu_init();
+    log_info("Local APIC: %s mode, boot CPU has id %u\n", x2apic ? "x2APIC" : "xAPIC", apic_id());
+}
+
+void apic_cpu_init(void)
+{
+    uint64_t base = rdmsr(MSR_APIC_BASE);
+
+    if (!(base & APIC_BASE_ENABLE))
+        wrmsr(MSR_APIC_BASE, base |= APIC_BASE_ENABLE);
+    if (x2apic && !(base & APIC_BASE_X2APIC))
+        wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
+    apic_write(APIC_TPR, 0);
+    apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_APIC_TIMER);
+    apic_write(APIC_LVT_LINT0, LVT_MASKED | VECTOR_SPURIOUS);
+    apic_write(APIC_LVT_LINT1, cpu_id() == 0 ? LVT_NMI : LVT_MASKED | VECTOR_SPURIOUS);
+    apic_write(APIC_LVT_ERROR, VECTOR_APIC_ERROR);
+    apic_write(APIC_SPURIOUS, APIC_SOFTWARE_ENABLE | VECTOR_SPURIOUS);
+    if (timer_khz || use_deadline) {
+        apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_16);
+        apic_write(APIC_LVT_TIMER, VECTOR_APIC_TIMER | (use_deadline ? LVT_DEADLINE : 0));
+    }
+}
+
+static void send(uint32_t destination, uint32_t command)
+{
+    uint64_t flags;
+
+    if (x2apic) {
+        __asm__ volatile("mfence; lfence" ::: "memory");
+        wrmsr(MSR_X2APIC_BASE + (APIC_ICR >> 4), (uint64_t)destination << 32 | command);
+        return;
+    }
+    flags = irq_save();
+    for (unsigned i = 0; i < 1000000 && (apic_read(APIC_ICR) & ICR_BUSY); i++)
+        cpu_relax();
+    apic_write(APIC_ICR_HIGH, destination << 24);
+    apic_write(APIC_ICR, command);
+    irq_restore(flags);
+}
+
+void apic_send_ipi(unsigned cpu, unsigned vector) { send(apic_id_of(cpu), ICR_ASSERT | vector); }
+void apic_send_nmi(unsigned cpu) { send(apic_id_of(cpu), ICR_ASSERT | ICR_NMI); }
+
+/* INIT, or startup at a page (smp.c). */
+void apic_send_start(uint32_t id, uint32_t command);
+void apic_send_start(uint32_t id, uint32_t command) { send(id, command); }
+
+/* ---- timer ---- */
+
+void apic_timer_init(void)
+{
+    const unsigned measure_us = 10000;
+    uint32_t left;
+
+    apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_16);
+    apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_APIC_TIMER);
+    apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
+    time_delay_us(measure_us);
+    left = apic_read(APIC_TIMER_CURRENT);
+    apic_write(APIC_TIMER_INITIAL, 0);
+    timer_khz = (uint64_t)(UINT32_MAX - left) * 1000 / measure_us;
+    use_deadline = opt_tsc_deadline && cpu_has(FEATURE_TSC_DEADLINE) && cpu_has(FEATURE_INVARIANT_TSC);
+    if (timer_khz == 0 && !use_deadline)
+        panic("The local APIC's timer does not count\n");
+    apic_write(APIC_LVT_TIMER, VECTOR_APIC_TIMER | (use_deadline ? LVT_DEADLINE : 0));
+    log_info("APIC timer: %lu.%03lu MHz%s\n", timer_khz * 16 / 1000, timer_khz * 16 % 1000,
+             use_deadline ? ", used by deadline" : "");
+}
+
+void apic_timer_program(nanoseconds_t deadline)
+{
+    nanoseconds_t now = time_now();
+    uint64_t delta = deadline > now ? min(deadline - now, (nanoseconds_t)4000000000) : 1000;
+
+    if (use_deadline) {
+        wrmsr(MSR_TSC_DEADLINE, deadline ? rdtsc() + (delta * time_tsc_khz()) / 1000000 + 1 : 0);
+        return;
+    }
+    if (deadline == 0)
+        apic_write(APIC_TIMER_INITIAL, 0);
+    else
+        apic_write(APIC_TIMER_INITIAL, (uint32_t)min((delta * timer_khz) / 1000000 + 1, (uint64_t)UINT32_MAX));
+}

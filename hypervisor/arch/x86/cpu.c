@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What the CPUs are and how each is set up.  Sources: Intel SDM volume 2 (CPUID) and volume 3 chapter 2 (control registers), AMD
+ * APM volume 3 appendix E.
+ */
+#include "arch/x86/cpufeature.h"
+
+#include "arch/machine.h"
+#include "arch/x86/fpu.h"
+#include "arch/x86/paging.h"
+#include "arch/x86/regs.h"
+#include "lib/base.h"
+#include "lib/string.h"
+#include "log.h"
+
+struct cpu_model cpu_model;
+uint64_t hypervisor_cr4;
+
+static void identify_vendor(void)
+{
+    struct cpuid_result r = cpuid(0, 0);
+    uint32_t name[3] = {r.ebx, r.edx, r.ecx};
+
+    cpu_model.max_leaf = r.eax;
+    memcpy(cpu_model.vendor_name, name, sizeof(name));
+    if (!strcmp(cpu_model.vendor_name, "GenuineIntel"))
+        cpu_model.vendor = CPU_VENDOR_INTEL;
+    else if (!strcmp(cpu_model.vendor_name, "AuthenticAMD"))
+        cpu_model.vendor = CPU_VENDOR_AMD;
+    else if (!strcmp(cpu_model.vendor_name, "HygonGenuine"))
+        cpu_model.vendor = CPU_VENDOR_HYGON;
+    else if (!strcmp(cpu_model.vendor_name, "CentaurHauls"))
+        cpu_model.vendor = CPU_VENDOR_CENTAUR;
+}
+
+static void identify_basic(void)
+{
+    struct cpuid_result r = cpuid(1, 0);
+    uint32_t s = r.eax;
+
+    cpu_model.signature = s;
+    cpu_model.stepping = s & 15;
+    cpu_model.family = (s >> 8 & 15) + ((s >> 8 & 15) == 15 ? s >> 20 & 255 : 0);
+    cpu_model.model = (s >> 4 & 15) | (cpu_model.family == 6 || cpu_model.family >= 15 ? s >> 12 & 0xf0 : 0);
+    cpu_model.words[CPUID_1_EDX] = r.edx;
+    cpu_model.words[CPUID_1_ECX] = r.ecx;
+    if (cpu_model.max_leaf >= 6)
+        cpu_model.words[CPUID_6_EAX] = cpuid(6, 0).eax;
+    if (cpu_model.max_leaf >= 7) {
+        r = cpuid(7, 0);
+        cpu_model.words[CPUID_7_EBX] = r.ebx;
+        cpu_model.words[CPUID_7_ECX] = r.ecx;
+        cpu_model.words[CPUID_7_EDX] = r.edx;
+        if (r.eax >= 1)
+            cpu_model.words[CPUID_71_EAX] = cpuid(7, 1).eax;
+    }
+    if (cpu_model.max_leaf >= 0xd)
+        cpu_model.words[CPUID_D1_EAX] = cpuid(0xd, 1).eax;
+}
+
+static void identify_extended(void)
+{
+    struct cpuid_result r = cpuid(0x80000000, 0);
+
+    cpu_model.max_extended_leaf = r.eax;
+    cpu_model.physical_bits = 36;
+    cpu_model.virtual_bits = 48;
+    r = cpuid(0x80000001, 0);
+    cpu_model.words[CPUID_81_EDX] = r.edx;
+    cpu_model.words[CPUID_81_ECX] = r.ecx;
+    for (unsigned i = 0; cpu_model.max_extended_leaf >= 0x80000004 && i < 3; i++) {
+        r = cpuid(0x80000002 + i, 0);
+        memcpy(cpu_model.brand + i * sizeof(r), &r, sizeof(r));
+    }
+    if (cpu_model.max_extended_leaf >= 0x80000007)
+        cpu_model.words[CPUID_87_EDX] = cpuid(0x80000007, 0).edx;
+    if (cpu_model.max_extended_leaf >= 0x80000008) {
+        r = cpuid(0x80000008, 0);
+        cpu_model.physical_bits = r.eax & 255;
+        cpu_model.virtual_bits = r.eax >> 8 & 255;
+        cpu_model.words[CPUID_88_EBX] = r.ebx;
+    }
+}
+
+static void identify_topology(void)
+{
+    unsigned logical = cpu_model.words[CPUID_1_EDX] >> 28 & 1 ? cpuid(1, 0).ebx >> 16 & 255 : 1;
+
+    cpu_model.threads_per_core = 1;
+    cpu_model.cores_per_socket = max(logical, 1u);
+    if (cpu_model.max_leaf >= 0xb && cpuid(0xb, 0).ebx != 0) {
+        cpu_model.threads_per_core = max(cpuid(0xb, 0).ebx & 0xffff, 1u);
+        logical = max(cpuid(0xb, 1).ebx & 0xffff, cpu_model.threads_per_core);
+        cpu_model.cores_per_socket = logical / cpu_model.threads_per_core;
+    } else if (cpu_model.vendor == CPU_VENDOR_AMD && cpu_model.max_extended_leaf >= 0x8000001e &&
+               cpu_model.family >= 0x17) {
+        cpu_model.threads_per_core = (cpuid(0x8000001e, 0).ebx >> 8 & 255) + 1;
+        cpu_model.cores_per_socket = max(logical / cpu_model.threads_per_core, 1u);
+    }
+}
+
+static void choose_cr4(void)
+{
+    static const struct { unsigned feature; uint64_t bit; } optional[] = {
+        {FEATURE_MCE, CR4_MCE}, {FEATURE_XSAVE, CR4_OSXSAVE}, {FEATURE_FSGSBASE, CR4_FSGSBASE},
+        {FEATURE_UMIP, CR4_UMIP}, {FEATURE_SMEP, CR4_SMEP},
+    };
+
+    hypervisor_cr4 = CR4_DE | CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
+    for (unsigned i = 0; i < ARRAY_SIZE(optional); i++)
+        if (cpu_has(optional[i].feature))
+            hypervisor_cr4 |= optional[i].bit;
+}
+
+void cpu_identify(void)
+{
+    identify_vendor();
+    identify_basic();
+    identify_extended();
+    identify_topology();
+    choose_cr4();
+    log_info("CPU: %s, family %u model %u stepping %u, %u-bit physical addresses\n",
+             cpu_model.brand[0] ? cpu_model.brand : cpu_model.vendor_name, cpu_model.family, cpu_model.model,
+             cpu_model.stepping, cpu_model.physical_bits);
+}
+
+void cpu_setup(void)
+{
+    write_cr4(hypervisor_cr4);
+    write_cr0(CR0_PG | CR0_WP | CR0_AM | CR0_NE | CR0_ET | CR0_MP | CR0_PE);
+    write_dr6(DR6_DEFAULT);
+    write_dr7(DR7_DEFAULT);
+    fpu_cpu_init();
+}
+
+/* ---- facts for hypercalls (arch/machine.h); APIC ids number threads, then cores, in as many bits as they need ---- */
+
+unsigned machine_threads_per_core(void) { return cpu_model.threads_per_core; }
+unsigned machine_cores_per_socket(void) { return cpu_model.cores_per_socket; }
+
+static unsigned id_bits(unsigned n) { return n > 1 ? 32 - (unsigned)__builtin_clz(n - 1) : 0; }
+
+unsigned machine_socket(unsigned cpu)
+{
+    return machine_apic_id(cpu) >> (id_bits(cpu_model.threads_per_core) + id_bits(cpu_model.cores_per_socket));
+}
+
+unsigned machine_core(unsigned cpu)
+{
+    return machine_apic_id(cpu) >> id_bits(cpu_model.threads_per_core) &
+           ((1u << id_bits(cpu_model.cores_per_socket)) - 1);
+}
+
+void machine_hw_caps(uint32_t caps[8])
+{
+    memcpy(caps, cpu_model.words, 7 * sizeof(uint32_t));
+    caps[7] = cpu_model.words[CPUID_87_EDX];
+}

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Exceptions and interrupts: one stub per vector, a common path that completes a struct cpu_user_regs on the stack, and the
+ * way back.  The seam with the PV guest's side is told in include/arch/x86/entry.h.
+ */
+#include "arch/layout.h"
+#include "arch/x86/descriptor.h"
+#include "arch/x86/extable.h"
+#include "arch/x86/regs.h"
+#include "asm-offsets.h"
+
+    .section .text.entry, "ax"
+    .code64
+
+.macro SAVE_GENERAL
+    push %rdi
+    push %rsi
+    push %rdx
+    push %rcx
+    push %rax
+    push %r8
+    push %r9
+    push %r10
+    push %r11
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+.endm
+
+.macro RESTORE_GENERAL
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rax
+    pop %rcx
+    pop %rdx
+    pop %rsi
+    pop %rdi
+.endm
+
+/* The stubs, 16 bytes each from vector 0 on. */
+    .balign 16
+    .global entry_stubs
+entry_stubs:
+    .set vector, 0
+    .rept 256
+    .balign 16
+    .if vector < 32 && (VECTORS_WITH_ERROR_CODE >> (vector & 31)) & 1
+    .else
+    push $0
+    .endif
+    movl $vector, 4(%rsp)
+    .if vector == VECTOR_NMI || vector == VECTOR_DF || vector == VECTOR_MC || vector == VECTOR_DB
+    jmp entry_ist
+    .else
+    jmp entry_common
+    .endif
+    .set vector, vector + 1
+    .endr
+
+    .balign 16
+entry_common:
+    cld
+    SAVE_GENERAL
+    xor %ebp, %ebp
+    mov %rsp, %rdi
+    call trap_dispatch
+entry_return:
+    testb $3, UREGS_cs(%rsp)
+    jnz pv_exit_to_guest
+    .global entry_return_hypervisor
+entry_return_hypervisor:
+    cli
+    RESTORE_GENERAL
+    add $8, %rsp
+    iretq
+
+/*
+ * On an interrupt stack.  From ring 3 the frame moves to the CPU's stack, which is empty then, and all goes on as
+ * for any other trap; from ring 0 it stays.
+ */
+entry_ist:
+    cld
+    SAVE_GENERAL
+    xor %ebp, %ebp
+    testb $3, UREGS_cs(%rsp)
+    jz 1f
+    mov %rsp, %rsi
+    mov %rsp, %rdi
+    or $(STACK_BYTES - 1), %rdi
+    sub $(CPUINFO_BYTES - 1), %rdi
+    mov %rdi, %rdx
+    mov $(UREGS_es / 8), %ecx
+    rep movsq
+    mov %rdx, %rsp
+1:  mov %rsp, %rdi
+    call trap_dispatch
+    jmp entry_return
+
+/* void stack_reset_jump(void (*label)(void)) */
+    .global stack_reset_jump
+stack_reset_jump:
+    or $(STACK_BYTES - 1), %rsp
+    sub $(CPUINFO_BYTES - 1), %rsp
+    xor %ebp, %ebp
+    jmp *%rdi
+
+/* void stack_switch_call(void *top, void (*fn)(void)): never returns; interrupts stay as they are. */
+    .global stack_switch_call
+stack_switch_call:
+    lea -CPUINFO_BYTES - 8(%rdi), %rsp
+    xor %ebp, %ebp
+    call *%rsi
+    ud2
+
+/* void segments_load(void): hypervisor code and data segments after lgdt. */
+    .global segments_load
+segments_load:
+    pop %rax
+    push $HYPERVISOR_CS
+    push %rax
+    mov $HYPERVISOR_DS, %ecx
+    mov %ecx, %ss
+    xor %ecx, %ecx
+    mov %ecx, %ds
+    mov %ecx, %es
+    mov %ecx, %fs
+    mov %ecx, %gs
+    lretq
+
+/*
+ * The code of a CPU's stub page, a template: smp.c copies it to the page right behind the CPU's stack, whose end the code
+ * therefore reaches relative to itself.  Interrupts are off; NMI, #MC and #DB have stacks of their own.
+ */
+    .balign 64
+    .global syscall_stub_start, syscall_stub32, syscall_stub_end
+syscall_stub_start:
+    mov %rsp, syscall_stub_start - CPUINFO_BYTES + UREGS_rsp(%rip)
+    lea syscall_stub_start - CPUINFO_BYTES + UREGS_rsp(%rip), %rsp
+    movq $0xe02b, 8(%rsp)       /* FLAT_RING3_SS64 */
+    jmp *stub_target(%rip)
+    .balign 16
+syscall_stub32:
+    mov %rsp, syscall_stub_start - CPUINFO_BYTES + UREGS_rsp(%rip)
+    lea syscall_stub_start - CPUINFO_BYTES + UREGS_rsp(%rip), %rsp
+    movq $0xe02b, 8(%rsp)
+    jmp *stub_target32(%rip)
+    .balign 8
+stub_target:
+    .quad pv_syscall_entry
+stub_target32:
+    .quad pv_syscall32_entry
+syscall_stub_end:
+
+    .section .note.GNU-stack, "", @progbits

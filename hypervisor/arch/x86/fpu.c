@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Vector state in XSAVE's standard format (Intel SDM volume 1 chapter 13), or FXSAVE's where there is no XSAVE.  The plain
+ * instructions are used, with every feature asked for: the optimized forms rely on the CPU remembering which area it loaded last.
+ */
+#include "arch/x86/fpu.h"
+
+#include "arch/x86/cpufeature.h"
+#include "arch/x86/msr.h"
+#include "arch/x86/paging.h"
+#include "arch/x86/regs.h"
+#include "errno.h"
+#include "lib/base.h"
+#include "lib/string.h"
+#include "log.h"
+#include "mm/heap.h"
+
+#define XCR0_X87 0x1
+#define XCR0_SSE 0x2
+#define XCR0_AVX 0x4
+#define XCR0_AVX512 0xe0
+#define FXSAVE_SIZE 512
+#define XSAVE_HEADER_SIZE 64
+#define FCW_OFFSET 0
+#define MXCSR_OFFSET 24
+#define FCW_DEFAULT 0x37f
+#define MXCSR_DEFAULT 0x1f80
+
+uint64_t xsave_features;
+unsigned xsave_size = FXSAVE_SIZE;
+static PER_CPU_DEFINE(uint64_t, loaded_xcr0);
+
+static void xcr0_set(uint64_t value)
+{
+    if (this_cpu(loaded_xcr0) == value)
+        return;
+    write_xcr0(value);
+    this_cpu(loaded_xcr0) = value;
+}
+
+unsigned xsave_size_of(uint64_t xcr0)
+{
+    unsigned size = FXSAVE_SIZE + XSAVE_HEADER_SIZE;
+
+    for (unsigned i = 2; i < 63; i++) {
+        struct cpuid_result r;
+
+        if (!(xcr0 >> i & 1))
+            continue;
+        r = cpuid(0xd, i);
+        size = max(size, r.ebx + r.eax);
+    }
+    return size;
+}
+
+void fpu_init(void)
+{
+    uint64_t have;
+
+    if (!cpu_has(FEATURE_XSAVE))
+        return;
+    have = cpuid(0xd, 0).eax;
+    xsave_features = XCR0_X87 | XCR0_SSE | (have & XCR0_AVX);
+    if ((have & XCR0_AVX) && (have & XCR0_AVX512) == XCR0_AVX512)
+        xsave_features |= XCR0_AVX512;
+    xsave_size = xsave_size_of(xsave_features);
+}
+
+static void fpu_reset(void)
+{
+    uint32_t mxcsr = MXCSR_DEFAULT;
+
+    __asm__ volatile("clts; fninit; ldmxcsr %0" ::"m"(mxcsr));
+}
+
+void fpu_cpu_init(void)
+{
+    this_cpu(loaded_xcr0) = 0;
+    if (xsave_features)
+        xcr0_set(xsave_features);
+    fpu_reset();
+}
+
+int arch_vcpu_init(struct vcpu *v)
+{
+    if (v->is_idle)
+        return 0;
+    v->arch.xsave_area = mem_alloc(xsave_size, 64);
+    if (!v->arch.xsave_area)
+        return -ENOMEM;
+    *(uint16_t *)((char *)v->arch.xsave_area + FCW_OFFSET) = FCW_DEFAULT;
+    *(uint32_t *)((char *)v->arch.xsave_area + MXCSR_OFFSET) = MXCSR_DEFAULT;
+    v->arch.xcr0 = v->arch.xcr0_accum = xsave_features ? XCR0_X87 : 0;
+    return 0;
+}
+
+void arch_vcpu_destroy(struct vcpu *v)
+{
+    mem_free(v->arch.xsave_area);
+    v->arch.xsave_area = NULL;
+}
+
+void fpu_save(struct vcpu *v)
+{
+    if (!v->arch.fpu_loaded || !v->arch.xsave_area)
+        return;
+    __asm__ volatile("clts");
+    if (xsave_features) {
+        xcr0_set(xsave_features);
+        __asm__ volatile("xsave64 (%0)" ::"r"(v->arch.xsave_area), "a"(-1), "d"(-1) : "memory");
+        xcr0_set(v->arch.xcr0);
+    } else {
+        __asm__ volatile("fxsave64 (%0)" ::"r"(v->arch.xsave_area) : "memory");
+    }
+}
+
+/* A state the CPU refuses (the toolstack may write anything) is replaced by a clean one. */
+static bool restore(void *area)
+{
+    uint32_t failed = 1;
+
+    if (xsave_features)
+        __asm__ volatile("1: xrstor64 (%1)\n   xor %0, %0\n2:\n" EXTABLE(1b, 2b)
+                         : "+r"(failed)
+                         : "r"(area), "a"(-1), "d"(-1)
+                         : "memory", "cc");
+    else
+        __asm__ volatile("1: fxrstor64 (%1)\n   xor %0, %0\n2:\n" EXTABLE(1b, 2b)
+                         : "+r"(failed)
+                         : "r"(area)
+                         : "memory", "cc");
+    return !failed;
+}
+
+void fpu_load(struct vcpu *v)
+{
+    __asm__ volatile("clts");
+    if (xsave_features)
+        xcr0_set(xsave_features);
+    if (!v->arch.xsave_area || !restore(v->arch.xsave_area)) {
+        log_vcpu(LOG_WARNING, v, "its vector state cannot be loaded: starts clean\n");
+        fpu_reset();
+    }
+    if (xsave_features)
+        xcr0_set(v->arch.xcr0);
+    v->arch.fpu_loaded = true;
+    v->arch.fpu_initialised = true;
+}
+
+/* ---- the hypervisor's own use ---- */
+
+static struct { uint64_t fs_base, irq_flags, cr0; } kernel_use;
+static uint64_t canary_block[8] __attribute__((aligned(64)));
+
+void fpu_kernel_begin(void)
+{
+    kernel_use.irq_flags = irq_save();
+    kernel_use.cr0 = read_cr0();
+    if (current && !current->is_idle)
+        fpu_save(current);
+    kernel_use.fs_base = rdmsr(MSR_FS_BASE);
+    if (xsave_features)
+        xcr0_set(xsave_features);
+    fpu_reset();
+    wrmsr(MSR_FS_BASE, (uint64_t)canary_block);
+}
+
+void fpu_kernel_end(void)
+{
+    fpu_reset();
+    wrmsr(MSR_FS_BASE, kernel_use.fs_base);
+    if (current && !current->is_idle)
+        fpu_load(current);
+    write_cr0(kernel_use.cr0);
+    irq_restore(kernel_use.irq_flags);
+}

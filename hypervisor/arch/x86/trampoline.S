@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where other CPUs start: real mode, at a page below 640 KiB to which smp.c copies this code.  It goes straight to long mode
+ * on boot_l4 (which maps the first 4 GiB at 0) and from there to the image, on the stack smp.c left in smp_boot_stack.
+ */
+#include "arch/layout.h"
+#include "arch/x86/msr.h"
+#include "arch/x86/paging.h"
+#include "asm-offsets.h"
+
+#define PHYS(symbol) (symbol - IMAGE_START + IMAGE_PHYSICAL)
+#define LOCAL(symbol) (symbol - trampoline_start)
+
+    .section .rodata.trampoline, "a"
+    .balign 16
+    .global trampoline_start, trampoline_end
+    .code16
+trampoline_start:
+    cli
+    cld
+    mov %cs, %ax
+    mov %ax, %ds
+    movzwl %ax, %ebx
+    shl $4, %ebx                /* linear address of this page */
+    /* far pointers of the two jumps below */
+    lea LOCAL(trampoline_32)(%ebx), %eax
+    mov %eax, LOCAL(jump_32)
+    lea LOCAL(trampoline_gdt)(%ebx), %eax
+    mov %eax, LOCAL(trampoline_gdt_pointer) + 2
+    lgdtl LOCAL(trampoline_gdt_pointer)
+    mov %cr0, %eax
+    or $1, %al
+    mov %eax, %cr0
+    ljmpl *LOCAL(jump_32)
+
+    .code32
+trampoline_32:
+    mov $0x10, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %ss
+    mov $CR4_PAE | CR4_PGE, %eax
+    mov %eax, %cr4
+    mov $PHYS(boot_l4), %eax
+    mov %eax, %cr3
+    mov $MSR_EFER, %ecx
+    rdmsr
+    or $EFER_LME | EFER_NXE | EFER_SCE, %eax
+    wrmsr
+    mov $CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE, %eax
+    mov %eax, %cr0
+    lea LOCAL(jump_64)(%ebx), %eax
+    lea LOCAL(trampoline_64)(%ebx), %ecx
+    mov %ecx, (%eax)
+    ljmp *(%eax)
+
+    .code64
+trampoline_64:
+    movabs $trampoline_high, %rax
+    jmp *%rax
+
+    .balign 8
+trampoline_gdt:
+    .quad 0
+    .quad 0x00cf9b000000ffff
+    .quad 0x00cf93000000ffff
+    .quad 0x00af9b000000ffff
+trampoline_gdt_pointer:
+    .short . - trampoline_gdt - 1
+    .long 0
+    .balign 4
+jump_32:
+    .long 0
+    .short 0x08
+    .balign 4
+jump_64:
+    .long 0
+    .short 0x18
+trampoline_end:
+
+    .section .text.entry, "ax"
+    .code64
+trampoline_high:
+    lea idle_cr3(%rip), %rax
+    mov (%rax), %rax
+    mov %rax, %cr3
+    xor %ecx, %ecx
+    mov %ecx, %ds
+    mov %ecx, %es
+    mov %ecx, %ss
+    mov %ecx, %fs
+    mov %ecx, %gs
+    mov smp_boot_stack(%rip), %rsp
+    xor %ebp, %ebp
+    call smp_cpu_main
+    ud2
+    .section .note.GNU-stack, "", @progbits

@@ -1,2 +1,30 @@
 # SPDX-License-Identifier: BSD-2-Clause
+#
+# Measurements. bench/guests/NAME.c becomes the guest build/guests/disk/bench-NAME on the guests' disk.
+#
+#   make bench                  instructions per operation, ours and the reference, and the ratio
+#   make bench BENCH='null'     only rows whose key matches this regular expression
+
+bench_names := $(sort $(patsubst bench/guests/%.c,bench-%,$(wildcard bench/guests/*.c)))
+bench_disk_files := $(bench_names:%=build/guests/disk/%) $(bench_names:%=build/guests/disk/%.cfg)
+
 include guests/guests.mk
+
+.PHONY: bench
+
+bench: build/guests/disk.ext4 images build/images/xen-reference $(hypervisor_file)
+	@bench/run --hypervisor $(HYPERVISOR) $(if $(BENCH),--rows '$(BENCH)')
+
+build/guests/bench/%.o: bench/guests/%.c guests/guests.mk
+	@mkdir -p $(@D)
+	@$(CC) $(guest_flags) -c $< -o $@
+
+build/guests/disk/bench-%: build/guests/bench/%.o $(guest_lib) guests/pv.lds
+	@mkdir -p $(@D)
+	@$(guest_link)
+
+build/guests/disk/bench-%.cfg: bench/guests/%.c guests/config
+	@mkdir -p $(@D)
+	@guests/config bench-$* $< > $@
+
+-include $(wildcard build/guests/bench/*.d)

@@ -18,6 +18,9 @@ guest_lib := $(patsubst guests/lib/%.c,build/guests/lib/%.o,$(wildcard guests/li
 guest_names := $(sort $(patsubst guests/tests/%.c,%,$(wildcard guests/tests/*.c)))
 guest_files := $(guest_names:%=build/guests/disk/%) $(guest_names:%=build/guests/disk/%.cfg)
 
+guest_link = $(LD) -static -nostdlib --build-id=none -z noexecstack --no-warn-rwx-segments -T guests/pv.lds -o $@ \
+    $< $(guest_lib)
+
 .PHONY: guests guests-build
 .SECONDARY:
 
@@ -40,8 +43,7 @@ build/guests/tests/%.o: guests/tests/%.c guests/guests.mk
 
 build/guests/disk/%: build/guests/tests/%.o $(guest_lib) guests/pv.lds
 	@mkdir -p $(@D)
-	@$(LD) -static -nostdlib --build-id=none -z noexecstack --no-warn-rwx-segments -T guests/pv.lds -o $@ \
-	    $< $(guest_lib)
+	@$(guest_link)
 
 # A line "config: KEY = VALUE" in a test's opening comment goes into its configuration.
 build/guests/disk/%.cfg: guests/tests/%.c guests/config

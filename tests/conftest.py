@@ -18,7 +18,7 @@ MACHINE_ORDER = [1, 4, 2]       # the last one carries the system tests
 FILE_ORDER = ["test_boot", "test_xl", "test_guest", "test_life"]
 SYSTEM_CPUS = 2
 REBOOTS = 2
-BOOT_SECONDS = 180
+BOOT_SECONDS = 240
 # how each machine finds domain 0's kernel: both forms are booted
 KERNEL = {1: "bzimage", 2: "bzimage", 4: "elf"}
 

@@ -29,6 +29,7 @@ KERNEL_NOISE = re.compile(rb"\((?:XEN|XYLEM)\) [^\n]*\n|\[ *\d+\.\d{6}\] [^\n]*\
 COMMAND_OUTPUT = re.compile(r"^@@BEGIN (\S+)\n.*?^@@END \1 ", re.M | re.S)
 UNFINISHED_OUTPUT = re.compile(r"^@@BEGIN .*", re.M | re.S)
 QUIET_SECONDS = 10
+SLOW = float(os.environ.get("XYLEM_SLOW", "1"))         # every time limit is multiplied by it
 INPUT_CHUNK = 48        # the reference drops what does not fit its 128-byte receive ring
 INPUT_PAUSE = 0.02
 PR_SET_PDEATHSIG = 1    # <linux/prctl.h>
@@ -138,6 +139,7 @@ class Machine:
         if isinstance(pattern, str):
             pattern = pattern.encode()
         regex = re.compile(pattern, re.M)
+        timeout *= SLOW
         deadline = time.monotonic() + timeout
         start = self._mark
         quiet_since = time.monotonic()
@@ -252,7 +254,7 @@ class Dom0:
         machine._next_id += 1
         machine.note(f"dom0# {command}")
         data = base64.b64encode(command.encode())
-        self._request(ident, f"@R {ident} {timeout:.0f} {checksum(data)} {data.decode()}\n")
+        self._request(ident, f"@R {ident} {timeout * SLOW:.0f} {checksum(data)} {data.decode()}\n")
         start = machine._mark
         mark = re.escape(ident).encode()
         try:
@@ -270,7 +272,7 @@ class Dom0:
         """Runs a command that has to succeed: its output."""
         status, output = self.run(command, timeout)
         if status != 0:
-            reason = f"took more than {timeout} s" if status == 124 else f"exit status {status}, expected 0"
+            reason = f"took more than {timeout * SLOW:.0f} s" if status == 124 else f"exit status {status}, expected 0"
             raise CommandError(f"in domain 0: {command}\n{reason}; it printed:\n{output}")
         return output
 
@@ -328,7 +330,7 @@ class Dom0:
         """Ends the machine the way an operator does. Returns QEMU's exit status; MachineError when it stays."""
         self.machine.note("dom0# power off")
         self.machine.send("\n@Q\n")
-        status = self.machine.wait(timeout)
+        status = self.machine.wait(timeout * SLOW)
         if status is None:
             raise MachineError(f"the machine did not power off within {timeout} s")
         return status

@@ -3,6 +3,8 @@
 import re
 import time
 
+from rig.machine import SLOW
+
 
 class Guest:
     """Created by create(); run() executes a command over its console; destroy() may be called at any time."""
@@ -50,7 +52,7 @@ class Guest:
 
     def wait_console(self, text, timeout=120, count=1):
         """Waits until its console has shown a fixed text so many times."""
-        status, _ = self.dom0.run(f"for i in $(seq {timeout * 2}); do "
+        status, _ = self.dom0.run(f"for i in $(seq {int(timeout * 2 * SLOW)}); do "
                                   f"[ $(grep -cF '{text}' {self.log} 2>/dev/null || true) -ge {count} ] && exit 0; "
                                   "sleep 0.5; done; exit 1", timeout + 30)
         if status != 0:
@@ -63,7 +65,7 @@ class Guest:
 
     def wait_state(self, wanted, timeout=60):
         """Waits until wanted(state()) is true."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * SLOW
         while True:
             state = self.state()
             if wanted(state):
@@ -75,7 +77,7 @@ class Guest:
     def run(self, command, timeout=60):
         """(status, output) of a shell command in the guest."""
         quoted = command.replace("'", "'\\''")
-        return self.dom0.run(f"guest-run --timeout {timeout} {self.name} '{quoted}'", timeout + 20)
+        return self.dom0.run(f"guest-run --timeout {timeout * SLOW:.0f} {self.name} '{quoted}'", timeout + 20)
 
     def check(self, command, timeout=60):
         status, output = self.run(command, timeout)

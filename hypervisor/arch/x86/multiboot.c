@@ -20,9 +20,11 @@ static size_t text_used;
 
 static const void *low_memory(uint64_t address) { return maddr_to_virt(MADDR(address)); }
 
-/* A command line without the program's own name, which loaders put first. */
+/* A command line without the program's own name, which loaders put first; GRUB 2 does not. */
 static const char *skip_name(const char *line)
 {
+    if (string_starts_with(boot_info.loader, "GRUB 2"))
+        return line;
     while (*line == ' ')
         line++;
     while (*line != '\0' && *line != ' ')
@@ -42,6 +44,7 @@ static void add_memory(uint64_t start, uint64_t size, uint32_t type)
     boot_info.memory_count++;
 }
 
+/* A module's words stay as they are: whoever uses it knows the loaders' habits. */
 static void add_module(uint64_t start, uint64_t end, const char *cmdline)
 {
     struct boot_module *m = &boot_info.modules[boot_info.module_count];
@@ -54,7 +57,7 @@ static void add_module(uint64_t start, uint64_t end, const char *cmdline)
     if (room < 2)
         return;
     m->cmdline = boot_info.text + text_used;
-    length = strlcpy(boot_info.text + text_used, skip_name(cmdline), room);
+    length = strlcpy(boot_info.text + text_used, cmdline, room);
     text_used += min(length, room - 1) + 1;
 }
 

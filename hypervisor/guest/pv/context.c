@@ -123,8 +123,7 @@ static void context_set_registers(struct vcpu *v, const struct vcpu_guest_contex
     v->arch.gs_base_other = pv->kernel_mode ? c->gs_base_user : c->gs_base_kernel;
     pv->cr0_guest = CR0_PV | (c->ctrlreg[0] & CR0_TS);
     pv->cr4_guest = pv_cr4_guest(v, c->ctrlreg[4]);
-    if (v->domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl))
-        pv->iopl = (uint8_t)((c->user_regs.rflags & RFLAGS_IOPL) >> 12);
+    pv->iopl = (uint8_t)((c->user_regs.rflags & RFLAGS_IOPL) >> 12);
 }
 
 static void context_set_entries(struct vcpu *v, const struct vcpu_guest_context *c)

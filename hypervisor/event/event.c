@@ -84,13 +84,14 @@ static int event_table_grow(struct event_domain *e)
 int event_port_allocate(struct domain *d)
 {
     struct event_domain *e = d->event;
-    size_t port = 0;
+    size_t port;
 
     if (domain_is_dying(d))
         return -EINVAL;
-    do {
+    port = bitmap_find_next_zero(e->used, e->valid_ports, e->first_free);
+    e->first_free = (uint32_t)port;
+    while (port < e->valid_ports && e->fifo && fifo_is_linked(e->fifo, (evtchn_port_t)port))
         port = bitmap_find_next_zero(e->used, e->valid_ports, port + 1);
-    } while (port < e->valid_ports && e->fifo && fifo_is_linked(e->fifo, port));
     if (port >= event_port_limit(d))
         return -ENOSPC;
     if (port >= e->valid_ports && event_table_grow(e))
@@ -98,7 +99,7 @@ int event_port_allocate(struct domain *d)
     bitmap_set(e->used, port);
     e->active++;
     event_channel(e, port)->state = EVENT_RESERVED;
-    return port;
+    return (int)port;
 }
 
 void event_port_release(struct domain *d, evtchn_port_t port)
@@ -119,6 +120,7 @@ void event_port_release(struct domain *d, evtchn_port_t port)
     __atomic_store_n(&c->notify_vcpu, 0, __ATOMIC_RELAXED);
     spin_unlock_irqrestore(&c->lock, flags);
     bitmap_clear(e->used, port);
+    e->first_free = min(e->first_free, port);
     e->active--;
 }
 
@@ -330,6 +332,7 @@ int event_domain_init(struct domain *d, uint32_t max_port)
         return -ENOMEM;
     }
     /* Port 0 means "none" in the ABI and is never handed out. */
+    e->first_free = 1;
     e->chunks[0][0].state = EVENT_RESERVED;
     bitmap_set(e->used, 0);
     d->event = e;

@@ -77,6 +77,7 @@ struct event_domain {
 
     spinlock_t lock;                 /* RANK_EVENT */
     uint64_t *used;                  /* ports not free */
+    uint32_t first_free;             /* all below are in use */
     uint32_t next_reset;             /* where closing all ports goes on */
     bool closing;                    /* the domain dies: event_domain_destroy has begun */
     uint32_t active, hypervisor_ports; /* ports not free; of those, with a consumer */

@@ -39,6 +39,12 @@ UNIT_PROGRAMS += sched_weighted
 sched_weighted_SOURCES := hypervisor/sched/weighted.c $(HOST_SOURCES)
 UNIT_PROGRAMS += decode
 decode_SOURCES := hypervisor/guest/pv/decode.c
+UNIT_PROGRAMS += event_core
+event_core_SOURCES := $(wildcard hypervisor/event/*.c) hypervisor/door/event.c $(HOST_SOURCES)
+event_core_CFLAGS := $(HOST_CFLAGS)
+UNIT_PROGRAMS += event_fifo
+event_fifo_SOURCES := $(wildcard hypervisor/event/*.c) $(HOST_SOURCES)
+event_fifo_CFLAGS := $(HOST_CFLAGS)
 
 # ---- how they are built
 

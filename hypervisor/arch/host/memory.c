@@ -12,6 +12,7 @@
 #include "arch/host/host.h"
 #include "arch/host/private.h"
 #include "errno.h"
+#include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/guest_copy.h"
@@ -38,7 +39,7 @@ unsigned char *host_memory;
 struct frame *frame_table;
 uint64_t *m2p_table;
 WEAK uint64_t max_frame;
-static size_t host_frames;
+static size_t host_frames, host_first_free; /* all below are in use */
 static bool *in_use;
 static pthread_mutex_t heap_mutex = PTHREAD_MUTEX_INITIALIZER;
 
@@ -75,6 +76,7 @@ void host_memory_setup(size_t frames)
     BUG_ON(!host_memory || !frame_table || !m2p_table || !in_use);
     memset(m2p_table, 0xff, frames * sizeof(*m2p_table));
     in_use[0] = true;
+    host_first_free = 1;
     fail_at = 0;
     host_allocations_live = 0;
     POISON(host_memory, frames * PAGE_SIZE);
@@ -117,12 +119,14 @@ static size_t pages_take(unsigned order)
     if (allocation_fails())
         return 0;
     pthread_mutex_lock(&heap_mutex);
-    for (size_t first = count; first + count <= host_frames && !found; first += count) {
+    for (size_t first = max(count, host_first_free & ~(count - 1)); first + count <= host_frames && !found; first += count) {
         if (run_is_free(first, count))
             found = first;
     }
     for (size_t i = 0; found && i < count; i++)
         in_use[found + i] = true;
+    if (found == host_first_free)
+        host_first_free += count;
     pthread_mutex_unlock(&heap_mutex);
     if (found) {
         UNPOISON(mfn_to_virt(MFN(found)), count * PAGE_SIZE);
@@ -141,6 +145,7 @@ static void pages_give(size_t first, unsigned order)
         in_use[i] = false;
         frame_table[i] = (struct frame){0};
     }
+    host_first_free = min(host_first_free, first);
     POISON(mfn_to_virt(MFN(first)), count * PAGE_SIZE);
     pthread_mutex_unlock(&heap_mutex);
     allocation_count(-1);

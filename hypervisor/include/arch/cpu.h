@@ -36,7 +36,8 @@ static inline void irq_enable(void) {}
 static inline uint64_t irq_save(void) { return 0; }
 static inline void irq_restore(uint64_t flags) { (void)flags; }
 static inline bool irq_enabled(void) { return true; }
-static inline void cpu_relax(void) {}
+int sched_yield(void); /* CPUs are threads: whoever holds the lock may not be running */
+static inline void cpu_relax(void) { sched_yield(); }
 static inline void cpu_halt_until_irq(void) {}
 #else
 static inline struct cpu_info *cpu_info(void)

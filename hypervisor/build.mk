@@ -9,7 +9,9 @@
 #
 # Every .c and .S file of a room is linked in; hypervisor/lib says itself what it consists of (lib.mk).
 
-HV_OUT := build/hypervisor
+# Another kind of build can stand beside the usual one: make DEBUG=1 HV_IMAGE=build/xylem-debug build/xylem-debug
+HV_IMAGE ?= build/xylem
+HV_OUT := $(if $(filter build/xylem,$(HV_IMAGE)),build/hypervisor,$(HV_IMAGE).objects)
 HV_CC := $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
 HV_LD := ld
 HV_OBJCOPY := objcopy
@@ -39,7 +41,7 @@ $(shell mkdir -p $(HV_OUT) && { [ "$$(cat $(HV_OUT)/configuration 2>/dev/null)" 
 
 .PHONY: hypervisor hypervisor-headers size
 
-hypervisor: build/xylem build/xylem.gz
+hypervisor: $(HV_IMAGE) $(HV_IMAGE).gz
 
 hypervisor-headers:
 	@[ -e /usr/include/xen/xen.h ] || { \
@@ -73,22 +75,22 @@ hv_symbols = ( [ -z "$(2)" ] || $(HV_NM) -n $(2) ) | LC_ALL=C awk -f hypervisor/
     $(HV_CC) -c -o $(1).o $(1).S
 hv_link = $(HV_LD) $(HV_LDFLAGS) -T $(HV_OUT)/link.lds -o $(1) $(HV_OBJECTS) $(2) $(HV_EXTRA_OBJECTS) $(UNPACK_ARCHIVES)
 
-build/xylem.elf: $(HV_OBJECTS) $(HV_EXTRA_OBJECTS) $(HV_OUT)/link.lds hypervisor/arch/x86/symbols.awk
+$(HV_IMAGE).elf: $(HV_OBJECTS) $(HV_EXTRA_OBJECTS) $(HV_OUT)/link.lds hypervisor/arch/x86/symbols.awk
 	@echo "link    $@"
 	@$(call hv_symbols,$(HV_OUT)/symbols0,)
 	@$(call hv_link,$(HV_OUT)/xylem0.elf,$(HV_OUT)/symbols0.o)
 	@$(call hv_symbols,$(HV_OUT)/symbols,$(HV_OUT)/xylem0.elf)
 	@$(call hv_link,$@,$(HV_OUT)/symbols.o)
 
-build/xylem: build/xylem.elf
+$(HV_IMAGE): $(HV_IMAGE).elf
 	@$(HV_OBJCOPY) -O binary $< $@
 
-build/xylem.gz: build/xylem
+$(HV_IMAGE).gz: $(HV_IMAGE)
 	@gzip -9nc $< > $@
 
-size: build/xylem.elf build/xylem.gz
+size: $(HV_IMAGE).elf $(HV_IMAGE).gz
 	@size -t $(HV_OBJECTS) | sort -n | tail -n 30
-	@size build/xylem.elf
-	@ls -l build/xylem build/xylem.gz
+	@size $(HV_IMAGE).elf
+	@ls -l $(HV_IMAGE) $(HV_IMAGE).gz
 
 -include $(HV_OBJECTS:.o=.d) $(HV_OUT)/asm-offsets.s.d

@@ -110,8 +110,9 @@ entry_ist:
 /* void stack_reset_jump(void (*label)(void)) */
     .global stack_reset_jump
 stack_reset_jump:
-    or $(STACK_BYTES - 1), %rsp
-    sub $(CPUINFO_BYTES - 1), %rsp
+    mov %rsp, %rax /* %rsp changes once: an interrupt may come at any time */
+    or $(STACK_BYTES - 1), %rax
+    lea 1 - CPUINFO_BYTES(%rax), %rsp
     xor %ebp, %ebp
     jmp *%rdi
 

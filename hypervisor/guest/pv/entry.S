@@ -106,8 +106,9 @@ GLOBAL_LABEL pv_int80_entry
     jmp .Lexit
 
 GLOBAL_LABEL pv_exit_to_guest
-    or $(PV_STACK_SIZE - 1), %rsp
-    sub $(PV_CPU_INFO_SIZE - 1), %rsp
+    mov %rsp, %rax /* %rsp changes once: an interrupt may come at any time */
+    or $(PV_STACK_SIZE - 1), %rax
+    lea 1 - PV_CPU_INFO_SIZE(%rax), %rsp
     mov PV_CPU_CURRENT(%rsp), %rbx
     mov PV_VCPU_PV(%rbx), %r12
 .Lexit:

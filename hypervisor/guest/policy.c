@@ -247,7 +247,8 @@ static void cpuid_features(struct vcpu *v, uint32_t out[4])
         return;
     }
     out[2] &= ~(1u << (XEN_X86_FEATURE_OSXSAVE % 32));
-    if (!v->pv->kernel_mode ? read_cr4() & CR4_OSXSAVE : v->pv->cr4_guest & CR4_OSXSAVE)
+    /* PV kernels look for it before they touch CR4, and use XSAVE only when they find it set. */
+    if (read_cr4() & CR4_OSXSAVE)
         out[2] |= out[2] >> (XEN_X86_FEATURE_XSAVE % 32) & 1 ? 1u << (XEN_X86_FEATURE_OSXSAVE % 32) : 0;
     if (d->is_privileged && v->pv->kernel_mode)
         out[3] |= cpu_model.words[CPUID_1_EDX] & (1u << (XEN_X86_FEATURE_MTRR % 32));

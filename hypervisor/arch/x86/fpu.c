@@ -90,7 +90,11 @@ int arch_vcpu_init(struct vcpu *v)
         return -ENOMEM;
     *(uint16_t *)((char *)v->arch.xsave_area + FCW_OFFSET) = FCW_DEFAULT;
     *(uint32_t *)((char *)v->arch.xsave_area + MXCSR_OFFSET) = MXCSR_DEFAULT;
-    v->arch.xcr0 = v->arch.xcr0_accum = xsave_features ? XCR0_X87 : 0;
+    /*
+     * SSE from the start: programs see the machine's OSXSAVE even when their kernel does not use it, and the C library's
+     * lazy binding then keeps arguments in vector registers with XSAVE.
+     */
+    v->arch.xcr0 = v->arch.xcr0_accum = xsave_features ? XCR0_X87 | XCR0_SSE : 0;
     return 0;
 }
 

@@ -207,6 +207,8 @@ uint64_t pv_cr4_guest(const struct vcpu *v, uint64_t value)
     uint64_t shown = (hypervisor_cr4 & (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)) | CR4_PAE;
 
     (void)v;
+    if (!value) /* not set yet: Linux looks for OSXSAVE before it ever writes CR4 */
+        value = CR4_FSGSBASE | CR4_OSXSAVE;
     if (!(hypervisor_cr4 & CR4_FSGSBASE))
         choice &= ~(uint64_t)CR4_FSGSBASE;
     if (!(hypervisor_cr4 & CR4_OSXSAVE))

@@ -44,6 +44,8 @@
 #define ICR_NMI      0x400
 #define ICR_ASSERT   0x4000
 #define DIVIDE_BY_16 3
+#define SAMPLES 8
+#define MEASURE_US 20000
 
 static volatile char *registers; /* xAPIC */
 static bool x2apic, use_deadline;
@@ -129,18 +131,42 @@ void apic_send_start(uint32_t id, uint32_t command) { send(id, command); }
 
 /* ---- timer ---- */
 
+struct timer_sample {
+    uint32_t left; /* the counter, which runs down */
+    nanoseconds_t at;
+};
+
+/* A reading of the counter and the time it was made; the closest pair of several, as anything may come in between. */
+static struct timer_sample timer_sample(void)
+{
+    struct timer_sample best = {0};
+    nanoseconds_t closest = UINT64_MAX;
+
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        nanoseconds_t before = time_now();
+        uint32_t left = apic_read(APIC_TIMER_CURRENT);
+        nanoseconds_t after = time_now();
+
+        if (after - before < closest) {
+            closest = after - before;
+            best = (struct timer_sample){left, before + closest / 2};
+        }
+    }
+    return best;
+}
+
 void apic_timer_init(void)
 {
-    const unsigned measure_us = 10000;
-    uint32_t left;
+    struct timer_sample first, last;
 
     apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_16);
     apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_APIC_TIMER);
     apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
-    time_delay_us(measure_us);
-    left = apic_read(APIC_TIMER_CURRENT);
+    first = timer_sample();
+    time_delay_us(MEASURE_US);
+    last = timer_sample();
     apic_write(APIC_TIMER_INITIAL, 0);
-    timer_khz = (uint64_t)(UINT32_MAX - left) * 1000 / measure_us;
+    timer_khz = (uint64_t)(first.left - last.left) * 1000000 / (last.at - first.at);
     use_deadline = opt_tsc_deadline && cpu_has(FEATURE_TSC_DEADLINE) && cpu_has(FEATURE_INVARIANT_TSC);
     if (timer_khz == 0 && !use_deadline)
         panic("The local APIC's timer does not count\n");

@@ -5,7 +5,6 @@
  */
 #ifdef XYLEM_DEBUG
 #include "arch/percpu.h"
-#include "boot/start.h"
 #include "log.h"
 #include "sync/spinlock.h"
 

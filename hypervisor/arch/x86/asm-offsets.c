@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #undef current /* the field */
-#define DEFINE(name, value) __asm__ volatile("@OFFSET " #name " %0" ::"i"(value))
+#define DEFINE(name, value) __asm__ volatile(".ascii \"@OFFSET " #name " %0\"" ::"i"(value))
 #define OFFSET(name, type, member) DEFINE(name, offsetof(struct type, member))
 
 void asm_offsets(void);

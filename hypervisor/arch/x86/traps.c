@@ -15,11 +15,11 @@
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/smp.h"
-#include "boot/start.h"
 #include "guest/pv.h"
 #include "lib/base.h"
 #include "log.h"
 #include "sync/softirq.h"
+#include "sync/spinlock.h"
 
 #define IST_NMI_TOP 0x1000 /* offsets in a CPU's stack block: page 0 */
 #define IST_MC_TOP  0x1800 /* page 1, lower half */

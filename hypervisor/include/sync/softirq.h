@@ -15,6 +15,8 @@ enum softirq { SOFTIRQ_TIMER, SOFTIRQ_SCHEDULE, SOFTIRQ_QUIESCE, SOFTIRQ_TASKLET
 
 PER_CPU_DECLARE(uint32_t, softirq_pending_bits);
 
+/* Start of day: tasklets and grace periods. */
+void softirq_init(void);
 void softirq_register(enum softirq number, void (*handler)(void));
 /* On this CPU; from any context. */
 void softirq_raise(enum softirq number);

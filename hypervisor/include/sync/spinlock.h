@@ -35,7 +35,12 @@ static inline void rwlock_init(rwlock_t *lock, enum lock_rank rank) { *lock = (r
 #ifdef XYLEM_DEBUG
 void lock_rank_enter(const void *lock, enum lock_rank rank);
 void lock_rank_leave(const void *lock, enum lock_rank rank);
+/* Around an interrupt's handler, which may take any lock whatever it interrupted holds. */
+unsigned lock_rank_interrupt_enter(void);
+void lock_rank_interrupt_leave(unsigned base);
 #else
+static inline unsigned lock_rank_interrupt_enter(void) { return 0; }
+static inline void lock_rank_interrupt_leave(unsigned base) { (void)base; }
 static inline void lock_rank_enter(const void *lock, enum lock_rank rank) { (void)lock; (void)rank; }
 static inline void lock_rank_leave(const void *lock, enum lock_rank rank) { (void)lock; (void)rank; }
 #endif

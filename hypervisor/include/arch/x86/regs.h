@@ -48,7 +48,7 @@
 #define VECTOR_VC 29
 #define VECTOR_SX 30
 /* vectors whose exception pushes an error code */
-#define VECTORS_WITH_ERROR_CODE 0x60227d00u
+#define VECTORS_WITH_ERROR_CODE 0x60227d00
 
 #define PF_PRESENT 0x01
 #define PF_WRITE   0x02

@@ -4,16 +4,21 @@
 #
 #   make bench                  instructions per operation, ours and the reference, and the ratio
 #   make bench BENCH='null'     only rows whose key matches this regular expression
+#   make profile ROW=null       where the instructions of one operation go, by function of our hypervisor
+#                               (ROW is a key of bench/run's table; LINES=1 adds every instruction)
 
 bench_names := $(sort $(patsubst bench/guests/%.c,bench-%,$(wildcard bench/guests/*.c)))
 bench_disk_files := $(bench_names:%=build/guests/disk/%) $(bench_names:%=build/guests/disk/%.cfg)
 
 include guests/guests.mk
 
-.PHONY: bench
+.PHONY: bench profile
 
 bench: build/guests/disk.ext4 images build/images/xen-reference $(hypervisor_file)
 	@bench/run --hypervisor $(HYPERVISOR) $(if $(BENCH),--rows '$(BENCH)')
+
+profile: build/guests/disk.ext4 images build/xylem
+	@bench/profile $(if $(LINES),--lines) $(or $(ROW),null)
 
 build/guests/bench/%.o: bench/guests/%.c guests/guests.mk
 	@mkdir -p $(@D)

@@ -4,7 +4,8 @@
 // tick is one instruction. Each row is the best of many short rounds, so that a timer interrupt or another domain
 // that ran in between does not count; a row includes the few instructions of its loop and of its call.
 //
-// Prints "BENCH KEY VALUE" with one decimal, or "BENCH KEY failed RESULT" for an operation that was refused.
+// Prints "BENCH KEY VALUE" with one decimal, or "BENCH KEY failed" for an operation that was refused. With "loop=KEY"
+// on the command line only that row runs, for ever after the line "LOOP", for bench/profile.
 
 #include <stdint.h>
 
@@ -17,6 +18,7 @@
 #include "memory.h"
 #include "result.h"
 #include "start.h"
+#include "string.h"
 #include "timer.h"
 #include "trap.h"
 #include "vcpu.h"
@@ -29,10 +31,25 @@ const char test_title[] = "micro-benchmarks";
 
 static volatile bool failed;
 
+// How many rounds a row gets: none when another one is to be looped over.
+static unsigned int rounds_of(const char *key, unsigned int rounds)
+{
+    const char *wanted = strstr((const char *)start_page()->cmd_line, "loop=");
+
+    if (!wanted)
+        return rounds;
+    if (strcmp(wanted + 5, key) != 0)
+        return 0;
+    print("LOOP %s\n", key);
+    return ~0u;
+}
+
 static void report(const char *key, uint64_t best, unsigned int count)
 {
     uint64_t tenths = best * 10 / count;
 
+    if (best == ~0ul)
+        return;
     if (failed)
         print("BENCH %s failed\n", key);
     else
@@ -43,8 +60,9 @@ static void report(const char *key, uint64_t best, unsigned int count)
 #define MEASURE(key, rounds, count, statement)                                                                     \
     do {                                                                                                           \
         uint64_t best = ~0ul;                                                                                      \
+        unsigned int measure_rounds = rounds_of(key, rounds);                                                      \
                                                                                                                    \
-        for (unsigned int measure_round = 0; measure_round < (rounds); measure_round++) {                          \
+        for (unsigned int measure_round = 0; measure_round < measure_rounds; measure_round++) {                    \
             uint64_t start = tsc_read(), taken;                                                                    \
                                                                                                                    \
             for (unsigned int turn = 0; turn < (count); turn++) {                                                  \

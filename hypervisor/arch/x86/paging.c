@@ -24,19 +24,17 @@ extern pte_t boot_l4[];
 
 #define LARGE_SIZE (1UL << LEVEL_SHIFT(2))
 #define HUGE_SIZE (1UL << LEVEL_SHIFT(3))
-#define FRAMES_PER_CHUNK (LARGE_SIZE / sizeof(struct frame))
-#define CHUNKS (DIRECT_MAP_SIZE / PAGE_SIZE / FRAMES_PER_CHUNK)
 
 pte_t idle_l4[PTES_PER_TABLE] __attribute__((aligned(4096)));
 uint64_t idle_cr3;
 uint64_t max_frame;
-static BITMAP_DECLARE(frame_chunks, CHUNKS); /* pieces of the frame table that exist */
+BITMAP_DECLARE(frame_chunks, FRAME_CHUNKS); /* pieces of the frame table that exist */
 
 maddr_t image_to_maddr(const void *p) { return MADDR((uint64_t)p - IMAGE_START + IMAGE_PHYSICAL); }
 
 bool mfn_valid(mfn_t m)
 {
-    return m.value < max_frame && bitmap_test(frame_chunks, m.value / FRAMES_PER_CHUNK);
+    return frame_exists(m);
 }
 
 /* ---- memory before the heap ---- */

@@ -184,7 +184,7 @@ static uint64_t *entry_at(struct vcpu *v, uint64_t address)
     if (!map)
         return NULL;
     e = __atomic_load_n(map, __ATOMIC_RELAXED);
-    if ((e & (PTE_PRESENT | PTE_WRITE)) != PTE_PRESENT || !mfn_valid(pte_frame(e)))
+    if ((e & (PTE_PRESENT | PTE_WRITE)) != PTE_PRESENT || !frame_exists(pte_frame(e)))
         return NULL;
     f = mfn_to_frame(pte_frame(e));
     if (frame_owner(f) != v->domain || frame_table_level(f) != 1)
@@ -208,6 +208,7 @@ static bool io_write_drop(struct cpu_user_regs *regs, uint64_t address, const st
     return true;
 }
 
+/* The instruction is fetched before the lock is taken, as that may fault; it is decoded only when it hit a table. */
 bool pv_fault_emulate_write(struct cpu_user_regs *regs, uint64_t address, uint32_t error_code)
 {
     struct vcpu *v = current;
@@ -221,24 +222,17 @@ bool pv_fault_emulate_write(struct cpu_user_regs *regs, uint64_t address, uint32
     if ((error_code & (PF_PRESENT | PF_WRITE | PF_RESERVED | PF_FETCH)) != (PF_PRESENT | PF_WRITE) ||
         !v->pv->kernel_mode)
         return false;
+    length = pv_fetch(regs, code);
+    if (unlikely(!length))
+        return false;
     spin_lock(&d->pv->tables_lock);
     slot = entry_at(v, address);
-    spin_unlock(&d->pv->tables_lock);
-    if (!slot && !pv_mmio_read_only.count)
-        return false;
-    length = pv_fetch(regs, code);
-    if (!length || decode_store(code, length, regs, &s))
-        return false;
-    if (!slot)
-        return io_write_drop(regs, address, &s);
-    if (s.size > 8 || (address & (s.size - 1)))
-        return false;
-    spin_lock(&d->pv->tables_lock);
-    slot = entry_at(v, address); /* the lock was let go: it may be another table by now */
-    if (slot)
+    if (slot && !decode_store(code, length, regs, &s) && s.size <= 8 && !(address & (s.size - 1)))
         rc = entry_store(slot, (unsigned)(address & 7) * 8, &s, d, regs);
     spin_unlock(&d->pv->tables_lock);
-    if (rc)
+    if (likely(!rc))
+        return true;
+    if (slot)
         log_vcpu(LOG_WARNING, v, "store to page table at %#lx by %#lx refused: error %d\n", address, regs->rip, rc);
-    return !rc;
+    return !slot && pv_mmio_read_only.count && !decode_store(code, length, regs, &s) && io_write_drop(regs, address, &s);
 }

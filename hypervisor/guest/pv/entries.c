@@ -62,19 +62,44 @@ static int l1_io_get(uint64_t *e, struct domain *d, struct domain *from)
     return 0;
 }
 
-int l1_entry_get(uint64_t *e, struct domain *d, struct domain *from)
+/* Everything but a frame of from, which is not I/O memory, without cache attributes. */
+static int l1_get_slow(uint64_t *e, struct domain *d, struct domain *from)
 {
     mfn_t m = pte_frame(*e);
     struct frame *f;
 
-    if (unlikely(*e & PTE_CACHE_MASK) && !domain_has_devices(d))
+    if ((*e & PTE_CACHE_MASK) && !domain_has_devices(d))
         return -EINVAL;
-    if (unlikely(!frame_is_memory(m)))
+    if (!frame_is_memory(m))
         return l1_io_get(e, d, from);
     f = mfn_to_frame(m);
     if (*e & PTE_WRITE)
         return frame_get_both(f, from, FRAME_WRITABLE);
-    return likely(frame_get(f, from)) ? 0 : -EINVAL;
+    return frame_get(f, from) ? 0 : -EINVAL;
+}
+
+static inline int l1_get(uint64_t *e, struct domain *d, struct domain *from)
+{
+    uint64_t entry = *e;
+    mfn_t m = pte_frame(entry);
+    struct frame *f = mfn_to_frame(m);
+
+    if (unlikely(entry & PTE_CACHE_MASK) || unlikely(!frame_exists(m)) || unlikely(from == domain_io) ||
+        unlikely(!frame_get_fast(f, frame_owner_index(from))))
+        return l1_get_slow(e, d, from);
+    if ((entry & PTE_WRITE) && unlikely(!frame_get_writable_fast(f))) {
+        int rc = frame_get_type(f, FRAME_WRITABLE);
+
+        if (rc)
+            frame_put(f);
+        return rc;
+    }
+    return 0;
+}
+
+int l1_entry_get(uint64_t *e, struct domain *d, struct domain *from)
+{
+    return l1_get(e, d, from);
 }
 
 /* A read-only mapping of descriptors goes: LDT pages mapped on behalf of the guest go with it. */
@@ -86,14 +111,13 @@ static void descriptors_unmapped(struct domain *d)
         pv_ldt_clear(v);
 }
 
-void l1_entry_put(uint64_t e, struct domain *d)
+static inline void l1_put(uint64_t e, struct domain *d)
 {
     mfn_t m = pte_frame(e);
-    struct frame *f;
+    struct frame *f = mfn_to_frame(m);
 
-    if (!(e & PTE_PRESENT) || unlikely(!frame_is_memory(m)))
+    if (unlikely(!frame_exists(m)) || (unlikely(f->owner != frame_owner_index(d)) && !frame_is_memory(m)))
         return;
-    f = mfn_to_frame(m);
     if (e & PTE_WRITE) {
         frame_put_type(f);
     } else {
@@ -102,7 +126,29 @@ void l1_entry_put(uint64_t e, struct domain *d)
         if (unlikely((type & FRAME_TYPE_MASK) == FRAME_SEGDESC) && (type & FRAME_TYPE_COUNT_MASK))
             descriptors_unmapped(d);
     }
-    frame_put(f);
+    frame_put_fast(f);
+}
+
+void l1_entry_put(uint64_t e, struct domain *d)
+{
+    if (e & PTE_PRESENT)
+        l1_put(e, d);
+}
+
+/* True when none of the 4 entries from number i on is present: whole stretches of most tables. */
+static inline bool l1_four_empty(const uint64_t *table, unsigned i)
+{
+    return !((table[i] | table[i + 1] | table[i + 2] | table[i + 3]) & PTE_PRESENT);
+}
+
+static void l1_undo(uint64_t *table, unsigned entries, struct domain *d)
+{
+    for (unsigned i = 0; i < entries; i++) {
+        if (i % 4 == 0 && l1_four_empty(table, i))
+            i += 3;
+        else if (table[i] & PTE_PRESENT)
+            l1_put(table[i], d);
+    }
 }
 
 static int l1_validate(struct frame *f)
@@ -114,30 +160,21 @@ static int l1_validate(struct frame *f)
         uint64_t e = table[i], stored = l1_entry_stored(e);
         int rc;
 
-        if (!(e & PTE_PRESENT))
+        if (!(e & PTE_PRESENT)) {
+            if (i % 4 == 0 && l1_four_empty(table, i))
+                i += 3;
             continue;
-        rc = l1_entry_get(&stored, d, d);
+        }
+        rc = l1_get(&stored, d, d);
         if (unlikely(rc)) {
             log_domain(LOG_DEBUG, d, "L1 %#lx: entry %u %#lx refused: %d\n", frame_to_mfn(f).value, i, e, rc);
-            while (i-- > 0)
-                l1_entry_put(table[i], d);
+            l1_undo(table, i, d);
             return rc;
         }
         if (stored != e)
             table[i] = stored;
     }
     return 0;
-}
-
-static void l1_devalidate(struct frame *f)
-{
-    struct domain *d = frame_owner(f);
-    uint64_t *table = frame_to_virt(f);
-
-    for (unsigned i = 0; i < PTES_PER_TABLE; i++) {
-        if (table[i] & PTE_PRESENT)
-            l1_entry_put(table[i], d);
-    }
 }
 
 /* ---- upper levels ---- */
@@ -168,7 +205,7 @@ int table_entry_get(unsigned level, uint64_t e, struct frame *table, struct doma
     struct frame *f;
     int rc;
 
-    if (unlikely(e & PTE_UPPER_FORBIDDEN) || unlikely(!mfn_valid(m)))
+    if (unlikely(e & PTE_UPPER_FORBIDDEN) || unlikely(!frame_exists(m)))
         return -EINVAL;
     f = mfn_to_frame(m);
     if (unlikely(!frame_get(f, d)))
@@ -303,7 +340,7 @@ static int frame_validate(struct frame *f, uint64_t type)
 static int frame_devalidate(struct frame *f, uint64_t type)
 {
     if (type == FRAME_L1) {
-        l1_devalidate(f);
+        l1_undo(frame_to_virt(f), PTES_PER_TABLE, frame_owner(f));
         return 0;
     }
     return table_devalidate(f, (unsigned)(type >> FRAME_TYPE_SHIFT));

@@ -96,10 +96,10 @@ static inline int table_store(uint64_t address, uint64_t value, bool preserve_ad
     uint64_t *slot;
     unsigned level;
 
-    if (unlikely(address & 7) || unlikely(!mfn_valid(m)))
+    if (unlikely(address & 7) || unlikely(!frame_exists(m)))
         return -EINVAL;
     f = mfn_to_frame(m);
-    if (unlikely(frame_owner(f) != b->tables))
+    if (unlikely(f->owner != frame_owner_index(b->tables)))
         return -EINVAL;
     slot = maddr_to_virt(MADDR(address));
     level = frame_table_level(f);
@@ -188,6 +188,37 @@ static int batch_do(uint64_t requests, uint64_t count, const struct batch *b, ui
     return rc;
 }
 
+/* One request of a domain on its own memory: most calls by far. */
+static int single_do(uint64_t address, struct domain *d)
+{
+    struct batch b = {.tables = d, .frames = d};
+    struct mmu_update r;
+    int rc;
+
+    if (unlikely(guest_read(&r, GUEST_ADDR(address), sizeof(r))))
+        return -EFAULT;
+    spin_lock(&d->pv->tables_lock);
+    rc = request_do(&r, &b);
+    spin_unlock(&d->pv->tables_lock);
+    if (unlikely(rc && rc != -ERESTART_LATER))
+        log_vcpu(LOG_WARNING, current, "mmu_update of %#lx to %#lx: error %d\n", r.ptr, r.val, rc);
+    return rc;
+}
+
+static long single_update(uint64_t request, uint64_t done)
+{
+    int rc = single_do(request, current->domain);
+
+    if (unlikely(done) && rc != -ERESTART_LATER && done_report(done, false, rc ? 0 : 1))
+        return -EFAULT;
+    if (unlikely(rc == -ERESTART_LATER))
+        return hypercall_continue(__HYPERVISOR_mmu_update, 4, request, 1UL, done, (uint64_t)DOMID_SELF);
+    if (unlikely(current->pv->old_table) && !rc)
+        return hypercall_continue(__HYPERVISOR_mmu_update, 4, request, (uint64_t)MMU_UPDATE_PREEMPTED, done,
+                                  (uint64_t)DOMID_SELF);
+    return rc;
+}
+
 long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t domid, uint64_t unused)
 {
     bool continued = count & MMU_UPDATE_PREEMPTED;
@@ -197,6 +228,8 @@ long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t do
     int rc;
 
     (void)unused;
+    if (likely(count == 1 && domid == DOMID_SELF && !v->pv->old_table))
+        return single_update(requests, done);
     count = (uint32_t)count & ~MMU_UPDATE_PREEMPTED;
     if (unlikely(pv_put_old_table(v)))
         return hypercall_continue(__HYPERVISOR_mmu_update, 4, requests, count | (continued ? MMU_UPDATE_PREEMPTED : 0),

@@ -163,11 +163,10 @@ static int own_op(const struct mmuext_op *op)
     case MMUEXT_NEW_USER_BASEPTR:
         return pv_new_user_table(current, MFN(op->arg1.mfn));
     case MMUEXT_TLB_FLUSH_LOCAL:
-        tlb_flush_local(TLB_FLUSH_ALL, 0);
+        cr3_load(current->arch.cr3);
         return 0;
     case MMUEXT_INVLPG_LOCAL:
-        if (likely(address_canonical(op->arg1.linear_addr)))
-            tlb_flush_local(op->arg1.linear_addr, 0);
+        flush_page_here(op->arg1.linear_addr); /* of an address that is not canonical: does nothing */
         return 0;
     case MMUEXT_TLB_FLUSH_MULTI:
         return flush_vcpus(op, TLB_FLUSH_ALL);
@@ -235,6 +234,25 @@ static int done_report(uint64_t done, bool continued, uint64_t did)
     return guest_write(GUEST_ADDR(done), &total, sizeof(total));
 }
 
+/* One operation of a domain on itself: most calls by far. */
+static long single_op(uint64_t address, uint64_t done)
+{
+    struct mmuext_op op;
+    int rc;
+
+    if (unlikely(guest_read(&op, GUEST_ADDR(address), sizeof(op))))
+        return -EFAULT;
+    rc = op_is_own(op.cmd) ? own_op(&op) : page_op(&op, current->domain);
+    if (unlikely(rc == -ERESTART_LATER))
+        return hypercall_continue(__HYPERVISOR_mmuext_op, 4, address, 1UL, done, (uint64_t)DOMID_SELF);
+    if (unlikely(done) && done_report(done, false, rc ? 0 : 1))
+        return -EFAULT;
+    if (unlikely(current->pv->old_table) && !rc)
+        return hypercall_continue(__HYPERVISOR_mmuext_op, 4, address, (uint64_t)MMU_UPDATE_PREEMPTED, done,
+                                  (uint64_t)DOMID_SELF);
+    return rc;
+}
+
 long pv_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t domid, uint64_t unused)
 {
     uint64_t continued = count & MMU_UPDATE_PREEMPTED, did = 0;
@@ -242,6 +260,8 @@ long pv_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t domid, u
     int rc;
 
     (void)unused;
+    if (likely(count == 1 && domid == DOMID_SELF && !current->pv->old_table))
+        return single_op(ops, done);
     count = (uint32_t)count & ~MMU_UPDATE_PREEMPTED;
     if (unlikely(pv_put_old_table(current)))
         return hypercall_continue(__HYPERVISOR_mmuext_op, 4, ops, count | continued, done, domid);

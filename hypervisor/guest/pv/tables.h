@@ -44,10 +44,58 @@ static inline bool frame_is_memory(mfn_t m)
 {
     const struct domain *owner;
 
-    if (unlikely(!mfn_valid(m)))
+    if (unlikely(!frame_exists(m)))
         return false;
     owner = frame_owner(mfn_to_frame(m));
     return likely(owner) && likely(owner != domain_io);
+}
+
+/* What frames of d name as their owner. */
+static inline uint32_t frame_owner_index(const struct domain *d) { return (uint32_t)virt_to_mfn(d).value; }
+
+/* frame_get() and frame_put() in line, for what is done with every entry. */
+static inline bool frame_get_fast(struct frame *f, uint32_t owner)
+{
+    uint64_t old = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
+
+    do {
+        if (unlikely(!(old & FRAME_REFS_MASK)))
+            return false;
+    } while (unlikely(!__atomic_compare_exchange_n(&f->refs, &old, old + 1, false, __ATOMIC_ACQ_REL,
+                                                   __ATOMIC_RELAXED)));
+    if (likely(f->owner == owner))
+        return true;
+    frame_put(f);
+    return false;
+}
+
+static inline void frame_put_fast(struct frame *f)
+{
+    uint64_t old = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
+
+    if (likely((old & FRAME_REFS_MASK) > 1) &&
+        likely(__atomic_compare_exchange_n(&f->refs, &old, old - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)))
+        return;
+    frame_put(f);
+}
+
+/* A further writable type reference, when it takes no more than counting. */
+static inline bool frame_get_writable_fast(struct frame *f)
+{
+    uint64_t old = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
+
+    return (old & (FRAME_TYPE_MASK | FRAME_VALIDATED)) == (FRAME_WRITABLE | FRAME_VALIDATED) &&
+           __atomic_compare_exchange_n(&f->type, &old, old + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+}
+
+/* On this CPU alone; the flush clock need not know of one page. */
+static inline void flush_page_here(uint64_t address)
+{
+#ifdef XYLEM_HOST
+    tlb_flush_local(address, 0);
+#else
+    invlpg(address);
+#endif
 }
 
 /* Frames of I/O memory nobody may map writable, the control domain included; the mapping is made read-only. */

@@ -31,7 +31,10 @@ static int mapping_flush(uint64_t va, uint64_t flags)
     if ((flags & UVMF_FLUSHTYPE_MASK) != UVMF_INVLPG && (flags & UVMF_FLUSHTYPE_MASK) != UVMF_TLB_FLUSH)
         return 0;
     if (likely(where == UVMF_LOCAL)) {
-        tlb_flush_local(address, 0);
+        if (likely((flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG))
+            flush_page_here(va);
+        else
+            cr3_load(current->arch.cr3);
         return 0;
     }
     if (where == UVMF_ALL)

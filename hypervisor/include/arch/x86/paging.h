@@ -39,6 +39,7 @@
 #ifndef __ASSEMBLER__
 #include "arch/layout.h"
 #include "arch/tlb.h"
+#include "mm/frame.h"
 
 typedef uint64_t pte_t; /* an entry of any level */
 
@@ -101,6 +102,24 @@ pte_t paging_lookup(uint64_t address);
 void *vmap_frames_aligned(const mfn_t *frames, size_t count, unsigned order, uint64_t flags);
 /* Fills one page of such a mapping that was left out (INVALID_MFN). */
 void vmap_set(void *address, mfn_t frame, uint64_t flags);
+
+/*
+ * The frame table exists in pieces of 2 MiB, a bit each in frame_chunks: mfn_valid() without a call, for paths that are
+ * taken for every page-table entry.
+ */
+#define FRAMES_PER_CHUNK (2 * 1024 * 1024 / sizeof(struct frame))
+#define FRAME_CHUNKS (DIRECT_MAP_SIZE / PAGE_SIZE / FRAMES_PER_CHUNK)
+#ifdef XYLEM_HOST
+static inline bool frame_exists(mfn_t m) { return mfn_valid(m); }
+#else
+extern uint64_t frame_chunks[];
+static inline bool frame_exists(mfn_t m)
+{
+    uint64_t chunk = m.value / FRAMES_PER_CHUNK;
+
+    return m.value < max_frame && (frame_chunks[chunk / 64] >> (chunk % 64) & 1);
+}
+#endif
 
 static inline uint64_t read_cr0(void) { uint64_t v; __asm__ volatile("mov %%cr0, %0" : "=r"(v)); return v; }
 static inline uint64_t read_cr2(void) { uint64_t v; __asm__ volatile("mov %%cr2, %0" : "=r"(v)); return v; }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
-# Measurements. bench/guests/NAME.c becomes the guest build/guests/disk/bench-NAME on the guests' disk.
+# Measurements. bench/guests/NAME.c becomes the guest build/guests/disk/bench-NAME on the guests' disk, and
+# bench/linux/init.c the only program of a Linux guest there.
 #
 #   make bench                  instructions per operation, ours and the reference, and the ratio
 #   make bench BENCH='null'     only rows whose key matches this regular expression
@@ -8,7 +9,8 @@
 #                               (ROW is a key of bench/run's table; LINES=1 adds every instruction)
 
 bench_names := $(sort $(patsubst bench/guests/%.c,bench-%,$(wildcard bench/guests/*.c)))
-bench_disk_files := $(bench_names:%=build/guests/disk/%) $(bench_names:%=build/guests/disk/%.cfg)
+bench_disk_files := $(bench_names:%=build/guests/disk/%) $(bench_names:%=build/guests/disk/%.cfg) \
+    build/guests/disk/bench-linux.cpio build/guests/disk/bench-linux.cfg
 
 include guests/guests.mk
 
@@ -31,5 +33,18 @@ build/guests/disk/bench-%: build/guests/bench/%.o $(guest_lib) guests/pv.lds
 build/guests/disk/bench-%.cfg: bench/guests/%.c guests/config
 	@mkdir -p $(@D)
 	@guests/config bench-$* $< > $@
+
+build/guests/bench/linux/init: bench/linux/init.c bench/bench.mk
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu17 -O2 -static -s -Wall -Wextra -Werror -o $@ $<
+
+build/guests/disk/bench-linux.cpio: build/guests/bench/linux/init
+	@mkdir -p $(@D)
+	@cd $(<D) && echo init | cpio --quiet -o -H newc -R 0:0 --reproducible > $(abspath $@).new
+	@mv -f $@.new $@
+
+build/guests/disk/bench-linux.cfg: bench/linux/config.cfg
+	@mkdir -p $(@D)
+	@cp $< $@
 
 -include $(wildcard build/guests/bench/*.d)

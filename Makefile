@@ -14,7 +14,7 @@ HYPERVISOR ?= build/xylem
 PYTHON := /usr/bin/python3
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: all deps run run-ready check check-tests unit images clean help
+.PHONY: all deps run run-ready check check-tests unit layers images clean help
 
 all:
 
@@ -91,11 +91,15 @@ check-tests: images $(hypervisor_file)
 # Our own hypervisor is built whole and its unit tests run; how long is for the table at the end.
 define own_checks
 start=$$SECONDS; $(MAKE) all; echo "build|$$((SECONDS - start))" >> build/logs/steps; \
-start=$$SECONDS; $(MAKE) unit-hypervisor; echo "unit tests|$$((SECONDS - start))" >> build/logs/steps
+start=$$SECONDS; $(MAKE) layers unit-hypervisor; echo "unit tests|$$((SECONDS - start))" >> build/logs/steps
 endef
 
 unit: deps
-	@$(MAKE) unit-hypervisor
+	@$(MAKE) layers unit-hypervisor
+
+# Who includes whom: docs/design/layers.md.
+layers:
+	@scripts/check-includes
 
 clean:
 	rm -rf build
@@ -104,7 +108,7 @@ help:
 	@echo "make          build/xylem (what QEMU boots) and build/xylem.gz (what GRUB boots)"
 	@echo "make run      boot it in QEMU: a domain 0 shell with a running guest, or a report without a terminal"
 	@echo "make check    build, unit tests, then the boot and system tests in QEMU (TESTS='-k disk' picks some)"
-	@echo "make unit     unit tests on this machine, under sanitizers"
+	@echo "make unit     unit tests on this machine, under sanitizers, and the check of who includes whom"
 ifneq ($(wildcard bench/bench.mk),)
 	@echo "make bench    measure instructions per operation"
 endif

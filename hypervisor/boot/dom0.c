@@ -16,6 +16,7 @@
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
+#include "options.h"
 #include "sched/sched.h"
 
 #define EFLAGS_INTERRUPTS 0x200UL

@@ -20,7 +20,7 @@
 #ifndef XYLEM_BOOT_DOM0_H
 #define XYLEM_BOOT_DOM0_H
 
-#include "boot/boot_info.h"
+#include "boot_info.h"
 #include "domain/domain.h"
 #include "lib/elf.h"
 
@@ -53,6 +53,9 @@ struct dom0_build {
     struct dom0_region p2m_tables; /* page tables of the frame list at init_p2m */
     uint64_t tables_used;          /* of tables, then of p2m_tables */
 };
+
+/* Domain 0 from module 0 (kernel) and module 1 (ramdisk).  Panics with what to do when it cannot be built. */
+void dom0_construct(void);
 
 /* Every function panics with what to do when domain 0 cannot be built: there is nothing to go on with. */
 void dom0_kernel_load(struct dom0_build *b);    /* unpacks and reads the kernel */

@@ -9,6 +9,7 @@
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
+#include "options.h"
 
 #define RESERVE_DIVISOR 16             /* of free memory kept for the hypervisor when dom0_mem does not say */
 #define RESERVE_MAX (128UL << 20)

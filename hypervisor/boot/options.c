@@ -3,12 +3,12 @@
  * The command line, in the syntax of the reference's command-line manual: words separated by spaces, each name, name=value or
  * no-name; values may be quoted with ' or ".  A word "--" ends the hypervisor's part.  Sizes take B K M G T and mean KiB without.
  */
-#include "boot/boot_info.h"
 #include "errno.h"
 #include "lib/base.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "log.h"
+#include "options.h"
 
 extern const struct option options_start[], options_end[];
 

@@ -6,7 +6,6 @@
  *   guarded stack   ACPI, local APIC, softirqs, time, interrupts, scheduler with the idle vcpu; from here interrupts are on
  *   then            other CPUs, system domains' frames, domain 0, and this CPU becomes idle: which runs domain 0
  */
-#include "boot/start.h"
 
 #include "arch/x86/acpi.h"
 #include "arch/x86/apic.h"
@@ -15,14 +14,17 @@
 #include "arch/x86/fpu.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/smp.h"
+#include "arch/x86/start.h"
 #include "arch/x86/traps.h"
-#include "boot/boot_info.h"
+#include "boot_info.h"
+#include "boot/dom0.h"
 #include "console/console.h"
 #include "domain/domain.h"
 #include "irq/irq.h"
 #include "lib/bitmap.h"
 #include "log.h"
 #include "mm/heap.h"
+#include "options.h"
 #include "sched/sched.h"
 #include "time/time.h"
 

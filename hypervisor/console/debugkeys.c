@@ -5,6 +5,7 @@
  */
 #include "arch/machine.h"
 #include "console/console.h"
+#include "errno.h"
 #include "lib/base.h"
 #include "log.h"
 

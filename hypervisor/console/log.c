@@ -7,14 +7,16 @@
  * Syntax as documented for Xen: loglvl=A/B prints up to level A always and levels above A up to B at a limited rate;
  * loglvl=A means A/A.  Levels: none, error, warning, info, debug, all.
  */
+#include "domain/state.h"
 #include "log.h"
-#include "boot/boot_info.h"
 #include "console/console_private.h"
-#include "domain/domain.h"
 #include "errno.h"
 #include "lib/base.h"
 #include "lib/print.h"
 #include "lib/string.h"
+#include "options.h"
+#include "sync/spinlock.h"
+#include "time/time.h"
 
 #define MESSAGE_SIZE 1024
 #define BURST 10                       /* messages in one go */

@@ -18,7 +18,6 @@
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
-#include "sched/sched.h"
 
 #define TABLE_SHIFT 9
 #define TABLE_ENTRIES (1u << TABLE_SHIFT)
@@ -220,7 +219,7 @@ void domain_pause_nosync(struct domain *d)
 
     __atomic_add_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
     for_each_vcpu(d, v)
-        sched_sleep(v);
+        sched_upcalls.sleep(v);
 }
 
 void domain_pause(struct domain *d)

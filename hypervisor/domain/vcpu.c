@@ -10,7 +10,6 @@
 #include "mm/guest_copy.h"
 #include "mm/heap.h"
 #include "mm/physmap.h"
-#include "sched/sched.h"
 
 #define PERIODIC_TIMER_DEFAULT 10000000UL /* PV guests start with a 100 Hz tick */
 
@@ -90,7 +89,7 @@ void vcpu_free(struct vcpu *v)
 
 void vcpu_sleep_sync(struct vcpu *v)
 {
-    sched_sleep(v);
+    sched_upcalls.sleep(v);
     if (v == current)
         return;
     while (!vcpu_runnable(v) && __atomic_load_n(&v->is_running, __ATOMIC_ACQUIRE))
@@ -100,7 +99,7 @@ void vcpu_sleep_sync(struct vcpu *v)
 void vcpu_pause_nosync(struct vcpu *v)
 {
     __atomic_add_fetch(&v->pause_count, 1, __ATOMIC_SEQ_CST);
-    sched_sleep(v);
+    sched_upcalls.sleep(v);
 }
 
 void vcpu_pause(struct vcpu *v)
@@ -118,7 +117,7 @@ void vcpu_unpause(struct vcpu *v)
 
 void vcpu_wake(struct vcpu *v)
 {
-    sched_wake(v);
+    sched_upcalls.wake(v);
 }
 
 void vcpu_unblock(struct vcpu *v)

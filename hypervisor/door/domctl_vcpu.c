@@ -2,7 +2,7 @@
 /*
  * Control operations on vcpus (xen/domctl.h): their state for builders, save and restore, and where they run.
  */
-#include "arch/x86/fpu.h"
+#include "arch/vcpu.h"
 #include "door/domain_life.h"
 #include "door/domctl.h"
 #include "door/hypercall.h"

@@ -5,7 +5,7 @@
  */
 #include "door/memory.h"
 
-#include "boot/boot_info.h"
+#include "boot_info.h"
 #include "door/hypercall.h"
 #include "errno.h"
 #include "grant/grant.h"

@@ -5,7 +5,7 @@
  * The version is the one whose ABI we speak; the extra version says who speaks.  Only the command line and the build id are kept from
  * unprivileged guests.
  */
-#include "boot/boot_info.h"
+#include "boot_info.h"
 #include "door/handlers.h"
 #include "door/hypercall.h"
 #include "errno.h"

@@ -6,7 +6,7 @@
  * without: descriptors are never freed, and a reader checks in the descriptor, under its lock, that the domain is there.
  * (irq_guest_bind and its kin are called with event-channel locks held, which rank above the table's.)
  */
-#include "domain/domain.h"
+#include "domain/state.h"
 #include "errno.h"
 #include "irq/irq_private.h"
 #include "lib/base.h"

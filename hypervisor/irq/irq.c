@@ -7,18 +7,17 @@
  * unmasked when the guests have said they are done, so a slow guest only delays its own line; edges (MSI too)
  * are acknowledged and passed on.  Moves to another CPU are done at an arrival, where the source is quiet.
  */
+#include "arch/interrupts.h"
 #include "arch/percpu.h"
-#include "arch/x86/apic.h"
-#include "arch/x86/entry.h"
 #include "console/console.h"
-#include "domain/domain.h"
+#include "domain/state.h"
 #include "errno.h"
 #include "irq/irq_private.h"
 #include "lib/base.h"
 #include "log.h"
+#include "upcalls.h"
 
 #define VECTOR_FIRST 0x30 /* below: where the old controllers' spurious interrupts go */
-#define APIC_ISR 0x100
 #define GUARD_NS 10000000UL
 
 struct irq_desc irq_descs[MAX_IRQS];
@@ -95,9 +94,9 @@ void irq_mask(struct irq_desc *desc, bool masked)
 static void program(struct irq_desc *desc, bool masked)
 {
     if (desc->kind == IRQ_MSI)
-        msi_program(desc->msi, desc->vector, apic_id_of(desc->cpu));
+        msi_program(desc->msi, desc->vector, interrupt_target(desc->cpu));
     else
-        ioapic_program(irq_number(desc), desc->vector, apic_id_of(desc->cpu), desc->level, desc->low, masked);
+        ioapic_program(irq_number(desc), desc->vector, interrupt_target(desc->cpu), desc->level, desc->low, masked);
 }
 
 int irq_start(struct irq_desc *desc, unsigned cpu)
@@ -172,8 +171,8 @@ static void arrive_stray(unsigned vector)
 {
     static unsigned reported;
 
-    if (apic_read(APIC_ISR + (vector / 32) * 16) >> (vector % 32) & 1)
-        apic_eoi();
+    if (interrupt_in_service(vector))
+        interrupt_end();
     if (reported++ < 10)
         log_warning("interrupt: vector %#x on CPU %u belongs to nothing\n", vector, cpu_id());
 }
@@ -187,10 +186,10 @@ static void arrive_own(struct irq_desc *desc)
 
     spin_unlock(&desc->lock);
     if (!level)
-        apic_eoi();
+        interrupt_end();
     handler(data);
     if (level)
-        apic_eoi();
+        interrupt_end();
 }
 
 static void guests_mark_level(struct irq_desc *desc)
@@ -216,7 +215,7 @@ static void arrive_guests(struct irq_desc *desc)
     else if (desc->wanted_cpu >= 0)
         irq_move_now(desc);
     spin_unlock(&desc->lock);
-    apic_eoi();
+    interrupt_end();
     for (unsigned i = 0; i < count; i++)
         event_upcalls.pirq(guests[i].domain, guests[i].pirq);
 }
@@ -243,7 +242,7 @@ void irq_dispatch(struct cpu_user_regs *regs)
     } else {
         irq_mask(desc, true);
         spin_unlock(&desc->lock);
-        apic_eoi();
+        interrupt_end();
     }
 }
 

@@ -12,7 +12,7 @@
 #include "mm/heap.h"
 
 #include "arch/tlb.h"
-#include "domain/domain.h"
+#include "domain/state.h"
 #include "errno.h"
 #include "lib/base.h"
 #include "lib/string.h"

@@ -3,7 +3,7 @@
  * Guest frame numbers of PV guests: the machine's own, so what is checked is whose the frame is.
  * No translated guests yet: theirs are refused.
  */
-#include "domain/domain.h"
+#include "domain/state.h"
 #include "errno.h"
 #include "mm/physmap.h"
 

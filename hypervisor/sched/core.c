@@ -10,13 +10,13 @@
  */
 #include "sched/sched.h"
 
-#include "boot/boot_info.h"
 #include "console/console.h"
 #include "errno.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
+#include "options.h"
 #include "sched/policy.h"
 
 #define BALANCE_INTERVAL 2000000UL /* how often a busy CPU looks for vcpus that are behind; ns */
@@ -638,6 +638,8 @@ static void sched_dump(void)
                  q->floor, q->first);
     }
 }
+
+const struct sched_upcalls sched_upcalls = {.wake = sched_wake, .sleep = sched_sleep};
 
 void sched_init(void)
 {

@@ -14,9 +14,9 @@
  */
 #include "sched/policy.h"
 
-#include "boot/boot_info.h"
 #include "errno.h"
 #include "log.h"
+#include "options.h"
 
 #define MICROSECONDS 1000UL
 #define MILLISECONDS 1000000UL

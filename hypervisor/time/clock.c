@@ -10,9 +10,8 @@
  * test with all of them at once saw no step back, and the counter's rate is constant.
  */
 #include "arch/devices.h"
-#include "arch/x86/cpufeature.h"
-#include "arch/x86/ports.h"
-#include "domain/domain.h"
+#include "arch/time.h"
+#include "domain/state.h"
 #include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
@@ -117,7 +116,7 @@ void time_delay_us(unsigned microseconds)
 
     if (tsc_frequency == 0) {
         for (unsigned i = 0; i < microseconds; i++)
-            port_out8(0x80, 0); /* takes about a microsecond on every PC */
+            delay_uncalibrated();
         return;
     }
     while (tsc_read_ordered() - start < tsc_frequency / 1000 * microseconds / 1000)
@@ -192,7 +191,7 @@ void time_init(void)
     wallclock_init();
     log_info("clock: TSC at %lu.%03lu MHz, measured with the %s (%lu.%03lu MHz)\n", tsc_frequency / 1000000,
              tsc_frequency / 1000 % 1000, platform->name, platform->frequency / 1000000, platform->frequency / 1000 % 1000);
-    if (!cpu_has(FEATURE_INVARIANT_TSC) && !cpu_has(FEATURE_HYPERVISOR))
+    if (!tsc_constant())
         log_warning("clock: this CPU does not promise a constant TSC: time may drift\n");
 }
 
@@ -261,11 +260,9 @@ static void warp_test(void *data)
 
 void time_smp_done(void)
 {
-    bool constant = cpu_has(FEATURE_INVARIANT_TSC) || cpu_has(FEATURE_HYPERVISOR);
-
     if (cpu_online_count > 1)
         cpu_call(&cpu_online_mask, warp_test, NULL, true);
-    guest_stable = constant && !lines_differ && warp_worst == 0;
+    guest_stable = tsc_constant() && !lines_differ && warp_worst == 0;
     if (warp_worst > 0)
         log_warning("clock: TSCs of the CPUs differ by %lu cycles\n", warp_worst);
     if (warp_worst > 0 && !lines_differ) {

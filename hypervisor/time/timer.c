@@ -8,7 +8,7 @@
  * A timer may be freed by its own function after timer_kill: the softirq does not touch it again then.
  */
 #include "arch/percpu.h"
-#include "arch/x86/apic.h"
+#include "arch/time.h"
 #include "errno.h"
 #include "lib/base.h"
 #include "lib/string.h"
@@ -145,7 +145,7 @@ static void announce(struct timer_cpu *c, struct timer *t)
         return;
     }
     c->programmed = t->expires;
-    apic_timer_program(t->expires);
+    clock_event_program(t->expires);
 }
 
 void timer_set(struct timer *t, nanoseconds_t expires)
@@ -282,7 +282,7 @@ static void timer_softirq(void)
         run_one(c, t);
     t = earliest(c);
     c->programmed = t != NULL ? t->expires : 0;
-    apic_timer_program(c->programmed);
+    clock_event_program(c->programmed);
     spin_unlock(&c->lock);
     irq_enable();
 }

@@ -8,7 +8,7 @@
 
 #include "arch/host/host.h"
 #include "arch/x86/regs.h"
-#include "boot/boot_info.h"
+#include "boot_info.h"
 #include "guest/pv/decode.h"
 #include "guest/pv/tables.h"
 #include "guest/pv/traps.h"

@@ -6,7 +6,7 @@
 #include <errno.h>
 
 #include "arch/host/host.h"
-#include "boot/boot_info.h"
+#include "boot_info.h"
 #include "guest/pv/tables.h"
 #include "guest/pv/traps.h"
 #include "lib_test.h"

@@ -5,7 +5,7 @@
  */
 #include "arch/layout.h"
 #include "arch/x86/acpi.h"
-#include "boot/boot_info.h"
+#include "boot_info.h"
 #include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"

@@ -5,22 +5,26 @@
  */
 #include "arch/x86/apic.h"
 
+#include "arch/interrupts.h"
+#include "arch/time.h"
 #include "arch/x86/acpi.h"
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/entry.h"
 #include "arch/x86/io.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/ports.h"
-#include "boot/boot_info.h"
 #include "lib/base.h"
 #include "log.h"
 #include "mm/heap.h"
+#include "options.h"
 #include "sync/softirq.h"
+#include "time/time.h"
 
 #define APIC_ID          0x020
 #define APIC_TPR         0x080
 #define APIC_EOI         0x0b0
 #define APIC_SPURIOUS    0x0f0
+#define APIC_ISR         0x100
 #define APIC_ESR         0x280
 #define APIC_ICR         0x300
 #define APIC_ICR_HIGH    0x310
@@ -68,7 +72,8 @@ void apic_write(unsigned reg, uint32_t value)
         mmio_write32(registers + reg, value);
 }
 
-void apic_eoi(void) { apic_write(APIC_EOI, 0); }
+void interrupt_end(void) { apic_write(APIC_EOI, 0); }
+bool interrupt_in_service(unsigned vector) { return apic_read(APIC_ISR + vector / 32 * 16) >> (vector % 32) & 1; }
 uint32_t apic_id(void) { return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24; }
 
 void apic_init(void)
@@ -122,8 +127,8 @@ static void send(uint32_t destination, uint32_t command)
     irq_restore(flags);
 }
 
-void apic_send_ipi(unsigned cpu, unsigned vector) { send(apic_id_of(cpu), ICR_ASSERT | vector); }
-void apic_send_nmi(unsigned cpu) { send(apic_id_of(cpu), ICR_ASSERT | ICR_NMI); }
+void apic_send_ipi(unsigned cpu, unsigned vector) { send(interrupt_target(cpu), ICR_ASSERT | vector); }
+void apic_send_nmi(unsigned cpu) { send(interrupt_target(cpu), ICR_ASSERT | ICR_NMI); }
 
 /* INIT, or startup at a page (smp.c). */
 void apic_send_start(uint32_t id, uint32_t command);
@@ -175,7 +180,7 @@ void apic_timer_init(void)
              use_deadline ? ", used by deadline" : "");
 }
 
-void apic_timer_program(nanoseconds_t deadline)
+void clock_event_program(nanoseconds_t deadline)
 {
     nanoseconds_t now = time_now();
     uint64_t delta = deadline > now ? min(deadline - now, (nanoseconds_t)4000000000) : 1000;

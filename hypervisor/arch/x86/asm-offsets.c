@@ -3,7 +3,7 @@
  * What assembly must know about structs: each line becomes a #define in asm-offsets.h when the build runs.
  */
 #include "arch/cpu.h"
-#include "domain/domain.h"
+#include "domain/state.h"
 #include "guest/pv.h"
 #include "sync/softirq.h"
 

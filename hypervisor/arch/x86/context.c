@@ -9,9 +9,8 @@
 #include "arch/x86/entry.h"
 #include "arch/x86/fpu.h"
 #include "arch/x86/paging.h"
-#include "guest/pv.h"
+#include "domain/state.h"
 #include "log.h"
-#include "sched/sched.h"
 
 static void leave(struct vcpu *v)
 {

@@ -6,8 +6,10 @@
 #include "arch/x86/cpufeature.h"
 
 #include "arch/machine.h"
+#include "arch/time.h"
 #include "arch/x86/fpu.h"
 #include "arch/x86/paging.h"
+#include "arch/x86/ports.h"
 #include "arch/x86/regs.h"
 #include "lib/base.h"
 #include "lib/string.h"
@@ -155,4 +157,14 @@ void machine_hw_caps(uint32_t caps[8])
 {
     memcpy(caps, cpu_model.words, 7 * sizeof(uint32_t));
     caps[7] = cpu_model.words[CPUID_87_EDX];
+}
+
+bool tsc_constant(void)
+{
+    return cpu_has(FEATURE_INVARIANT_TSC) || cpu_has(FEATURE_HYPERVISOR);
+}
+
+void delay_uncalibrated(void)
+{
+    port_out8(0x80, 0); /* takes about a microsecond on every PC */
 }

@@ -8,9 +8,9 @@
 #include "arch/x86/acpi.h"
 #include "arch/x86/ports.h"
 #include "arch/x86/smp.h"
-#include "boot/boot_info.h"
 #include "console/console.h"
 #include "log.h"
+#include "options.h"
 #include "time/time.h"
 
 #define SLP_ENABLE 0x2000

@@ -5,8 +5,8 @@
  * boot page tables map at the start of the direct map.
  */
 #include "arch/layout.h"
-#include "boot/boot_info.h"
-#include "boot/start.h"
+#include "arch/x86/start.h"
+#include "boot_info.h"
 #include "lib/base.h"
 #include "lib/string.h"
 

@@ -10,8 +10,8 @@
 #include "arch/x86/paging.h"
 
 #include "arch/x86/cpufeature.h"
-#include "boot/boot_info.h"
-#include "boot/start.h"
+#include "arch/x86/start.h"
+#include "boot_info.h"
 #include "lib/base.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"

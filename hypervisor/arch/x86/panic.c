@@ -10,6 +10,7 @@
 #include "arch/x86/smp.h"
 #include "arch/x86/traps.h"
 #include "console/console.h"
+#include "domain/state.h"
 #include "lib/base.h"
 #include "lib/print.h"
 #include "log.h"

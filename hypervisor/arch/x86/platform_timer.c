@@ -9,11 +9,11 @@
 #include "arch/devices.h"
 #include "arch/x86/acpi.h"
 #include "arch/x86/ports.h"
-#include "boot/boot_info.h"
 #include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
+#include "options.h"
 
 static char clock_name[16];
 OPTION_TEXT(clocksource, "clocksource", clock_name);

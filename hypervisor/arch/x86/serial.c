@@ -11,12 +11,13 @@
  */
 #include "arch/devices.h"
 #include "arch/x86/ports.h"
-#include "boot/boot_info.h"
 #include "console/console.h"
+#include "errno.h"
 #include "irq/irq.h"
 #include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
+#include "options.h"
 #include "time/time.h"
 
 enum { DATA = 0, IER = 1, IIR = 2, FCR = 2, LCR = 3, MCR = 4, LSR = 5, SCR = 7 };

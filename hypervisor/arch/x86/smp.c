@@ -17,16 +17,18 @@
 #include "arch/x86/descriptor.h"
 #include "arch/x86/entry.h"
 #include "arch/x86/paging.h"
+#include "arch/x86/start.h"
 #include "arch/x86/traps.h"
-#include "boot/boot_info.h"
-#include "boot/start.h"
+#include "boot_info.h"
 #include "errno.h"
 #include "lib/base.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
+#include "options.h"
 #include "sync/spinlock.h"
+#include "time/time.h"
 
 #define BLOCK_ORDER 4
 #define STACK_PAGES (1u << STACK_ORDER)
@@ -53,8 +55,8 @@ OPTION_UINT(maxcpus, "maxcpus", opt_maxcpus);
 static bool opt_smp = true;
 OPTION_BOOLEAN(smp, "smp", opt_smp);
 
-uint32_t apic_id_of(unsigned cpu) { return cpu < MAX_CPUS ? cpu_ids[cpu].apic_id : 0; }
-uint32_t machine_apic_id(unsigned cpu) { return apic_id_of(cpu); }
+uint32_t interrupt_target(unsigned cpu) { return cpu < MAX_CPUS ? cpu_ids[cpu].apic_id : 0; }
+uint32_t machine_apic_id(unsigned cpu) { return interrupt_target(cpu); }
 uint32_t machine_acpi_id(unsigned cpu) { return cpu < MAX_CPUS ? cpu_ids[cpu].acpi_id : 0; }
 
 /* ---- a CPU's memory ---- */

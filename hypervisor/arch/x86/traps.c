@@ -15,7 +15,7 @@
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/smp.h"
-#include "guest/pv.h"
+#include "domain/state.h"
 #include "lib/base.h"
 #include "log.h"
 #include "sync/softirq.h"
@@ -235,25 +235,25 @@ static void handle_interrupt(struct cpu_user_regs *regs)
 
     switch (regs->entry_vector) {
     case VECTOR_APIC_TIMER:
-        apic_eoi();
+        interrupt_end();
         softirq_raise(SOFTIRQ_TIMER);
         break;
     case VECTOR_POKE:
-        apic_eoi();
+        interrupt_end();
         smp_poke_arrived();
         break;
     case VECTOR_CALL:
-        apic_eoi();
+        interrupt_end();
         smp_call_serve();
         break;
     case VECTOR_TLB_FLUSH:
-        apic_eoi();
+        interrupt_end();
         tlb_flush_serve();
         break;
     case VECTOR_APIC_ERROR:
         apic_write(0x280, 0);
         log_warning("CPU %u: local APIC error %02x\n", cpu_id(), apic_read(0x280));
-        apic_eoi();
+        interrupt_end();
         break;
     case VECTOR_SPURIOUS:
         break;

@@ -2,7 +2,7 @@
 /*
  * Where a PV kernel wants to be entered: its trap table and its callbacks (xen/arch-x86/xen.h, xen/callback.h, xen/nmi.h).
  */
-#include "door/hypercall.h"
+#include "domain/preempt.h"
 #include "guest/pv/traps.h"
 #include <xen/callback.h>
 #include <xen/nmi.h>

@@ -22,8 +22,8 @@
  *
  * Fields: Intel SDM volume 3, 4.5; ABI: xen/xen.h (mmu_update), xen/arch-x86/xen-x86_64.h.
  */
-#include "boot/boot_info.h"
-#include "door/hypercall.h"
+#include "boot_info.h"
+#include "domain/preempt.h"
 #include "guest/pv/tables.h"
 #include "guest/pv/traps.h"
 

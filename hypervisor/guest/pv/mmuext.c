@@ -4,7 +4,7 @@
  *
  * An operation that was interrupted is tried again as it is, by a continuation that starts with it.
  */
-#include "door/hypercall.h"
+#include "domain/preempt.h"
 #include "guest/pv/tables.h"
 #include "guest/pv/traps.h"
 #include "lib/string.h"

@@ -6,7 +6,6 @@
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/fpu.h"
 #include "arch/x86/io.h"
-#include "door/hypercall.h"
 #include "guest/pv/decode.h"
 #include "guest/pv/traps.h"
 

@@ -7,7 +7,7 @@
  * mapping) waits on relinquish_pages for its last put.  References among tables form no cycle (entries.c, linear), so
  * after the last frame nothing but other domains' references is left.
  */
-#include "door/hypercall.h"
+#include "domain/preempt.h"
 #include "guest/pv/tables.h"
 #include "mm/heap.h"
 

@@ -3,7 +3,7 @@
  * HYPERVISOR_update_va_mapping: one first-level entry named by the address it maps in the kernel's tables, with the flush the caller wants.
  * ABI: xen/xen.h, UVMF_*.
  */
-#include "door/hypercall.h"
+#include "domain/preempt.h"
 #include "guest/pv/tables.h"
 
 static int mapping_update(uint64_t va, uint64_t value, struct domain *from)

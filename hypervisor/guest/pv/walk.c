@@ -6,7 +6,6 @@
  * page and nothing that is not a table; a linear entry only makes it find an entry of a higher level as the last one.
  */
 #include "arch/x86/regs.h"
-#include "door/hypercall.h"
 #include "guest/pv/tables.h"
 #include "lib/string.h"
 #include "mm/guest_copy.h"

@@ -25,6 +25,9 @@ struct arch_vcpu {
 /* x86: xsave area allocation (size of all features the machine enables).  0, -ENOMEM. */
 int arch_vcpu_init(struct vcpu *v);
 void arch_vcpu_destroy(struct vcpu *v);
+/* Features of XSAVE the machine enables (0 without XSAVE); size of the area for those in xcr0, standard format. */
+extern uint64_t xsave_features;
+unsigned xsave_size_of(uint64_t xcr0);
 
 /*
  * Leaves prev and continues next; called by the scheduler on this CPU with interrupts off, after choosing.  Does not return
@@ -32,6 +35,8 @@ void arch_vcpu_destroy(struct vcpu *v);
  * once prev's state is saved.
  */
 _Noreturn void arch_context_switch(struct vcpu *prev, struct vcpu *next);
+/* Upward, implemented by sched/: prev's registers are saved and nothing refers to its tables here any more. */
+void sched_switched(struct vcpu *prev);
 /* prev stays: goes on with it.  Does not return. */
 _Noreturn void arch_continue_running(struct vcpu *same);
 

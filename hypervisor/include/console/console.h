@@ -5,8 +5,11 @@
 #ifndef XYLEM_CONSOLE_CONSOLE_H
 #define XYLEM_CONSOLE_CONSOLE_H
 
-#include "domain/domain.h"
-#include "errno.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct domain;
 
 /* A device that shows text.  write may be called from any context with the console lock held. */
 struct console_driver {

@@ -71,8 +71,6 @@ int pv_domain_init(struct domain *d);
 void pv_domain_free(struct domain *d);
 int pv_vcpu_init(struct vcpu *v);
 void pv_vcpu_free(struct vcpu *v);
-void pv_context_save(struct vcpu *v);    /* segments, debug registers: v leaves the CPU */
-void pv_context_load(struct vcpu *v);    /* descriptor tables, stack for entry, segments, cr3 */
 /* set/getvcpucontext.  0, -EINVAL; -ERESTART_LATER while the page tables are validated. */
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *context);
 void pv_get_context(struct vcpu *v, struct vcpu_guest_context *context);
@@ -83,8 +81,6 @@ int pv_release_context(struct domain *d);
 /* Queues exception vector for the running guest's kernel, as its trap table says; crashes it when it has no handler. */
 void pv_inject_trap(unsigned vector, uint32_t error_code, bool has_error_code);
 void pv_inject_page_fault(uint64_t address, uint32_t error_code);
-/* Trap from a guest (ring 3): called by arch/x86's entry code with interrupts on for exceptions. */
-void pv_trap(struct cpu_user_regs *regs);
 /* Switches between the guest's kernel and user page tables. */
 void pv_toggle_mode(struct vcpu *v);
 
@@ -107,14 +103,15 @@ bool pv_fault_spurious(struct cpu_user_regs *regs, uint64_t address, uint32_t er
 bool pv_guest_l1e(uint64_t address, uint64_t *l1e);
 /* Takes back all frames of a dying domain.  0 or -ERESTART_LATER. */
 int pv_release_memory(struct domain *d);
-/* Fault on the LDT area: maps the page the guest's LDT has there.  False: not the LDT's. */
-bool pv_map_ldt_page(uint64_t offset, bool in_guest);
 /* Checks a frame of descriptors, raising privilege levels in place.  0, -EINVAL. */
 int pv_validate_segdesc(struct frame *f);
 /* A new LDT (mmuext SET_LDT): base page-aligned, up to 8192 entries, 0 none.  v runs here or is paused.  0, -EINVAL. */
 int pv_ldt_set(struct vcpu *v, uint64_t base, unsigned entries);
 /* Forgets every mapped page of v's LDT: they come back when used. */
 void pv_ldt_clear(struct vcpu *v);
+
+/* Page 0 of hypercall stubs as a guest of d's kind needs it. */
+void hypercall_page_fill(struct domain *d, void *page);
 
 /* hypercalls (door table rows point here through door/): arguments are guest values */
 long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t domid, uint64_t);

@@ -16,8 +16,6 @@ void sched_vcpu_destroy(struct vcpu *v);
 void sched_wake(struct vcpu *v);
 void sched_sleep(struct vcpu *v);            /* stop choosing it; asks its CPU to reschedule if it runs */
 void sched_yield(void);                      /* current gives way */
-/* Called by arch_context_switch once prev's registers are saved and nothing refers to its tables here. */
-void sched_switched(struct vcpu *prev);
 /* Hard and soft affinity.  0, -EINVAL no online CPU in mask. */
 int sched_set_affinity(struct vcpu *v, const cpu_mask_t *hard, const cpu_mask_t *soft);
 void sched_get_affinity(struct vcpu *v, cpu_mask_t *hard, cpu_mask_t *soft);

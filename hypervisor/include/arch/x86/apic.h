@@ -3,20 +3,15 @@
 #ifndef XYLEM_ARCH_X86_APIC_H
 #define XYLEM_ARCH_X86_APIC_H
 
-#include "time/time.h"
 #include "types.h"
 
 void apic_init(void);     /* boot CPU: finds and maps it, masks the old 8259; before time_init */
 void apic_cpu_init(void); /* each CPU */
 void apic_timer_init(void); /* after time_init: learns the timer's rate */
-void apic_eoi(void);
 uint32_t apic_read(unsigned reg);             /* offsets of the xAPIC page */
 void apic_write(unsigned reg, uint32_t value);
 uint32_t apic_id(void);                       /* of this CPU */
-uint32_t apic_id_of(unsigned cpu);            /* of an online CPU */
 void apic_send_ipi(unsigned cpu, unsigned vector);
 void apic_send_nmi(unsigned cpu);
-/* One interrupt (SOFTIRQ_TIMER is raised) at or soon after deadline; 0: none. This CPU; interrupts off. */
-void apic_timer_program(nanoseconds_t deadline);
 
 #endif

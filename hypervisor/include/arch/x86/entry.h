@@ -25,9 +25,7 @@
 #ifndef XYLEM_ARCH_X86_ENTRY_H
 #define XYLEM_ARCH_X86_ENTRY_H
 
-/* Vectors: 0x20-0xef belong to irq/, except 0x80 and 0x82. */
-#define VECTOR_FIRST_IRQ  0x20
-#define VECTOR_LAST_IRQ   0xef
+/* Vectors above VECTOR_LAST_IRQ. */
 #define VECTOR_APIC_TIMER 0xfa
 #define VECTOR_POKE       0xfb
 #define VECTOR_CALL       0xfc
@@ -36,6 +34,7 @@
 #define VECTOR_SPURIOUS   0xff
 
 #ifndef __ASSEMBLER__
+#include "arch/interrupts.h"
 #include "arch/percpu.h"
 #include "public.h"
 
@@ -43,8 +42,15 @@
 PER_CPU_DECLARE(uint64_t, trap_address);
 
 void trap_dispatch(struct cpu_user_regs *regs); /* from entry.S */
-void irq_dispatch(struct cpu_user_regs *regs);  /* irq/: vector in regs->entry_vector, interrupts off; does the EOI */
 
+struct vcpu;
+
+/* ---- upward: what guest/pv implements for this room, bound at link time as all of it is on the way of every trap ---- */
+void pv_trap(struct cpu_user_regs *regs); /* from ring 3; interrupts on for exceptions */
+void pv_context_save(struct vcpu *v);     /* segments, debug registers: v leaves the CPU */
+void pv_context_load(struct vcpu *v);     /* descriptor tables, stack for entry, segments, cr3 */
+/* Fault on the LDT area: maps the page the guest's LDT has there.  False: not the LDT's. */
+bool pv_map_ldt_page(uint64_t offset, bool in_guest);
 /* guest/pv/entry.S: labels, not callable */
 void pv_exit_to_guest(void);
 void pv_syscall_entry(void);

@@ -6,18 +6,15 @@
 #ifndef XYLEM_ARCH_X86_FPU_H
 #define XYLEM_ARCH_X86_FPU_H
 
-#include "domain/domain.h"
+#include "arch/vcpu.h"
 
-/* Features of XSAVE the machine enables (0 without XSAVE), and the area they need (FXSAVE: 512). */
-extern uint64_t xsave_features;
+/* Bytes the features the machine enables need (FXSAVE: 512). */
 extern unsigned xsave_size;
 
 void fpu_init(void);     /* boot CPU, once: sizes */
 void fpu_cpu_init(void); /* each CPU: CR4, XCR0, clean state */
 void fpu_save(struct vcpu *v); /* v's registers are in this CPU and stay there; no-op when they are not loaded */
 void fpu_load(struct vcpu *v);
-/* Size of the XSAVE area for the features in xcr0, standard format. */
-unsigned xsave_size_of(uint64_t xcr0);
 
 /*
  * The hypervisor's own use, for code made for ordinary programs: saves what is in the registers, gives SSE, a

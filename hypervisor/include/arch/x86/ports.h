@@ -47,13 +47,4 @@ static inline void port_out32(uint16_t port, uint32_t value)
 static inline uint32_t mmio_read32(const volatile void *address) { return *(const volatile uint32_t *)address; }
 static inline void mmio_write32(volatile void *address, uint32_t value) { *(volatile uint32_t *)address = value; }
 
-/* In program order with the instructions before it: the form every measurement wants. */
-static inline uint64_t tsc_read_ordered(void)
-{
-    uint32_t low, high;
-
-    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high)::"memory");
-    return (uint64_t)high << 32 | low;
-}
-
 #endif

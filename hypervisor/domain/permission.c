@@ -3,7 +3,9 @@
  * Who may do what to whom.  The control domain may do everything; a domain with a target (a device model's) may do to that one
  * what a control domain may; nobody else anything.
  */
-#include "door/hypercall.h"
+#include "domain/permission.h"
+
+#include "domain/domain.h"
 #include "errno.h"
 
 int permission_privileged(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Start of day: what boot/start.c calls in each room, in the order it stands there. */
-#ifndef XYLEM_BOOT_START_H
-#define XYLEM_BOOT_START_H
+#ifndef XYLEM_ARCH_X86_START_H
+#define XYLEM_ARCH_X86_START_H
 
 #include "types.h"
 

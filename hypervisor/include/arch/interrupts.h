@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How interrupts of devices reach a CPU: by vector, each to be ended once taken.  What masks and routes them at their source
+ * is in arch/devices.h.
+ */
+#ifndef XYLEM_ARCH_INTERRUPTS_H
+#define XYLEM_ARCH_INTERRUPTS_H
+
+#include "public.h"
+#include <stdbool.h>
+
+/* Vectors of irq/, except 0x80 and 0x82. */
+#define VECTOR_FIRST_IRQ 0x20
+#define VECTOR_LAST_IRQ  0xef
+
+void interrupt_end(void);                   /* this CPU may take others of the same or lower priority again */
+bool interrupt_in_service(unsigned vector); /* on this CPU, taken and not ended */
+uint32_t interrupt_target(unsigned cpu);    /* how a source names an online CPU */
+
+/* Upward, implemented by irq/: vector in regs->entry_vector, interrupts off; ends the interrupt. */
+void irq_dispatch(struct cpu_user_regs *regs);
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a domain and a vcpu are made of, and references to them.  Open to every room, as each keeps its part of their state
+ * here and frames, timers and interrupts name their domain; what is done with them is in domain/domain.h, for the rooms above.
+ */
+#ifndef XYLEM_DOMAIN_STATE_H
+#define XYLEM_DOMAIN_STATE_H
+
+#include "arch/vcpu.h"
+#include "lib/base.h"
+#include "lib/list.h"
+#include "mm/frame.h"
+#include "mm/rangeset.h"
+#include "public.h"
+#include "sync/softirq.h"
+#include "sync/spinlock.h"
+#include "time/time.h"
+#include "types.h"
+#include <xen/vcpu.h>
+
+struct event_domain;
+struct event_vcpu;
+struct grant_table;
+struct sched_vcpu;
+struct sched_domain;
+struct irq_domain;
+struct pv_domain;
+struct pv_vcpu;
+struct hvm_domain;
+struct hvm_vcpu;
+struct cpu_policy;
+
+#define SHUTDOWN_CODE_NONE 0xff /* none said yet */
+
+enum domain_state { DOMAIN_CREATED, DOMAIN_ALIVE, DOMAIN_DYING, DOMAIN_DEAD };
+
+struct domain {
+    domid_t id;
+    bool is_hvm;         /* hardware assisted; otherwise PV */
+    bool is_privileged;  /* the control domain */
+    bool is_system;      /* never scheduled: DOMID_IO, DOMID_XEN, DOMID_COW, idle */
+    bool is_console;     /* allowed to write the hypervisor's console without limits */
+    uint8_t state;       /* enum domain_state, atomic */
+    bool is_shutting_down, is_shut_down; /* lock */
+    uint8_t shutdown_code;               /* SHUTDOWN_*, SHUTDOWN_CODE_NONE; lock */
+    bool debugger_attached;
+    bool iommu;          /* has devices behind an IOMMU */
+    uint32_t refs;       /* atomic; struct is freed after the last put */
+    uint32_t create_flags; /* XEN_DOMCTL_CDF_* */
+    xen_domain_handle_t handle;
+    uint32_t ssidref;
+    uint32_t cpupool;
+
+    spinlock_t lock;     /* RANK_DOMAIN: life cycle, vcpu creation */
+    struct list_node link; /* all domains, ascending id: domain list lock for writers */
+    struct quiesce_node quiesce;
+
+    unsigned max_vcpus;  /* slots in vcpus */
+    struct vcpu **vcpus; /* filled once each, never emptied before the domain is freed */
+    unsigned pause_count;            /* atomic: reasons why no vcpu runs */
+    int controller_pause_count;      /* of those, by domctl; lock */
+
+    struct shared_info *shared_info; /* hypervisor page shared with the guest */
+    uint32_t vm_assist;              /* atomic bits VMASST_TYPE_* */
+
+    /* memory: page_lock */
+    spinlock_t page_lock;            /* RANK_PAGE_LIST */
+    struct frame_list pages;         /* owned frames that count */
+    struct frame_list extra_pages;   /* owned, not counted */
+    struct frame_list xenheap_pages; /* hypervisor pages shared with it */
+    struct frame_list relinquish_pages; /* while dying: frames kept by other references */
+    uint64_t total_pages, max_pages, outstanding_claim;
+    uint64_t shr_pages, paged_pages;
+    struct memory_map *memory_map;   /* what XENMEM_memory_map answers (door/memory.h); mem_free'd with the domain; lock */
+
+    struct rangeset io_ports, io_memory, irqs; /* what it may touch */
+    unsigned io_memory_width;        /* address bits DMA may use, 0 all */
+
+    nanoseconds_t time_offset_ns;    /* settimeoffset */
+    int64_t time_offset_seconds;
+    uint32_t tsc_mode;
+    uint32_t poll_count;
+    evtchn_port_t suspend_port;
+
+    struct domain *target;           /* set_target: the domain a device model domain serves */
+    struct cpu_policy *policy;
+    struct event_domain *event;
+    struct grant_table *grant;
+    struct sched_domain *sched;
+    struct irq_domain *irq;
+    struct pv_domain *pv;
+    struct hvm_domain *hvm;
+    uint64_t teardown_step;          /* progress of killing, door/domain_life.c */
+    struct timer watchdog_timers[2]; /* sched_op watchdog; lock */
+    uint32_t watchdogs_used;         /* bitmap of those; lock */
+    struct shared_info *retired_shared_info; /* of a dead domain, until nobody can still look at it */
+    uint32_t emulation_flags, misc_flags;    /* struct xen_arch_domainconfig */
+    uint32_t tsc_khz, tsc_incarnation;       /* settscinfo */
+};
+BUILD_ASSERT(sizeof(struct domain) <= PAGE_SIZE); /* page-aligned: frames name their owner by frame number */
+
+/* vcpu->pause_flags: reasons why it cannot run */
+#define VCPU_BLOCKED      (1u << 0) /* waits for an event (sched_op block) */
+#define VCPU_DOWN         (1u << 1) /* not brought up, or taken down by the guest */
+#define VCPU_POLLING      (1u << 2) /* in sched_op poll (with VCPU_BLOCKED) */
+#define VCPU_MIGRATING    (1u << 3) /* being moved to another CPU */
+#define VCPU_IN_RESET     (1u << 4)
+
+struct vcpu {
+    struct domain *domain;
+    unsigned id;
+    unsigned cpu;            /* where it runs or last ran; the scheduler's lock */
+    bool is_idle;
+    bool is_initialised;     /* state was set: may be brought up */
+    uint8_t is_running;      /* on a CPU now, until its state is saved; atomic */
+    bool defer_shutdown, paused_for_shutdown;
+    uint32_t pause_flags;    /* atomic, VCPU_* */
+    uint32_t pause_count;    /* atomic */
+    uint32_t controller_pause_count;
+
+    struct vcpu_info *info;  /* in shared_info, or where the guest registered it; dummy page before */
+    struct frame *info_frame;/* holds a writable reference when registered */
+    uint8_t nmi_pending, mce_pending; /* to be delivered; atomic */
+    uint8_t async_masked;    /* NMI or MCE being handled by the guest: bit 0 NMI, bit 1 MCE */
+
+    struct vcpu_runstate_info runstate;
+    guest_addr_t runstate_guest;     /* area registered by the guest, 0 none */
+    guest_addr_t time_guest;         /* vcpu_time_info area registered by the guest, 0 none */
+
+    struct timer periodic_timer, singleshot_timer, poll_timer;
+    nanoseconds_t periodic_period, periodic_last;
+    evtchn_port_t poll_port;         /* > 0 one port, -1 many (bitmap in event room) */
+
+    struct sched_vcpu *sched;
+    struct event_vcpu *event;
+    struct pv_vcpu *pv;
+    struct hvm_vcpu *hvm;
+    struct arch_vcpu arch;
+    evtchn_port_t virq_port[24];     /* NR_VIRQS: bound port or 0; event lock */
+};
+
+extern struct domain *domain_zero;   /* once constructed */
+extern struct domain *domain_io;     /* owns memory-mapped I/O */
+extern struct domain *domain_xen;    /* owns hypervisor pages guests may see */
+extern struct domain *domain_idle;
+extern struct vcpu *idle_vcpu[MAX_CPUS];
+
+/* ---- references (domain/domain.c) ---- */
+
+/* Takes another reference; false when the last one is gone already. */
+bool domain_hold(struct domain *d);
+void domain_put(struct domain *d);
+/* Walks all domains in ascending id: the first with id >= from, referenced; NULL at the end. */
+struct domain *domain_next(domid_t from);
+
+static inline unsigned domain_state(const struct domain *d) { return __atomic_load_n(&d->state, __ATOMIC_ACQUIRE); }
+static inline bool domain_is_dying(const struct domain *d) { return domain_state(d) >= DOMAIN_DYING; }
+static inline struct vcpu *domain_vcpu(const struct domain *d, unsigned id)
+{
+    return id < d->max_vcpus ? __atomic_load_n(&d->vcpus[id], __ATOMIC_ACQUIRE) : NULL;
+}
+#define for_each_vcpu(d, v)                                                                                      \
+    for (unsigned v##_index_ = 0; v##_index_ < (d)->max_vcpus; v##_index_++)                                     \
+        if (((v) = domain_vcpu(d, v##_index_)) != NULL)
+
+static inline bool vcpu_runnable(const struct vcpu *v)
+{
+    return !(__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) | __atomic_load_n(&v->pause_count, __ATOMIC_RELAXED) |
+             __atomic_load_n(&v->domain->pause_count, __ATOMIC_RELAXED));
+}
+
+/* True when the running vcpu has an event to take and does not mask it. */
+static inline bool vcpu_event_deliverable(const struct vcpu *v)
+{
+    return v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask;
+}
+
+#endif

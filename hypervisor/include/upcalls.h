@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Upward calls: what a room calls in one above it, as a constant struct of functions that the upper room defines.
+ */
+#ifndef XYLEM_UPCALLS_H
+#define XYLEM_UPCALLS_H
+
+#include "public.h"
+#include <stdbool.h>
+
+struct domain;
+struct vcpu;
+
+/* ---- implemented by event/ ---- */
+struct event_upcalls {
+    void (*virq)(struct vcpu *v, unsigned virq);            /* per-vcpu VIRQ */
+    void (*global_virq)(unsigned virq);                     /* to the domain that handles it */
+    void (*pirq)(struct domain *d, unsigned pirq);          /* a bound physical interrupt arrived */
+    bool (*port_pending)(struct domain *d, evtchn_port_t port); /* for polls */
+};
+extern const struct event_upcalls event_upcalls;
+
+/* ---- implemented by door/ ---- */
+struct domain_upcalls {
+    void (*free_parts)(struct domain *d);    /* the last reference went and the grace period passed */
+    bool (*suspended)(struct domain *d);     /* tells who waits for a suspend; false when nobody asked for that */
+};
+extern const struct domain_upcalls domain_upcalls;
+
+/* ---- implemented by sched/ ---- */
+struct sched_upcalls {
+    void (*wake)(struct vcpu *v);  /* it may be runnable now */
+    void (*sleep)(struct vcpu *v); /* it may not run any more: asks its CPU to let go of it */
+};
+extern const struct sched_upcalls sched_upcalls;
+
+#endif

@@ -35,6 +35,31 @@ def test_every_cpu_of_domain_0_works(machine, cpus):
         assert int(output) > 20, f"CPU {cpu} had {output.strip()} timer interrupts in 2 s, expected at least 20"
 
 
+# Each process keeps computing the same three things; any difference means that registers got lost on the way.
+VECTOR_PROGRAM = """
+import hashlib, math, os, sys, time
+def work(seed):
+    numbers = [i * 1.25 + seed for i in range(200)]
+    return sum(map(math.log1p, numbers)), hashlib.sha256(bytes([seed]) * 20000).hexdigest(), int("9" * 60)
+def child(seed):
+    first, end = work(seed), time.monotonic() + 4
+    while time.monotonic() < end:
+        if work(seed) != first:
+            os._exit(1)
+    os._exit(0)
+assert abs(math.log(10.0) - 2.302585092994046) < 1e-12 and math.sqrt(2.0) > 1.41
+children = [os.fork() or child(seed) for seed in range(int(sys.argv[1]))]
+sys.exit(max(os.waitpid(pid, 0)[1] for pid in children) != 0)
+"""
+
+
+@every_cpu_count
+def test_vector_registers_survive_switches(machine, cpus):
+    """The C library's dynamic binding, floating point and SHA instructions, two processes for every CPU."""
+    status, output = machine.dom0.run(f"python3 -c '{VECTOR_PROGRAM}' {2 * cpus}")
+    assert status == 0, f"a program's results changed while it ran:\n{output}"
+
+
 @every_cpu_count
 @pytest.mark.ends_machine
 def test_domain_0_powers_the_machine_off(machine, cpus):

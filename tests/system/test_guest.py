@@ -92,9 +92,10 @@ class TestGuest:
         assert found == wanted
 
     def test_has_the_wall_clock_of_domain_0(self, guest, dom0):
+        before = int(dom0.check("date +%s"))
         inside = int(re.findall(r"^\d{9,}$", guest.check("date +%s"), re.M)[-1])
-        outside = int(dom0.check("date +%s"))
-        assert abs(outside - inside) <= 5, f"the guest's clock says {inside}, domain 0's {outside}"
+        after = int(dom0.check("date +%s"))
+        assert before - 2 <= inside <= after + 2, f"the guest's clock says {inside}, domain 0's {before} to {after}"
 
     def test_every_cpu_computes(self, guest, vcpus):
         """All at the same time, each with the same result."""

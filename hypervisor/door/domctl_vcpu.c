@@ -30,6 +30,9 @@ static long context_apply(struct vcpu *v, const struct vcpu_guest_context *conte
     result = pv_set_context(v, context);
     if (result == 0) {
         v->is_initialised = true;
+        /* The builder cleared the shared page after creation; this is its last step. */
+        if (v->id == 0)
+            time_publish_wallclock(v->domain);
         if (context->flags & VGCF_online)
             __atomic_fetch_and(&v->pause_flags, ~VCPU_DOWN, __ATOMIC_SEQ_CST);
         else

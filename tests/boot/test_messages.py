@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Boots that do not get as far as domain 0: many CPUs, and what the hypervisor says when something is missing.
+
+A message tells what was expected, what was found and what to do; so each test looks for these parts.
+"""
+import os
+
+import pytest
+
+from rig.machine import Machine
+
+pytestmark = [pytest.mark.bare, pytest.mark.xylem]
+
+
+@pytest.fixture
+def boot(request, tmp_path):
+    machines = []
+
+    def start(modules=(), **options):
+        qemu_options = list(options.pop("qemu", ()))
+        if modules:
+            qemu_options += ["-initrd", ",".join(str(module) for module in modules)]
+        machine = Machine(hypervisor=request.config.getoption("--hypervisor"), modules=False,
+                          name=f"messages-{request.node.name.split('[')[0]}", qemu=qemu_options, **options)
+        machines.append(machine)
+        return machine
+
+    yield start
+    for machine in machines:
+        machine.close()
+
+
+@pytest.mark.parametrize("count", [3, 8])
+def test_all_cpus_come_up(boot, count):
+    machine = boot(cpus=count, memory=512)
+    machine.expect(rf"SMP: {count} CPUs online", timeout=90, fatal=False)
+
+
+def test_without_a_kernel_it_says_how_to_give_one(boot):
+    machine = boot(cpus=1, memory=256)
+    machine.expect(r"No domain 0 kernel: expected it as the first boot module .*QEMU: -initrd .*found no modules",
+                   timeout=30, fatal=False)
+
+
+def test_a_broken_kernel_is_named_and_explained(boot, tmp_path):
+    broken = tmp_path / "vmlinuz"
+    broken.write_bytes(os.urandom(100000))
+    machine = boot([broken], cpus=1, memory=256)
+    machine.expect(r"Domain 0: the kernel \(first boot module\) cannot be used: ", timeout=30, fatal=False)
+
+
+def test_a_kernel_cut_short_does_not_unpack(boot, tmp_path):
+    from rig import qemu
+    with open(qemu.image_find("vmlinuz"), "rb") as kernel:
+        data = bytearray(kernel.read())
+    for place in range(len(data) // 2, len(data) // 2 + 64):
+        data[place] ^= 0xff
+    damaged = tmp_path / "vmlinuz"
+    damaged.write_bytes(data)
+    machine = boot([damaged], cpus=1, memory=1024)
+    machine.expect(r"Domain 0: the kernel cannot be unpacked \(xz\): ", timeout=90, fatal=False)
+
+
+def test_too_little_memory_says_how_much_is_needed(boot):
+    from rig import qemu
+    machine = boot([qemu.image_find("vmlinux")], cpus=1, memory=512, cmdline="dom0_mem=64M")
+    machine.expect(r"Domain 0: 64 MiB is too little, .* take \d+ MiB: raise dom0_mem", timeout=60, fatal=False)
+
+
+def test_a_processor_without_long_mode_is_refused(boot):
+    machine = boot(cpus=1, memory=256, cpu="qemu32", qemu=["-vga", "none"])
+    machine.expect(r"64-bit", timeout=30, fatal=False)
+
+
+def test_unknown_options_are_reported_once_and_not_fatal(boot):
+    machine = boot(cpus=1, memory=256, cmdline="no_such_option=7 maxcpus=1")
+    machine.expect(r"no_such_option", timeout=30, fatal=False)
+    machine.expect(r"No domain 0 kernel", timeout=30, fatal=False)
+    assert machine.text().count("no_such_option") <= 2, "reported more than once"
+
+
+def test_maxcpus_limits_the_cpus_used(boot):
+    machine = boot(cpus=4, memory=256, cmdline="maxcpus=2")
+    machine.expect(r"SMP: 2 CPUs online", timeout=60, fatal=False)
+
+
+def test_a_panic_names_registers_and_functions(boot):
+    machine = boot(cpus=1, memory=256, cmdline="noreboot")
+    machine.expect(r"No domain 0 kernel", timeout=30, fatal=False)
+    machine.expect(r"dom0_construct", timeout=30, fatal=False)

@@ -114,3 +114,12 @@ $(UNIT_BUILD)/lib_freestanding.passed: tests/unit/lib_freestanding.sh $(UNIT_BUI
 	@touch $@
 
 unit-hypervisor: $(UNIT_BUILD)/lib_freestanding.passed
+
+# ---- the documents agree with the source
+
+.PHONY: unit-docs
+unit-docs:
+	@echo "unit    documents"
+	@/usr/bin/python3 scripts/check-docs > /dev/null
+
+unit-hypervisor: unit-docs

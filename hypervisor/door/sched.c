@@ -230,13 +230,10 @@ long sched_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t
 /* Before interface 0x00030101: a shutdown's reason is the argument itself. */
 long sched_op_compat(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
 {
-    (void)a3, (void)a4, (void)a5;
     switch ((uint32_t)command) {
     case SCHEDOP_yield:
-        sched_yield();
-        return 0;
     case SCHEDOP_block:
-        return sched_block(current);
+        return sched_op(command, arg, a3, a4, a5);
     case SCHEDOP_shutdown:
         domain_shutdown(current->domain, (uint8_t)arg);
         return 0;

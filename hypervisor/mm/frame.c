@@ -34,18 +34,6 @@ static inline bool type_is_table(uint64_t type)
 
 /* ---- references ---- */
 
-static inline bool frame_ref(struct frame *f)
-{
-    uint64_t old = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
-
-    do {
-        if (unlikely(!(old & FRAME_REFS_MASK)))
-            return false;
-    } while (unlikely(!__atomic_compare_exchange_n(&f->refs, &old, old + 1, false, __ATOMIC_ACQ_REL,
-                                                   __ATOMIC_RELAXED)));
-    return true;
-}
-
 bool frame_get(struct frame *f, const struct domain *d)
 {
     if (unlikely(!frame_ref(f)))

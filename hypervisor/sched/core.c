@@ -150,7 +150,7 @@ static void queue_add(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t n
     if (when == 0) {
         bitmap_atomic_clear(idle_mask.bits, q->cpu);
         sched_ask(q->cpu);
-    } else if (when != ~0UL && timer_armed(&q->tick) && when < q->tick.expires) {
+    } else if (when != ~0UL && timer_armed(&q->tick) && when < timer_expires(&q->tick)) {
         timer_set(&q->tick, when);
     }
 }

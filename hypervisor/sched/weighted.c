@@ -241,7 +241,7 @@ static void weighted_refill(void *data)
     if (budget > full)
         __atomic_store_n(&sd->budget, full, __ATOMIC_RELAXED);
     if (budget < 2 * full) /* something of the last period was used: periods follow without a gap */
-        timer_set(&sd->refill, sd->refill.expires + CAP_PERIOD);
+        timer_set(&sd->refill, timer_expires(&sd->refill) + CAP_PERIOD);
     if (budget > 0)
         sched_unpark(sd);
 }

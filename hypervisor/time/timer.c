@@ -20,96 +20,51 @@
 
 #define FIRST_CAPACITY 256
 #define RUN_LIMIT 256              /* functions in one go, before others get their turn */
-#define OVERFLOW 0xffffffffu       /* heap_index of a timer on the overflow list */
 
 struct timer_cpu {
     spinlock_t lock;
-    uint32_t count, capacity;
-    struct timer **slots;
+    struct heap heap;
     struct timer *overflow;
     struct timer *running;
     nanoseconds_t programmed;      /* 0: nothing */
 };
 static PER_CPU_DEFINE(struct timer_cpu, timers);
 
-/* ---- heap; lock held ---- */
-
-static void slot_put(struct timer_cpu *c, uint32_t i, struct timer *t)
-{
-    c->slots[i] = t;
-    t->heap_index = i + 1;
-}
-
-static void sift_up(struct timer_cpu *c, uint32_t i, struct timer *t)
-{
-    for (; i > 0 && c->slots[(i - 1) / 2]->expires > t->expires; i = (i - 1) / 2)
-        slot_put(c, i, c->slots[(i - 1) / 2]);
-    slot_put(c, i, t);
-}
-
-static void sift_down(struct timer_cpu *c, uint32_t i, struct timer *t)
-{
-    for (;;) {
-        uint32_t child = 2 * i + 1;
-
-        if (child + 1 < c->count && c->slots[child + 1]->expires < c->slots[child]->expires)
-            child++;
-        if (child >= c->count || c->slots[child]->expires >= t->expires)
-            break;
-        slot_put(c, i, c->slots[child]);
-        i = child;
-    }
-    slot_put(c, i, t);
-}
-
-static void overflow_remove(struct timer_cpu *c, struct timer *t)
-{
-    struct timer **at = &c->overflow;
-
-    while (*at != t)
-        at = &(*at)->overflow_next;
-    *at = t->overflow_next;
-}
+/* ---- heap and overflow; lock held ---- */
 
 static void remove_armed(struct timer_cpu *c, struct timer *t)
 {
-    uint32_t i = t->heap_index - 1;
-    struct timer *last;
+    struct timer **at = &c->overflow;
 
-    if (t->heap_index == 0)
+    if (heap_contains(&t->entry))
+        heap_remove(&c->heap, &t->entry);
+    if (!t->overflowed)
         return;
-    if (t->heap_index == OVERFLOW) {
-        overflow_remove(c, t);
-        t->heap_index = 0;
-        return;
-    }
-    t->heap_index = 0;
-    last = c->slots[--c->count];
-    if (last == t)
-        return;
-    sift_down(c, i, last);
-    sift_up(c, last->heap_index - 1, last);
+    while (*at != t)
+        at = &(*at)->overflow_next;
+    *at = t->overflow_next;
+    t->overflowed = false;
 }
 
-static void insert(struct timer_cpu *c, struct timer *t)
+/* Neither on the heap nor on the list. */
+static void insert(struct timer_cpu *c, struct timer *t, nanoseconds_t expires)
 {
-    if (c->count < c->capacity) {
-        c->count++;
-        sift_up(c, c->count - 1, t);
+    if (heap_insert(&c->heap, &t->entry, expires) == 0)
         return;
-    }
+    t->entry.key = expires;
     t->overflow_next = c->overflow;
     c->overflow = t;
-    t->heap_index = OVERFLOW;
+    t->overflowed = true;
 }
 
 /* The earliest armed timer; NULL when there is none. */
 static struct timer *earliest(const struct timer_cpu *c)
 {
-    struct timer *first = c->count > 0 ? c->slots[0] : NULL;
+    struct heap_entry *top = heap_first(&c->heap);
+    struct timer *first = top != NULL ? container_of(top, struct timer, entry) : NULL;
 
     for (struct timer *t = c->overflow; t != NULL; t = t->overflow_next)
-        if (first == NULL || t->expires < first->expires)
+        if (first == NULL || timer_expires(t) < timer_expires(first))
             first = t;
     return first;
 }
@@ -138,14 +93,14 @@ void timer_init(struct timer *t, void (*fn)(void *data), void *data, unsigned cp
 /* Lock held.  Makes t's CPU look when t is what it must wake up for now. */
 static void announce(struct timer_cpu *c, struct timer *t)
 {
-    if (c->programmed != 0 && c->programmed <= t->expires && t->heap_index != OVERFLOW)
+    if (c->programmed != 0 && c->programmed <= timer_expires(t) && !t->overflowed)
         return;
-    if (t->cpu != cpu_id() || t->heap_index == OVERFLOW) {
+    if (t->cpu != cpu_id() || t->overflowed) {
         softirq_raise_on(t->cpu, SOFTIRQ_TIMER);
         return;
     }
-    c->programmed = t->expires;
-    clock_event_program(t->expires);
+    c->programmed = timer_expires(t);
+    clock_event_program(c->programmed);
 }
 
 void timer_set(struct timer *t, nanoseconds_t expires)
@@ -155,8 +110,7 @@ void timer_set(struct timer *t, nanoseconds_t expires)
 
     if (!t->dead) {
         remove_armed(c, t);
-        t->expires = max_t(nanoseconds_t, expires, 1);
-        insert(c, t);
+        insert(c, t, max_t(nanoseconds_t, expires, 1));
         announce(c, t);
     }
     spin_unlock_irqrestore(&c->lock, flags);
@@ -196,11 +150,11 @@ void timer_migrate(struct timer *t, unsigned cpu)
             spin_unlock(&to->lock);
             continue;
         }
-        armed = t->heap_index != 0;
+        armed = timer_armed(t);
         remove_armed(from, t);
         t->cpu = (uint16_t)cpu;
         if (armed) {
-            insert(to, t);
+            insert(to, t, timer_expires(t));
             announce(to, t);
         }
         spin_unlock(&from->lock);
@@ -231,21 +185,18 @@ void timer_kill(struct timer *t)
 /* Softirq context, no lock held: room for what overflowed. */
 static void grow(struct timer_cpu *c)
 {
-    uint32_t capacity = c->capacity != 0 ? c->capacity * 2 : FIRST_CAPACITY;
-    struct timer **larger = mem_new_array(struct timer *, capacity), **old = c->slots;
+    size_t capacity = c->heap.capacity * 2;
+    struct heap_entry **larger = mem_new_array(struct heap_entry *, capacity), **old;
     struct timer *t;
     uint64_t flags;
 
     if (larger == NULL)
         return;
     flags = spin_lock_irqsave(&c->lock);
-    if (c->count > 0)
-        memcpy(larger, old, c->count * sizeof(*larger));
-    c->slots = larger;
-    c->capacity = capacity;
-    while (c->count < c->capacity && (t = c->overflow) != NULL) {
-        c->overflow = t->overflow_next;
-        insert(c, t);
+    old = heap_grow(&c->heap, larger, capacity);
+    while (c->heap.count < capacity && (t = c->overflow) != NULL) {
+        remove_armed(c, t);
+        insert(c, t, timer_expires(t));
     }
     spin_unlock_irqrestore(&c->lock, flags);
     mem_free(old);
@@ -278,10 +229,10 @@ static void timer_softirq(void)
         grow(c);
     irq_disable();
     spin_lock(&c->lock);
-    while ((t = earliest(c)) != NULL && t->expires <= now && run++ < RUN_LIMIT)
+    while ((t = earliest(c)) != NULL && timer_expires(t) <= now && run++ < RUN_LIMIT)
         run_one(c, t);
     t = earliest(c);
-    c->programmed = t != NULL ? t->expires : 0;
+    c->programmed = t != NULL ? timer_expires(t) : 0;
     clock_event_program(c->programmed);
     spin_unlock(&c->lock);
     irq_enable();
@@ -290,13 +241,12 @@ static void timer_softirq(void)
 int timer_cpu_init(unsigned cpu)
 {
     struct timer_cpu *c = &per_cpu(timers, cpu);
-    struct timer **slots = mem_new_array(struct timer *, FIRST_CAPACITY);
+    struct heap_entry **slots = mem_new_array(struct heap_entry *, FIRST_CAPACITY);
 
     if (slots == NULL)
         return -ENOMEM;
     spin_init(&c->lock, RANK_TIMER);
-    c->slots = slots;
-    c->capacity = FIRST_CAPACITY;
+    heap_init(&c->heap, slots, FIRST_CAPACITY);
     softirq_register(SOFTIRQ_TIMER, timer_softirq);
     return 0;
 }

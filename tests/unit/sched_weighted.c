@@ -120,8 +120,8 @@ static void simulate(nanoseconds_t length)
 {
     for (nanoseconds_t end = host_time + length; host_time < end; host_time += STEP) {
         for (unsigned n = 0; n < count; n++)
-            if (shares[n].refill.heap_index && shares[n].refill.expires <= host_time) {
-                shares[n].refill.heap_index = 0;
+            if (timer_armed(&shares[n].refill) && timer_expires(&shares[n].refill) <= host_time) {
+                shares[n].refill.entry.number = 0;
                 shares[n].refill.fn(shares[n].refill.data);
             }
         for (unsigned cpu = 0; cpu < cpus; cpu++) {

@@ -236,13 +236,13 @@ WEAK void timer_init(struct timer *t, void (*fn)(void *data), void *data, unsign
 
 WEAK void timer_set(struct timer *t, nanoseconds_t expires)
 {
-    t->expires = expires;
-    t->heap_index = 1;
+    t->entry.key = expires;
+    t->entry.number = 1;
 }
 
 WEAK void timer_stop(struct timer *t)
 {
-    t->heap_index = 0;
+    t->entry.number = 0;
 }
 
 WEAK void timer_migrate(struct timer *t, unsigned cpu)
@@ -252,7 +252,7 @@ WEAK void timer_migrate(struct timer *t, unsigned cpu)
 
 WEAK void timer_kill(struct timer *t)
 {
-    t->heap_index = 0;
+    t->entry.number = 0;
     t->dead = 1;
 }
 

@@ -370,17 +370,26 @@ static bool vmap_make_tables(uint64_t address, size_t count)
     return made;
 }
 
-void *vmap_frames_aligned(const mfn_t *frames, size_t count, unsigned order, uint64_t flags)
+/* count pages of address space, aligned to align of them, with tables behind it; 0: none left. */
+static uint64_t vmap_open(size_t count, size_t align)
 {
-    size_t at = count && count < VMAP_PAGES ? vmap_reserve(count, 1UL << order) : 0;
+    size_t at = count && count < VMAP_PAGES ? vmap_reserve(count, align) : 0;
     uint64_t address = VMAP_START + at * PAGE_SIZE;
 
     if (at == 0)
+        return 0;
+    if (vmap_make_tables(address, count))
+        return address;
+    vmap_release(at, count);
+    return 0;
+}
+
+void *vmap_frames_aligned(const mfn_t *frames, size_t count, unsigned order, uint64_t flags)
+{
+    uint64_t address = vmap_open(count, 1UL << order);
+
+    if (address == 0)
         return NULL;
-    if (!vmap_make_tables(address, count)) {
-        vmap_release(at, count);
-        return NULL;
-    }
     for (size_t i = 0; i < count; i++)
         if (!mfn_equal(frames[i], INVALID_MFN)) /* a hole: a guard page inside */
             *vmap_entry(address + i * PAGE_SIZE, false) = pte_make(frames[i], flags);
@@ -401,15 +410,10 @@ void *vmap_device(maddr_t start, size_t size)
 {
     uint64_t offset = start.value & ~PAGE_MASK;
     size_t count = (offset + size + PAGE_SIZE - 1) >> PAGE_SHIFT;
-    size_t at = count && count < VMAP_PAGES && size < GIB(4) ? vmap_reserve(count, 1) : 0;
-    uint64_t address = VMAP_START + at * PAGE_SIZE;
+    uint64_t address = size < GIB(4) ? vmap_open(count, 1) : 0;
 
-    if (at == 0)
+    if (address == 0)
         return NULL;
-    if (!vmap_make_tables(address, count)) {
-        vmap_release(at, count);
-        return NULL;
-    }
     for (size_t i = 0; i < count; i++)
         *vmap_entry(address + i * PAGE_SIZE, false) =
             pte_make(mfn_add(maddr_to_mfn(start), i), PTE_HYPERVISOR_DEVICE);

@@ -56,13 +56,8 @@ static inline uint32_t frame_owner_index(const struct domain *d) { return (uint3
 /* frame_get() and frame_put() in line, for what is done with every entry. */
 static inline bool frame_get_fast(struct frame *f, uint32_t owner)
 {
-    uint64_t old = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
-
-    do {
-        if (unlikely(!(old & FRAME_REFS_MASK)))
-            return false;
-    } while (unlikely(!__atomic_compare_exchange_n(&f->refs, &old, old + 1, false, __ATOMIC_ACQ_REL,
-                                                   __ATOMIC_RELAXED)));
+    if (unlikely(!frame_ref(f)))
+        return false;
     if (likely(f->owner == owner))
         return true;
     frame_put(f);

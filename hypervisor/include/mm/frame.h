@@ -16,6 +16,7 @@
 #define XYLEM_MM_FRAME_H
 
 #include "arch/layout.h"
+#include "lib/base.h"
 #include "types.h"
 
 struct domain;
@@ -108,6 +109,18 @@ static inline uint64_t frame_type(const struct frame *f)
     return __atomic_load_n(&f->type, __ATOMIC_RELAXED) & FRAME_TYPE_MASK;
 }
 
+/* Takes a reference if the frame is in use, whoever owns it. */
+static inline bool frame_ref(struct frame *f)
+{
+    uint64_t old = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
+
+    do {
+        if (unlikely(!(old & FRAME_REFS_MASK)))
+            return false;
+    } while (unlikely(!__atomic_compare_exchange_n(&f->refs, &old, old + 1, false, __ATOMIC_ACQ_REL,
+                                                   __ATOMIC_RELAXED)));
+    return true;
+}
 /* Takes a reference if the frame is in use and owned by d; false otherwise. */
 bool frame_get(struct frame *f, const struct domain *d);
 /* Takes a reference to whatever domain owns it and returns that domain (not referenced); NULL if none. */

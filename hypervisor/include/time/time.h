@@ -6,7 +6,7 @@
 #ifndef XYLEM_TIME_TIME_H
 #define XYLEM_TIME_TIME_H
 
-#include "lib/list.h"
+#include "lib/heap.h"
 #include "types.h"
 
 struct vcpu;
@@ -18,14 +18,14 @@ void time_delay_us(unsigned microseconds);
 uint64_t time_tsc_khz(void);
 
 struct timer {
-    nanoseconds_t expires;
+    struct heap_entry entry; /* on its CPU's heap; key: when it fires, in nanoseconds of system time */
     void (*fn)(void *data);
     void *data;
-    uint32_t heap_index; /* place in its CPU's heap + 1, 0 when not armed */
+    struct timer *overflow_next;
     uint16_t cpu;
     uint8_t dead;
     uint8_t running;
-    struct timer *overflow_next; /* waits for its CPU's heap to grow */
+    bool overflowed; /* armed, but waits for its CPU's heap to grow */
 };
 /* cpu: where fn runs, in softirq context with interrupts on and no lock held. */
 void timer_init(struct timer *t, void (*fn)(void *data), void *data, unsigned cpu);
@@ -33,7 +33,8 @@ void timer_set(struct timer *t, nanoseconds_t expires); /* arms or moves; a time
 void timer_stop(struct timer *t);                       /* not armed afterwards; fn may still be running */
 void timer_migrate(struct timer *t, unsigned cpu);
 void timer_kill(struct timer *t);                       /* stops and waits until fn is not running */
-static inline bool timer_armed(const struct timer *t) { return t->heap_index != 0; }
+static inline bool timer_armed(const struct timer *t) { return heap_contains(&t->entry) || t->overflowed; }
+static inline nanoseconds_t timer_expires(const struct timer *t) { return t->entry.key; } /* or last did */
 
 /* Publishes this CPU's time line in a vcpu's vcpu_info (version protocol), if it changed; called when a vcpu starts to run. */
 void time_update_vcpu(struct vcpu *v);

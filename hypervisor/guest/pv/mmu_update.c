@@ -115,6 +115,8 @@ static int m2p_store(uint64_t address, uint64_t value, const struct batch *b)
 {
     mfn_t m = maddr_to_mfn(MADDR(address));
 
+    if (b->frames->is_system) /* every guest reads what is written there */
+        return -EPERM;
     if (!mfn_valid(m) || !frame_get(mfn_to_frame(m), b->frames))
         return -EINVAL;
     m2p_set(m, value);

@@ -129,11 +129,13 @@ static int page_copy(mfn_t to, mfn_t from, struct domain *d)
     return rc;
 }
 
-/* Operations on pages that may be another domain's. */
+/* Operations on pages that may be another domain's, but never on what belongs to no guest (I/O memory, firmware's tables). */
 static int page_op(const struct mmuext_op *op, struct domain *owner)
 {
     mfn_t m = MFN(op->arg1.mfn);
 
+    if (unlikely(owner->is_system))
+        return -EPERM;
     switch (op->cmd) {
     case MMUEXT_PIN_L1_TABLE:
     case MMUEXT_PIN_L2_TABLE:

@@ -98,7 +98,8 @@ static int type_check(struct frame *f, uint64_t type, uint64_t old)
     uint32_t stamp = partial ? 0 : f->tlb_stamp;
     int rc;
 
-    if ((old & FRAME_TYPE_MASK) != type && (old & FRAME_TYPE_MASK) && stamp)
+    /* No type but a stamp: a frame that was taken away (heap_steal) and came back. */
+    if ((old & FRAME_TYPE_MASK) != type && stamp)
         tlb_flush_older(stamp);
     if (type == FRAME_WRITABLE)
         return check_end(f, 0, false, false);
@@ -123,6 +124,8 @@ static int type_get_slow(struct frame *f, uint64_t type)
         } else if (!same && (count || (old & FRAME_PARTIAL))) {
             return -EBUSY;
         } else if (same && count && !(old & FRAME_PARTIAL)) {
+            if (!irq_enabled()) /* whoever checks it may be waiting for this CPU to flush */
+                smp_poll();
             cpu_relax();
             old = __atomic_load_n(&f->type, __ATOMIC_ACQUIRE);
         } else if (type_swap(f, &old, new)) {

@@ -47,6 +47,10 @@ WEAK void cpu_call(const cpu_mask_t *mask, void (*fn)(void *), void *arg, bool w
         fn(arg);
 }
 
+WEAK void smp_poll(void)
+{
+}
+
 WEAK void cpu_poke(unsigned cpu)
 {
     (void)cpu;

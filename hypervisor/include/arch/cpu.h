@@ -90,6 +90,8 @@ static inline bool cpu_online(unsigned cpu)
 void cpu_call(const cpu_mask_t *mask, void (*fn)(void *), void *arg, bool wait);
 /* Interrupts another CPU so that it looks at its softirqs; no-op for a CPU already about to. */
 void cpu_poke(unsigned cpu);
+/* While spinning with interrupts off: does what other CPUs wait for. */
+void smp_poll(void);
 /* Idle until an interrupt arrives; called with interrupts off and nothing pending, returns with them on. */
 void cpu_idle_wait(void);
 

@@ -160,6 +160,8 @@ void pv_ldt_clear(struct vcpu *v)
     struct pv_vcpu *pv = v->pv;
     unsigned mapped;
 
+    if (!__atomic_load_n(&pv->ldt_mapped, __ATOMIC_SEQ_CST)) /* most vcpus, asked for every unmapped page of descriptors */
+        return;
     spin_lock(&pv->ldt_lock);
     mapped = pv->ldt_mapped;
     pv->ldt_mapped = 0;

@@ -42,7 +42,11 @@ bool pv_guest_l1e(uint64_t address, uint64_t *l1e)
     struct domain *d = v->domain;
     uint64_t *slot;
 
-    spin_lock(&d->pv->tables_lock);
+    /* With interrupts off for a page of the LDT: the holder may be waiting for this CPU to flush. */
+    if (likely(irq_enabled()))
+        spin_lock(&d->pv->tables_lock);
+    else
+        spin_lock_polling(&d->pv->tables_lock, smp_poll);
     slot = pv_walk(running_table(v), address);
     if (slot)
         *l1e = __atomic_load_n(slot, __ATOMIC_RELAXED);

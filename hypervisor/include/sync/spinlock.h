@@ -54,6 +54,18 @@ static inline void spin_lock(spinlock_t *lock)
     lock_rank_enter(lock, lock->rank);
 }
 
+/* With interrupts off, where the holder may wait for this CPU meanwhile: poll does what others wait for (smp_poll). */
+static inline void spin_lock_polling(spinlock_t *lock, void (*poll)(void))
+{
+    uint16_t ticket = __atomic_fetch_add(&lock->tail, 1, __ATOMIC_RELAXED);
+
+    while (__builtin_expect(__atomic_load_n(&lock->head, __ATOMIC_ACQUIRE) != ticket, 0)) {
+        poll();
+        cpu_relax();
+    }
+    lock_rank_enter(lock, lock->rank);
+}
+
 static inline bool spin_trylock(spinlock_t *lock)
 {
     uint16_t ticket = __atomic_load_n(&lock->head, __ATOMIC_RELAXED);

@@ -91,6 +91,8 @@ GLOBAL_LABEL pv_sysenter_entry
     push $3
     push $0
     SAVE_REST PV_ENTRY_SYSCALL
+    pushq $2 /* sysenter leaves DF, NT, AC and TF as the guest had them */
+    popfq
     sti
     mov %rsp, %rdi
     call pv_bounce_sysenter

@@ -101,6 +101,14 @@ static int context_check(const struct vcpu *v, const struct vcpu_guest_context *
     return 0;
 }
 
+/* The tables of the mode it is to start in have to be there: they are loaded as they are. */
+static bool context_has_tables(const struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    const mfn_t *table = c->flags & VGCF_in_kernel ? &v->pv->kernel_table : &v->pv->user_table;
+
+    return !mfn_equal(*table, INVALID_MFN);
+}
+
 static void context_set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct cpu_user_regs *r = &v->arch.user_regs;
@@ -187,6 +195,10 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
         rc = context_set_tables(v, c);
         if (rc)
             return rc;
+    }
+    if (!context_has_tables(v, c))
+        return -EINVAL;
+    if (!v->is_initialised) {
         rc = pv_gdt_set(v, c->gdt_frames, (unsigned)c->gdt_ents);
         if (rc)
             return rc;

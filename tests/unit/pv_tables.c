@@ -476,6 +476,73 @@ static void random_operations_keep_the_recount_true(void **state)
     }
 }
 
+/* ---- attacks found in review ---- */
+
+static void memory_of_no_guest_is_not_written_by_page_operations(void **state)
+{
+    mfn_t hole = host_domain_page(other);
+
+    (void)state;
+    tree_make(4);
+    assert_int_equal(heap_steal(other, mfn_to_frame(hole)), 0); /* as start of day leaves I/O memory */
+    mfn_to_frame(hole)->owner = (uint32_t)virt_to_mfn(domain_io).value;
+    mfn_to_frame(hole)->refs = FRAME_ALLOCATED | 1;
+    mfn_to_frame(hole)->type = FRAME_WRITABLE | FRAME_VALIDATED | 1;
+    *entry(hole, 0) = 42;
+    assert_int_equal(mmuext(MMUEXT_CLEAR_PAGE, hole.value, 0, DOMID_IO, false), -EPERM);
+    assert_int_equal(mmuext(MMUEXT_COPY_PAGE, hole.value, hole.value, DOMID_IO, false), -EPERM);
+    assert_int_equal(update(mfn_to_maddr(hole).value | MMU_MACHPHYS_UPDATE, 7, DOMID_IO), -EPERM);
+    assert_int_equal(*entry(hole, 0), 42);
+    mfn_to_frame(hole)->owner = 0;
+    mfn_to_frame(hole)->refs = 0;
+    heap_free_domain(mfn_to_frame(hole), 0);
+}
+
+static void a_frame_that_came_back_is_flushed_before_it_becomes_a_table(void **state)
+{
+    struct frame *f = mfn_to_frame(pool[8]);
+    uint32_t stamp;
+
+    (void)state;
+    tree_make(8);
+    assert_int_equal(update(entry_address(pool[3], 4), 0, DOMID_SELF), 0); /* other CPUs may still write through it */
+    assert_int_equal(heap_steal(guest, f), 0);
+    stamp = f->tlb_stamp;
+    assert_int_equal(heap_assign(guest, f, 0, 0), 0);
+    assert_int_equal(pin(1, pool[8]), 0);
+    assert_true(tlb_clock_now() > stamp);
+    assert_int_equal(pv_audit(true), 0);
+}
+
+static void a_failed_entry_leaves_another_domains_unfinished_table_alone(void **state)
+{
+    (void)state;
+    tree_make(4);
+    *entry(pool[POOL], 0) = pte_make(pool[POOL + 1], 0x67);
+    *entry(pool[POOL], 1) = pte_make(MFN(FRAMES + 5), 0x67);
+    host_set_current(other->vcpus[0]);
+    assert_int_equal(pin(2, pool[POOL]), -EINVAL);
+    assert_true(frame_is_abandoned(mfn_to_frame(pool[POOL])));
+    host_set_current(v);
+    assert_int_equal(update(entry_address(pool[1], 9), pte_make(pool[POOL], 0x67), DOMID_SELF), -EINVAL);
+    assert_null(v->pv->old_table);
+    assert_true(frame_is_abandoned(mfn_to_frame(pool[POOL])));
+}
+
+static void the_count_of_linear_uses_does_not_wrap(void **state)
+{
+    struct frame *f = mfn_to_frame(pool[0]);
+
+    (void)state;
+    tree_make(4);
+    f->linear = INT16_MIN; /* as after 32768 entries of other tables */
+    *entry(pool[20], 7) = pte_make(pool[0], 0x65);
+    assert_int_equal(pin(4, pool[20]), -EINVAL);
+    assert_int_equal(f->linear, INT16_MIN);
+    f->linear = 0;
+    assert_int_equal(pv_audit(true), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -488,6 +555,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_mapping_is_updated_by_its_address, setup, teardown),
         cmocka_unit_test_setup_teardown(a_grant_is_mapped_and_unmapped, setup, teardown),
         cmocka_unit_test_setup_teardown(a_batch_stops_at_its_error_and_says_how_far_it_came, setup, teardown),
+        cmocka_unit_test_setup_teardown(memory_of_no_guest_is_not_written_by_page_operations, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_frame_that_came_back_is_flushed_before_it_becomes_a_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_failed_entry_leaves_another_domains_unfinished_table_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_count_of_linear_uses_does_not_wrap, setup, teardown),
         cmocka_unit_test_setup_teardown(random_operations_keep_the_recount_true, setup, teardown),
     };
 

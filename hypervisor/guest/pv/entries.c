@@ -27,6 +27,8 @@
 #include "guest/pv/tables.h"
 #include "guest/pv/traps.h"
 
+#define LINEAR_USES_MOST INT16_MIN /* frame->linear of a table that as many entries refer to as can be counted */
+
 struct rangeset pv_mmio_read_only;
 
 static bool domain_has_devices(struct domain *d)
@@ -190,7 +192,8 @@ static int linear_get(unsigned level, uint64_t e, struct frame *f, struct frame 
     }
     if (frame_get_type_validated(f, frame_level_type(level)))
         return -EINVAL;
-    if (f->linear > 0 || table->linear < 0) {
+    /* The count must not wrap either: it would change sign and let references form a cycle. */
+    if (f->linear > 0 || table->linear < 0 || f->linear == LINEAR_USES_MOST) {
         frame_put_type(f);
         return -EINVAL;
     }

@@ -410,5 +410,5 @@ void fifo_drop(struct domain *d)
         c->last = 0;
         c->pending_saved = 0;
     }
-    mem_free(fifo);
+    quiesce_defer(&fifo->quiesce, mem_free, fifo);
 }

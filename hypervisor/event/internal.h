@@ -64,6 +64,7 @@ _Static_assert(EVENT_CHUNK * sizeof(struct event_channel) == PAGE_SIZE, "a chunk
 
 /* FIFO state of a domain: exists from its first init_control to its reset. */
 struct event_fifo {
+    struct quiesce_node quiesce;            /* polls look at words without a lock: freed after a grace period */
     uint32_t words;                         /* ports the array reaches; atomic, grows */
     event_word_t *pages[EVENT_ARRAY_PAGES]; /* frames of the guest, each with a writable reference */
 };

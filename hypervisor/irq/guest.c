@@ -19,6 +19,7 @@
 
 struct irq_domain {
     spinlock_t lock; /* RANK_IRQ_DOMAIN: changes of source */
+    bool closed;     /* lock: the domain dies, nothing is mapped any more */
     uint16_t source[MAX_PIRQS]; /* irq + 1, SOURCE_NONE or SOURCE_RESERVED */
     struct frame *eoi_frame;    /* writable reference held */
     uint64_t *eoi_bits;         /* its contents; NULL none */
@@ -34,7 +35,8 @@ int irq_of_pirq(struct domain *d, unsigned pirq)
     return source == SOURCE_NONE || source == SOURCE_RESERVED ? -EINVAL : source - 1;
 }
 
-/* Locks the descriptor behind pirq; NULL when it has none. */
+/* Locks the descriptor behind pirq; NULL when it has none.  What is unmapped meanwhile is not found: irq_unmap takes the number
+ * away first and undoes the binding afterwards, so nothing is bound that it has not seen. */
 static struct irq_desc *desc_lock(struct domain *d, unsigned pirq, uint64_t *flags)
 {
     int irq = irq_of_pirq(d, pirq);
@@ -42,7 +44,10 @@ static struct irq_desc *desc_lock(struct domain *d, unsigned pirq, uint64_t *fla
     if (irq < 0)
         return NULL;
     *flags = spin_lock_irqsave(&irq_descs[irq].lock);
-    return &irq_descs[irq];
+    if (irq_of_pirq(d, pirq) == irq)
+        return &irq_descs[irq];
+    spin_unlock_irqrestore(&irq_descs[irq].lock, *flags);
+    return NULL;
 }
 
 static struct irq_guest *guest_find(struct irq_desc *desc, const struct domain *d)
@@ -122,25 +127,31 @@ static void service_finish(struct irq_desc *desc)
         irq_mask(desc, false);
 }
 
+/* Descriptor's lock held. */
+static void guest_unbind(struct irq_desc *desc, struct domain *d, unsigned pirq)
+{
+    struct irq_guest *guest = guest_find(desc, d);
+
+    if (guest == NULL || guest->pirq != pirq)
+        return;
+    *guest = desc->guests[--desc->guest_count];
+    if (desc->guest_count == 0) {
+        timer_stop(&desc->guard);
+        irq_stop(desc);
+    } else {
+        service_finish(desc);
+    }
+    eoi_bit_set(d, pirq, false);
+}
+
 void irq_guest_unbind(struct domain *d, unsigned pirq)
 {
     uint64_t flags;
     struct irq_desc *desc = desc_lock(d, pirq, &flags);
-    struct irq_guest *guest;
 
     if (desc == NULL)
         return;
-    guest = guest_find(desc, d);
-    if (guest != NULL && guest->pirq == pirq) {
-        *guest = desc->guests[--desc->guest_count];
-        if (desc->guest_count == 0) {
-            timer_stop(&desc->guard);
-            irq_stop(desc);
-        } else {
-            service_finish(desc);
-        }
-        eoi_bit_set(d, pirq, false);
-    }
+    guest_unbind(desc, d, pirq);
     spin_unlock_irqrestore(&desc->lock, flags);
 }
 
@@ -234,7 +245,9 @@ int irq_map_gsi(struct domain *d, unsigned gsi, int *pirq)
         return -EINVAL;
     spin_lock(&t->lock);
     number = source_of_gsi(t, gsi);
-    if (number < 0) { /* otherwise it is mapped already: the same answer again */
+    if (t->closed) {
+        number = -EINVAL;
+    } else if (number < 0) { /* otherwise it is mapped already: the same answer again */
         bool own = *pirq < 0 && d->is_privileged && t->source[gsi] == SOURCE_NONE;
 
         number = number_choose(t, own ? (int)gsi : *pirq, 1);
@@ -313,7 +326,7 @@ static int msi_publish(struct domain *d, unsigned irq, unsigned count, int *pirq
     int number;
 
     spin_lock(&t->lock);
-    number = number_choose(t, *pirq, count);
+    number = t->closed ? -EINVAL : number_choose(t, *pirq, count);
     for (unsigned i = 0; number >= 0 && i < count; i++)
         __atomic_store_n(&t->source[(unsigned)number + i], (uint16_t)(irq + i + 1), __ATOMIC_RELEASE);
     spin_unlock(&t->lock);
@@ -355,20 +368,25 @@ int irq_map_msi(struct domain *d, const struct msi_request *request, unsigned co
 int irq_unmap(struct domain *d, unsigned pirq)
 {
     struct irq_domain *t = d->irq;
-    int irq = irq_of_pirq(d, pirq);
+    struct irq_desc *desc;
+    uint16_t source;
+    uint64_t flags;
 
-    if (irq < 0) {
-        if (pirq >= MAX_PIRQS || t->source[pirq] != SOURCE_RESERVED)
-            return -EINVAL;
-        t->source[pirq] = SOURCE_NONE;
-        return 0;
-    }
-    irq_guest_unbind(d, pirq);
+    if (pirq >= MAX_PIRQS)
+        return -EINVAL;
+    /* Whoever takes the number away undoes what it stood for: one of two that try. */
     spin_lock(&t->lock);
-    __atomic_store_n(&t->source[pirq], SOURCE_NONE, __ATOMIC_RELEASE);
+    source = t->source[pirq];
+    __atomic_store_n(&t->source[pirq], SOURCE_NONE, __ATOMIC_SEQ_CST);
     spin_unlock(&t->lock);
-    if (irq_descs[irq].kind == IRQ_MSI)
-        msi_detach((unsigned)irq);
+    if (source == SOURCE_NONE || source == SOURCE_RESERVED)
+        return source == SOURCE_RESERVED ? 0 : -EINVAL;
+    desc = &irq_descs[source - 1];
+    flags = spin_lock_irqsave(&desc->lock);
+    guest_unbind(desc, d, pirq);
+    spin_unlock_irqrestore(&desc->lock, flags);
+    if (desc->kind == IRQ_MSI)
+        msi_detach(source - 1u);
     return 0;
 }
 
@@ -377,7 +395,7 @@ int irq_reserve(struct domain *d)
     int number;
 
     spin_lock(&d->irq->lock);
-    number = number_search(d->irq, 1);
+    number = d->irq->closed ? -EINVAL : number_search(d->irq, 1);
     if (number >= 0)
         d->irq->source[number] = SOURCE_RESERVED;
     spin_unlock(&d->irq->lock);
@@ -390,7 +408,7 @@ int irq_set_eoi_page(struct domain *d, struct frame *page)
     int error = -EBUSY;
 
     spin_lock(&t->lock);
-    if (t->eoi_frame == NULL) {
+    if (t->eoi_frame == NULL && !t->closed) {
         uint64_t *bits = frame_to_virt(page);
 
         for (unsigned pirq = 0; pirq < MAX_PIRQS; pirq++)
@@ -440,18 +458,27 @@ int irq_domain_init(struct domain *d)
     return 0;
 }
 
-void irq_domain_destroy(struct domain *d)
+void irq_domain_release(struct domain *d)
 {
     struct irq_domain *t = d->irq;
 
     if (t == NULL)
         return;
+    spin_lock(&t->lock);
+    t->closed = true;
+    spin_unlock(&t->lock);
     for (unsigned pirq = 0; pirq < MAX_PIRQS; pirq++)
         if (t->source[pirq] != SOURCE_NONE)
             irq_unmap(d, pirq);
     t->eoi_bits = NULL;
     if (t->eoi_frame != NULL)
         frame_put_both(t->eoi_frame);
+    t->eoi_frame = NULL;
+}
+
+void irq_domain_destroy(struct domain *d)
+{
+    irq_domain_release(d);
+    mem_free(d->irq);
     d->irq = NULL;
-    mem_free(t);
 }

@@ -18,7 +18,8 @@ int irq_request(unsigned irq, void (*handler)(void *data), void *data, const cha
 
 /* Life of a domain's interrupt table. */
 int irq_domain_init(struct domain *d);
-void irq_domain_destroy(struct domain *d); /* unbinds and unmaps everything */
+void irq_domain_release(struct domain *d); /* of a dying domain: unbinds and unmaps everything, for good */
+void irq_domain_destroy(struct domain *d); /* the table goes too: nobody can look the domain up any more */
 
 /*
  * Binds a PIRQ mapped for d to guest delivery: v's CPU receives it and each arrival calls

@@ -93,6 +93,7 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, bool
     if (result) {
         if (d->shared_info)
             heap_unshare_release(d->shared_info);
+        (void)grant_domain_release_mappings(d); /* there are none; its shared pages keep the domain until they go */
         domain_put(d);
         return result;
     }
@@ -160,7 +161,7 @@ static int kill_stop(struct domain *d)
 
 static int kill_irqs(struct domain *d)
 {
-    irq_domain_destroy(d);
+    irq_domain_release(d);
     return 0;
 }
 
@@ -265,6 +266,7 @@ void domain_free_parts(struct domain *d)
     if (d->event)
         event_domain_free(d);
     sched_domain_destroy(d);
+    mem_free(d->memory_map);
     if (d->target)
         domain_put(d->target);
     if (d->shared_info && !d->retired_shared_info)

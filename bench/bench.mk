@@ -5,6 +5,8 @@
 #
 #   make bench                  instructions per operation, ours and the reference, and the ratio
 #   make bench BENCH='null'     only rows whose key matches this regular expression
+#   make bench-growth           the same rows beside other domains and with many event channels
+#                               (DOMAINS='1 100 500' PORTS='1 1000 4000')
 #   make profile ROW=null       where the instructions of one operation go, by function of our hypervisor
 #                               (ROW is a key of bench/run's table; LINES=1 adds every instruction)
 
@@ -14,10 +16,13 @@ bench_disk_files := $(bench_names:%=build/guests/disk/%) $(bench_names:%=build/g
 
 include guests/guests.mk
 
-.PHONY: bench profile
+.PHONY: bench profile bench-growth
 
 bench: build/guests/disk.ext4 images build/images/xen-reference $(hypervisor_file)
 	@bench/run --hypervisor $(HYPERVISOR) $(if $(BENCH),--rows '$(BENCH)')
+
+bench-growth: build/guests/disk.ext4 images build/images/xen-reference $(hypervisor_file)
+	@bench/growth --hypervisor $(HYPERVISOR) $(if $(DOMAINS),--domains $(DOMAINS)) $(if $(PORTS),--ports $(PORTS))
 
 profile: build/guests/disk.ext4 images build/xylem
 	@bench/profile $(if $(LINES),--lines) $(or $(ROW),null)

@@ -5,7 +5,10 @@
 // that ran in between does not count; a row includes the few instructions of its loop and of its call.
 //
 // Prints "BENCH KEY VALUE" with one decimal, or "BENCH KEY failed" for an operation that was refused. With "loop=KEY"
-// on the command line only that row runs, for ever after the line "LOOP", for bench/profile.
+// on the command line only that row runs, for ever after the line "LOOP", for bench/profile. With "ports=N" the guest
+// first takes so many event channels more, for bench/growth.
+//
+// config: event_channels = 4095
 
 #include <stdint.h>
 
@@ -227,8 +230,23 @@ static void traps_measure(void)
     trap_init();
 }
 
+static void ports_take(void)
+{
+    const char *number = strstr((const char *)start_page()->cmd_line, "ports=");
+    unsigned int wanted = 0, taken = 0;
+
+    if (!number)
+        return;
+    for (number += 6; *number >= '0' && *number <= '9'; number++)
+        wanted = wanted * 10 + (unsigned int)(*number - '0');
+    while (taken < wanted && event_alloc_unbound(0) >= 0)
+        taken++;
+    print("%u ports taken\n", taken);
+}
+
 void test_main(void)
 {
+    ports_take();
     calls_measure();
     events_measure();
     grants_measure();

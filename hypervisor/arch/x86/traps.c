@@ -186,7 +186,7 @@ static bool handle_page_fault(struct cpu_user_regs *regs, uint64_t address)
     struct vcpu *v = current;
 
     if (v && !v->is_idle && address >= PERDOMAIN_LDT(v->id) && address < PERDOMAIN_GDT(v->id + 1))
-        return pv_map_ldt_page(address - PERDOMAIN_LDT(v->id), false);
+        return pv_map_ldt_page(address - PERDOMAIN_LDT(v->id));
     return fault_is_stale(address, regs->error_code);
 }
 

@@ -211,7 +211,7 @@ static bool ldt_lookup(struct vcpu *v, uint64_t address, uint64_t *l1e)
     return found && (*l1e & PTE_PRESENT);
 }
 
-bool pv_map_ldt_page(uint64_t offset, bool in_guest)
+bool pv_map_ldt_page(uint64_t offset)
 {
     struct vcpu *v = current;
     struct pv_vcpu *pv = v->pv;
@@ -221,12 +221,8 @@ bool pv_map_ldt_page(uint64_t offset, bool in_guest)
 
     if (!pv || offset >= (uint64_t)pv->ldt_entries * 8)
         return false;
-    if (!ldt_lookup(v, pv->ldt_base + (offset & PAGE_MASK), &l1e)) {
-        if (in_guest)
-            v->info->arch.cr2 = pv->ldt_base + offset;
-        return false;
-    }
-    if (descriptor_frame_get(v->domain, pte_frame(l1e), &f))
+    if (!ldt_lookup(v, pv->ldt_base + (offset & PAGE_MASK), &l1e) ||
+        descriptor_frame_get(v->domain, pte_frame(l1e), &f))
         return false;
     spin_lock(&pv->ldt_lock);
     if (pv->ldt_mapped & 1u << page) {

@@ -248,14 +248,6 @@ static enum outcome port_string(struct vcpu *v, struct cpu_user_regs *regs, cons
 static enum outcome privileged_kernel(struct vcpu *v, struct cpu_user_regs *regs, const struct decoded_privileged *in)
 {
     switch (in->kind) {
-    case PRIVILEGED_HLT:
-        /* As sched_op block: wakes at the next event. */
-        v->info->evtchn_upcall_mask = 0;
-        __atomic_fetch_or(&v->pause_flags, VCPU_BLOCKED, __ATOMIC_SEQ_CST);
-        if (vcpu_event_deliverable(v))
-            __atomic_fetch_and(&v->pause_flags, ~VCPU_BLOCKED, __ATOMIC_SEQ_CST);
-        softirq_raise(SOFTIRQ_SCHEDULE);
-        return DONE;
     case PRIVILEGED_CLTS:
         pv_taskswitch_set(v, false);
         return DONE;

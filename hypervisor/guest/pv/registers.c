@@ -105,7 +105,7 @@ long pv_debug_write(struct vcpu *v, unsigned reg, uint64_t value)
     if (reg == 4 || reg == 5)
         reg += 2;
     if (reg < 4) {
-        if (!guest_range_ok(value, 8))
+        if (!address_canonical(value) || !guest_range_ok(value, 8))
             return -EPERM;
         pv->debug[reg] = value;
         if (here && was_active)

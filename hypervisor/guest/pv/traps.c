@@ -78,7 +78,7 @@ static bool trap_descriptor_fault(uint64_t address, uint32_t error_code)
 
     if (error_code & (PF_USER | PF_RESERVED | PF_PRESENT))
         return false;
-    return address >= base && address < base + 16 * PAGE_SIZE && pv_map_ldt_page(address - base, true);
+    return address >= base && address < base + 16 * PAGE_SIZE && pv_map_ldt_page(address - base);
 }
 
 static void trap_page_fault(struct cpu_user_regs *regs)
@@ -90,6 +90,9 @@ static void trap_page_fault(struct cpu_user_regs *regs)
     if (address >= PERDOMAIN_START && address < PERDOMAIN_END) {
         if (trap_descriptor_fault(address, error_code))
             return;
+        /* The guest knows its LDT by its own address alone. */
+        if (address - PERDOMAIN_LDT(v->id) < v->pv->ldt_entries * 8UL)
+            address = v->pv->ldt_base + (address - PERDOMAIN_LDT(v->id));
     } else if (address < HYPERVISOR_RANGE_START || address >= HYPERVISOR_RANGE_END) {
         if (v->pv->kernel_mode && (error_code & (PF_WRITE | PF_PRESENT | PF_RESERVED)) == (PF_WRITE | PF_PRESENT) &&
             pv_fault_emulate_write(regs, address, error_code))

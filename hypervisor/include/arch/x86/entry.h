@@ -50,7 +50,7 @@ void pv_trap(struct cpu_user_regs *regs); /* from ring 3; interrupts on for exce
 void pv_context_save(struct vcpu *v);     /* segments, debug registers: v leaves the CPU */
 void pv_context_load(struct vcpu *v);     /* descriptor tables, stack for entry, segments, cr3 */
 /* Fault on the LDT area: maps the page the guest's LDT has there.  False: not the LDT's. */
-bool pv_map_ldt_page(uint64_t offset, bool in_guest);
+bool pv_map_ldt_page(uint64_t offset);
 /* guest/pv/entry.S: labels, not callable */
 void pv_exit_to_guest(void);
 void pv_syscall_entry(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Text to the guest's console: the ring of xen/io/console.h, or the hypervisor's own log (console_io) before the
- * ring is there and when the command line has the word "log".
+ * Text to the guest's console: the ring of xen/io/console.h, or the hypervisor's own log (console_io) before
+ * the ring is there and when the command line has the word "log".
  */
 #ifndef GUEST_CONSOLE_H
 #define GUEST_CONSOLE_H

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Event channels, two-level (xen/event_channel.h, struct shared_info). Results of hypercalls are passed on. */
+/*
+ * Event channels, two-level (xen/event_channel.h, struct shared_info). Results of hypercalls are passed on.
+ */
 #ifndef GUEST_EVENT_H
 #define GUEST_EVENT_H
 

@@ -2,9 +2,10 @@
 /*
  * Start and entry points of a 64-bit PV guest.
  *
- * Notes: xen/elfnote.h. Start: xen/arch-x86/xen.h and xen/xen.h (start_info in RSI). An exception, an event and a
- * system call arrive with RCX and R11 below an ordinary frame (error code where the vector has one, RIP, CS,
- * RFLAGS, RSP, SS). Every return goes through HYPERVISOR_iret, which restores the event mask with RFLAGS.IF.
+ * Notes: xen/elfnote.h. Start: xen/arch-x86/xen.h and xen/xen.h (start_info in RSI). An exception, an event
+ * and a system call arrive with RCX and R11 below an ordinary frame (error code where the vector has one,
+ * RIP, CS, RFLAGS, RSP, SS). Every return goes through HYPERVISOR_iret, which restores the event mask with
+ * RFLAGS.IF.
  */
 #include <xen/elfnote.h>
 
@@ -174,7 +175,10 @@ trap_iret:                              /* at RSP: RIP, CS, RFLAGS, RSP, SS */
         pop %rbx
         .endm
 
-/* long context_call(unsigned long *saved_rsp, void (*function)(void *), void *argument): 0, or what context_jump says. */
+/*
+ * long context_call(unsigned long *saved_rsp, void (*function)(void *), void *argument): 0, or what
+ * context_jump says.
+ */
         .globl context_call
 context_call:
         save_callee
@@ -185,7 +189,10 @@ context_call:
         restore_callee
         ret
 
-/* void context_jump(unsigned long saved_rsp, long value): returns from the context_call or user_enter that saved it. */
+/*
+ * void context_jump(unsigned long saved_rsp, long value): returns from the context_call or user_enter that
+ * saved it.
+ */
         .globl context_jump
 context_jump:
         mov %rdi, %rsp

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Calls into the hypervisor through the hypercall page (xen/arch-x86/xen-x86_64.h): arguments in RDI, RSI, RDX,
- * R10, R8, result in RAX. A negative result is -XEN_E* of xen/errno.h.
+ * Calls into the hypervisor through the hypercall page (xen/arch-x86/xen-x86_64.h): arguments in RDI, RSI,
+ * RDX, R10, R8, result in RAX. A negative result is -XEN_E* of xen/errno.h.
  */
 #ifndef GUEST_HYPERCALL_H
 #define GUEST_HYPERCALL_H

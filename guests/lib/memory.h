@@ -2,9 +2,9 @@
 /*
  * Frames and page tables of a PV guest.
  *
- * Every frame of the domain is mapped writable at its frame number times 4096, except the page tables themselves
- * (read-only) and page 0 (absent). A "machine" number is what page-table entries hold; xen/xen.h describes the
- * tables between the two.
+ * Every frame of the domain is mapped writable at its frame number times 4096, except the page tables
+ * themselves (read-only) and page 0 (absent). A "machine" number is what page-table entries hold; xen/xen.h
+ * describes the tables between the two.
  */
 #ifndef GUEST_MEMORY_H
 #define GUEST_MEMORY_H
@@ -31,7 +31,10 @@
 #define ENTRY_TABLE (ENTRY_READ_WRITE | ENTRY_ACCESSED | ENTRY_DIRTY)
 #define ENTRY_FRAME(entry) (((entry) & 0x000ffffffffff000ul) >> PAGE_SHIFT)
 
-/* Maps what the builder left unmapped and collects the free frames; boot_stack is RSP at the first instruction. */
+/*
+ * Maps what the builder left unmapped and collects the free frames; boot_stack is RSP at the first
+ * instruction.
+ */
 void memory_init(const struct start_info *info, unsigned long boot_stack);
 /* How many frames the domain has. */
 unsigned long memory_frames(void);
@@ -57,7 +60,10 @@ long entry_update(uint64_t machine_address, uint64_t value);
 
 /* Remaps a page of the map of all frames. The hypercall's result. */
 long page_protect(void *page, bool writable);
-/* Maps a machine frame at any address below 512 GiB (the map of all frames excepted), building tables on the way. */
+/*
+ * Maps a machine frame at any address below 512 GiB (the map of all frames excepted), building tables on the
+ * way.
+ */
 void page_map(const void *address, unsigned long machine, uint64_t flags);
 /* An address range of count pages, with tables, mapping nothing, that no earlier caller got. */
 void *range_alloc(unsigned int count);

@@ -4,8 +4,8 @@
  *
  *     RESULT: SUCCESS | SKIP | FAILURE | ERROR
  *
- * FAILURE: the rule under test is broken. ERROR: the test could not find out. SUCCESS and SKIP power the domain off,
- * the others end it with the shutdown reason "crash".
+ * FAILURE: the rule under test is broken. ERROR: the test could not find out. SUCCESS and SKIP power the
+ * domain off, the others end it with the shutdown reason "crash".
  */
 #ifndef GUEST_RESULT_H
 #define GUEST_RESULT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Virtual processors. Each has a 16 KiB stack on a 16 KiB boundary whose first bytes are its struct vcpu, so that
- * the stack pointer alone tells who runs.
+ * Virtual processors. Each has a 16 KiB stack on a 16 KiB boundary whose first bytes are its struct vcpu, so
+ * that the stack pointer alone tells who runs.
  */
 #ifndef GUEST_VCPU_H
 #define GUEST_VCPU_H

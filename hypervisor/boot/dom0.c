@@ -2,8 +2,9 @@
 /*
  * Domain 0: built from the first two boot modules, its kernel and its ramdisk.
  *
- * The order: read the kernel, create an empty domain, give it memory, fill that, write page tables, hand them and the
- * first vcpu's registers to the same checks any guest goes through, allow it the machine's devices, let it run.
+ * The order: read the kernel, create an empty domain, give it memory, fill that, write page tables, hand them
+ * and the first vcpu's registers to the same checks any guest goes through, allow it the machine's devices,
+ * let it run.
  */
 #include "boot/dom0.h"
 
@@ -169,7 +170,8 @@ static void permit_devices(struct domain *d)
     if (!rc)
         rc = rangeset_add(&d->irqs, 0, MAX_IRQS - 1);
     if (!rc)
-        rc = rangeset_remove(&d->io_memory, 0xfee00, 0xfeeff); /* local APICs and message-signalled interrupts */
+        /* local APICs and message-signalled interrupts */
+        rc = rangeset_remove(&d->io_memory, 0xfee00, 0xfeeff);
     for (unsigned i = 0; !rc && i < acpi.ioapic_count; i++)
         rc = rangeset_remove(&d->io_memory, acpi.ioapics[i].address >> PAGE_SHIFT,
                              acpi.ioapics[i].address >> PAGE_SHIFT);
@@ -220,7 +222,7 @@ void dom0_construct(void)
     dom0_kernel_release(&b);
     heap_free(b.frames, b.frames_order);
     release_modules();
-    log_info("Domain 0: %lu MiB, %u vcpus, mapped %#lx-%#lx, frame list at %#lx, start info at %#lx\n", b.pages >> 8,
-             vcpus, b.virt_start, b.virt_end, b.p2m.virt, b.start_info.virt);
+    log_info("Domain 0: %lu MiB, %u vcpus, mapped %#lx-%#lx, frame list at %#lx, start info at %#lx\n",
+             b.pages >> 8, vcpus, b.virt_start, b.virt_end, b.p2m.virt, b.start_info.virt);
     domain_unpause_by_controller(b.d);
 }

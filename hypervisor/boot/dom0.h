@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Inside the room: domain 0 on its way to life.  dom0.c tells the order, dom0_kernel.c reads the kernel, dom0_memory.c
- * lays out and fills its memory, dom0_tables.c builds its first page tables.
+ * Inside the room: domain 0 on its way to life.  dom0.c tells the order, dom0_kernel.c reads the kernel,
+ * dom0_memory.c lays out and fills its memory, dom0_tables.c builds its first page tables.
  *
  * Where a PV kernel expects things (xen/xen.h, "Start-of-day memory layout"):
  *
@@ -32,7 +32,10 @@ struct dom0_kernel {
     struct elf_xen xen;
 };
 
-/* Frames [first, first + count) of the pseudo-physical space and where they appear; virt 0: not mapped at start. */
+/*
+ * Frames [first, first + count) of the pseudo-physical space and where they appear; virt 0: not mapped at
+ * start.
+ */
 struct dom0_region {
     uint64_t first, count;
     uint64_t virt;

@@ -72,7 +72,8 @@ OPTION_FUNCTION(dom0_mem, "dom0_mem", option_dom0_mem);
 
 static uint64_t pages_wanted(void)
 {
-    uint64_t available = heap_free_pages(), reserve = min(available / RESERVE_DIVISOR, RESERVE_MAX >> PAGE_SHIFT);
+    uint64_t available = heap_free_pages(),
+             reserve = min(available / RESERVE_DIVISOR, RESERVE_MAX >> PAGE_SHIFT);
     uint64_t pages = option_size ? option_size >> PAGE_SHIFT : available - reserve;
 
     if (option_min)
@@ -82,7 +83,8 @@ static uint64_t pages_wanted(void)
     /* The frame list below and page tables of guests come on top. */
     available -= min(available, available / 512 + 1024);
     if (pages > available) {
-        log_warning("Domain 0: %lu MiB asked for, %lu MiB are free: using those\n", pages >> 8, available >> 8);
+        log_warning("Domain 0: %lu MiB asked for, %lu MiB are free: using those\n", pages >> 8,
+                    available >> 8);
         pages = available;
     }
     return pages;
@@ -141,7 +143,8 @@ void dom0_layout(struct dom0_build *b)
     } while (b->tables.count > tables);
     needed = layout_mapped(b, tables);
     if (needed + (16UL << 20 >> PAGE_SHIFT) > b->pages)
-        panic("Domain 0: %lu MiB is too little, its kernel and ramdisk alone take %lu MiB: raise dom0_mem or the "
+        panic("Domain 0: %lu MiB is too little, its kernel and ramdisk alone take %lu MiB: raise dom0_mem or "
+              "the "
               "machine's memory\n",
               b->pages >> 8, needed >> 8);
 }
@@ -167,7 +170,8 @@ void dom0_populate(struct dom0_build *b)
             f = heap_alloc_domain(b->d, order, HEAP_ANY_WIDTH, HEAP_NO_SCRUB);
         if (!f) {
             if (order-- == 0)
-                panic("Domain 0: memory ended after %lu of %lu MiB: lower dom0_mem\n", done >> 8, b->pages >> 8);
+                panic("Domain 0: memory ended after %lu of %lu MiB: lower dom0_mem\n", done >> 8,
+                      b->pages >> 8);
             continue;
         }
         for (uint64_t i = 0; i < 1UL << order; i++, done++) {
@@ -276,8 +280,9 @@ void dom0_fill(struct dom0_build *b)
 
     if (elf_load(&b->kernel.elf, b->kernel.xen.paddr_offset, &target, &reason))
         panic("Domain 0: the kernel cannot be loaded: %s\n", reason);
-    if (b->ramdisk && fill_bytes(b, b->ramdisk_region.first << PAGE_SHIFT, maddr_to_virt(MADDR(b->ramdisk->start)),
-                                 b->ramdisk->end - b->ramdisk->start))
+    if (b->ramdisk &&
+        fill_bytes(b, b->ramdisk_region.first << PAGE_SHIFT, maddr_to_virt(MADDR(b->ramdisk->start)),
+                   b->ramdisk->end - b->ramdisk->start))
         panic("Domain 0: the ramdisk does not fit: raise dom0_mem\n");
     BUG_ON(fill_bytes(b, b->p2m.first << PAGE_SHIFT, b->frames, b->pages * sizeof(uint64_t)));
     fill_start_info(b);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The command line, in the syntax of the reference's command-line manual: words separated by spaces, each name, name=value or
- * no-name; values may be quoted with ' or ".  A word "--" ends the hypervisor's part.  Sizes take B K M G T and mean KiB without.
+ * The command line, in the syntax of the reference's command-line manual: words separated by spaces, each
+ * name, name=value or no-name; values may be quoted with ' or ".  A word "--" ends the hypervisor's part. 
+ * Sizes take B K M G T and mean KiB without.
  */
 #include "errno.h"
 #include "lib/base.h"

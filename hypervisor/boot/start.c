@@ -37,12 +37,14 @@ static void log_boot_info(void)
     for (unsigned i = 0; i < boot_info.memory_count; i++)
         if (boot_info.memory[i].type == BOOT_MEMORY_RAM)
             ram += boot_info.memory[i].end - boot_info.memory[i].start;
-    log_info("Xylem, speaking Xen's 4.17 interface; loaded by %s\n", boot_info.loader[0] ? boot_info.loader : "an unnamed loader");
+    log_info("Xylem, speaking Xen's 4.17 interface; loaded by %s\n",
+             boot_info.loader[0] ? boot_info.loader : "an unnamed loader");
     log_info("Command line: %s\n", boot_info.cmdline);
     for (unsigned i = 0; i < boot_info.memory_count; i++)
         log_debug("  memory %016lx-%016lx type %u\n", boot_info.memory[i].start, boot_info.memory[i].end,
                   boot_info.memory[i].type);
-    log_info("%lu MiB of memory, %u module%s\n", ram >> 20, boot_info.module_count, boot_info.module_count == 1 ? "" : "s");
+    log_info("%lu MiB of memory, %u module%s\n", ram >> 20, boot_info.module_count,
+             boot_info.module_count == 1 ? "" : "s");
 }
 
 static void cpu_set_online(unsigned cpu)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The console: a ring of everything said (read by "xl dmesg" through sysctl readconsole), devices that show it, and
- * typed input.
+ * The console: a ring of everything said (read by "xl dmesg" through sysctl readconsole), devices that show
+ * it, and typed input.
  *
- * One lock guards the ring and the devices.  A message printed while this CPU already holds it (a fault inside a driver)
- * is written without it: lines may mix, nothing hangs.  Positions in the ring are free-running 32-bit counters, as
- * the interface passes them.
+ * One lock guards the ring and the devices.  A message printed while this CPU already holds it (a fault
+ * inside a driver) is written without it: lines may mix, nothing hangs.  Positions in the ring are
+ * free-running 32-bit counters, as the interface passes them.
  */
 #include "console/console.h"
 #include "arch/devices.h"
@@ -69,7 +69,8 @@ static int stamp_option(const char *value)
         stamp_mode = STAMP_NONE;
     else if (strcmp(value, "raw") == 0)
         stamp_mode = STAMP_RAW;
-    else if (strcmp(value, "boot") == 0 || strcmp(value, "date") == 0 || strcmp(value, "datems") == 0 || *value == 0)
+    else if (strcmp(value, "boot") == 0 || strcmp(value, "date") == 0 || strcmp(value, "datems") == 0 ||
+             *value == 0)
         stamp_mode = STAMP_BOOT;
     else
         return -EINVAL;
@@ -344,7 +345,10 @@ size_t console_guest_read(char *buffer, size_t size)
 
 /* ---- output of guests ---- */
 
-/* The beginning of a line, kept until its end comes.  More guests than slots: the oldest line is shown as it is. */
+/*
+ * The beginning of a line, kept until its end comes.  More guests than slots: the oldest line is shown as it
+ * is.
+ */
 struct guest_line {
     domid_t domain;
     uint16_t length;

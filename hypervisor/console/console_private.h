@@ -7,8 +7,8 @@
 #include <stddef.h>
 
 /*
- * Emits text that may hold several lines or part of one.  Each line begins with prefix (and the time, when asked for);
- * to the ring always, to the devices when show.
+ * Emits text that may hold several lines or part of one.  Each line begins with prefix (and the time, when
+ * asked for); to the ring always, to the devices when show.
  */
 void console_emit(const char *prefix, const char *text, size_t length, bool show);
 

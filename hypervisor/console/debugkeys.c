@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Debug keys: single letters that make the hypervisor print its state, from "xl debug-keys" or typed at its console.
- * Rooms register theirs at start-up; later registrations of the same key win.
+ * Debug keys: single letters that make the hypervisor print its state, from "xl debug-keys" or typed at its
+ * console. Rooms register theirs at start-up; later registrations of the same key win.
  */
 #include "arch/machine.h"
 #include "console/console.h"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Messages by level.  Everything of the hypervisor's own goes to the ring; loglvl= says what the devices show.  What
- * guests cause is limited twice: by level (guest_loglvl=), and in number, so that a guest can neither fill the ring nor
- * keep a serial line busy.
+ * Messages by level.  Everything of the hypervisor's own goes to the ring; loglvl= says what the devices
+ * show.  What guests cause is limited twice: by level (guest_loglvl=), and in number, so that a guest can
+ * neither fill the ring nor keep a serial line busy.
  *
- * Syntax as documented for Xen: loglvl=A/B prints up to level A always and levels above A up to B at a limited rate;
- * loglvl=A means A/A.  Levels: none, error, warning, info, debug, all.
+ * Syntax as documented for Xen: loglvl=A/B prints up to level A always and levels above A up to B at a
+ * limited rate; loglvl=A means A/A.  Levels: none, error, warning, info, debug, all.
  */
 #include "domain/state.h"
 #include "log.h"
@@ -134,7 +134,8 @@ void log_print(enum log_level level, const char *format, ...)
     va_end(arguments);
 }
 
-void log_print_guest(enum log_level level, const struct domain *d, const struct vcpu *v, const char *format, ...)
+void log_print_guest(enum log_level level, const struct domain *d, const struct vcpu *v, const char *format,
+                     ...)
 {
     char about[32] = "";
     va_list arguments;

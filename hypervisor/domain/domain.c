@@ -2,9 +2,10 @@
 /*
  * Identity and life of domains.
  *
- * Look-up is lock-free: a two-level table of pointers by domid.  A struct domain found there stays readable until this CPU next passes a
- * point of rest, because it is freed only after a grace period; domain_hold() then says whether it still lives.
- * Writers of the table hold domain_list_lock.  The table's second level is never given back.
+ * Look-up is lock-free: a two-level table of pointers by domid.  A struct domain found there stays readable
+ * until this CPU next passes a point of rest, because it is freed only after a grace period; domain_hold()
+ * then says whether it still lives. Writers of the table hold domain_list_lock.  The table's second level is
+ * never given back.
  */
 #include "domain/domain.h"
 
@@ -39,7 +40,8 @@ bool domain_hold(struct domain *d)
     do {
         if (refs == 0)
             return false;
-    } while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+    } while (
+        !__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
     return true;
 }
 
@@ -171,7 +173,8 @@ void domain_unpublish(struct domain *d)
         return;
     spin_lock(&domain_list_lock);
     if (domain_peek(d->id) == d) {
-        __atomic_store_n(&domain_table[d->id >> TABLE_SHIFT][d->id & (TABLE_ENTRIES - 1)], NULL, __ATOMIC_RELEASE);
+        __atomic_store_n(&domain_table[d->id >> TABLE_SHIFT][d->id & (TABLE_ENTRIES - 1)], NULL,
+                         __ATOMIC_RELEASE);
         bitmap_atomic_clear(domids_used, d->id);
     }
     spin_unlock(&domain_list_lock);
@@ -287,7 +290,8 @@ static _Noreturn void domain_zero_shutdown(uint8_t reason)
         log_error("domain 0's watchdog expired: restarting the machine\n");
         machine_reboot();
     default:
-        log_error("domain 0 %s: %s\n", reason == SHUTDOWN_crash ? "crashed" : "shut down with an unknown reason",
+        log_error("domain 0 %s: %s\n",
+                  reason == SHUTDOWN_crash ? "crashed" : "shut down with an unknown reason",
                   opt_noreboot ? "'noreboot' is set, halting" : "restarting the machine");
         if (opt_noreboot)
             machine_halt();
@@ -341,8 +345,8 @@ static void domain_crash_registers(const struct vcpu *v)
 {
     const struct cpu_user_regs *r = v == current ? &cpu_info()->guest_regs : &v->arch.user_regs;
 
-    log_error("d%uv%u rip %04x:%016lx rsp %04x:%016lx flags %08lx\n", v->domain->id, v->id, r->cs, r->rip, r->ss,
-              r->rsp, r->rflags);
+    log_error("d%uv%u rip %04x:%016lx rsp %04x:%016lx flags %08lx\n", v->domain->id, v->id, r->cs, r->rip,
+              r->ss, r->rsp, r->rflags);
     log_error("d%uv%u rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", v->domain->id, v->id, r->rax, r->rbx,
               r->rcx, r->rdx);
     log_error("d%uv%u rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", v->domain->id, v->id, r->rsi, r->rdi,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Who may do what to whom.  The control domain may do everything; a domain with a target (a device model's) may do to that one
- * what a control domain may; nobody else anything.
+ * Who may do what to whom.  The control domain may do everything; a domain with a target (a device model's)
+ * may do to that one what a control domain may; nobody else anything.
  */
 #include "domain/permission.h"
 

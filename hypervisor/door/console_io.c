@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * console_io (xen/xen.h): a guest writes to, and domain 0 reads from, the hypervisor's console.  Long texts are
- * written in pieces, with a look at pending work between them.
+ * console_io (xen/xen.h): a guest writes to, and domain 0 reads from, the hypervisor's console.  Long texts
+ * are written in pieces, with a look at pending work between them.
  */
 #include "console/console.h"
 #include "door/handlers.h"
@@ -25,7 +25,8 @@ static long write_pieces(uint64_t count, guest_addr_t buffer)
         count -= length;
         buffer.value += length;
         if (count > 0 && hypercall_should_stop())
-            return hypercall_continue(__HYPERVISOR_console_io, 3, (uint64_t)CONSOLEIO_write, count, buffer.value);
+            return hypercall_continue(__HYPERVISOR_console_io, 3, (uint64_t)CONSOLEIO_write, count,
+                                      buffer.value);
     }
     return 0;
 }

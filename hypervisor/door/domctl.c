@@ -2,8 +2,9 @@
 /*
  * HYPERVISOR_domctl (xen/domctl.h): what a toolstack does to domains.
  *
- * Decoding: interface version, permission, the domain, then one row of the table.  One operation at a time: a caller that finds another
- * at work tries again by continuation, so that it never spins for a guest's long job.
+ * Decoding: interface version, permission, the domain, then one row of the table.  One operation at a time: a
+ * caller that finds another at work tries again by continuation, so that it never spins for a guest's long
+ * job.
  */
 #include "door/domctl.h"
 
@@ -92,7 +93,8 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->outstanding_pages = d->outstanding_claim;
     info->shr_pages = d->shr_pages;
     info->paged_pages = d->paged_pages;
-    info->shared_info_frame = d->retired_shared_info || !d->shared_info ? ~0UL : virt_to_mfn(d->shared_info).value;
+    info->shared_info_frame =
+        d->retired_shared_info || !d->shared_info ? ~0UL : virt_to_mfn(d->shared_info).value;
     info->ssidref = d->ssidref;
     memcpy(info->handle, d->handle, sizeof(info->handle));
     info->cpupool = d->cpupool;
@@ -293,7 +295,8 @@ static const struct domctl_row table[] = {
     [XEN_DOMCTL_settscinfo] = {domctl_set_tsc, DOMCTL_OTHERS},
     [XEN_DOMCTL_getpageframeinfo3] = {domctl_page_info, DOMCTL_COPY_BACK | DOMCTL_DYING_OK},
     [XEN_DOMCTL_setvcpuextstate] = {domctl_set_vector_state, DOMCTL_OTHERS},
-    [XEN_DOMCTL_getvcpuextstate] = {domctl_get_vector_state, DOMCTL_COPY_BACK | DOMCTL_OTHERS | DOMCTL_DYING_OK},
+    [XEN_DOMCTL_getvcpuextstate] = {domctl_get_vector_state,
+                                    DOMCTL_COPY_BACK | DOMCTL_OTHERS | DOMCTL_DYING_OK},
     [XEN_DOMCTL_set_access_required] = {answer_unsupported, 0},
     [XEN_DOMCTL_set_virq_handler] = {domctl_set_virq_handler, 0},
     [XEN_DOMCTL_set_broken_page_p2m] = {answer_not_hvm, 0},
@@ -349,7 +352,8 @@ long domctl(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
         return -EACCES;
     row = op.cmd < ARRAY_SIZE(table) ? &table[op.cmd] : NULL;
     if (!row || !row->fn)
-        return op.cmd >= XEN_DOMCTL_gdbsx_guestmemio && op.cmd <= XEN_DOMCTL_gdbsx_domstatus ? -EOPNOTSUPP : -ENOSYS;
+        return op.cmd >= XEN_DOMCTL_gdbsx_guestmemio && op.cmd <= XEN_DOMCTL_gdbsx_domstatus ? -EOPNOTSUPP
+                                                                                             : -ENOSYS;
     if (!spin_trylock(&domctl_lock))
         return hypercall_continue(__HYPERVISOR_domctl, 1, arg);
     result = domctl_run(row, &op);

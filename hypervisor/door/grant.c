@@ -2,8 +2,8 @@
 /*
  * Hypercall grant_table_op: batches of elements, each with its own status (xen/grant_table.h).
  *
- * A batch that is interrupted is issued again with the pointer advanced and the count reduced: elements that are done
- * carry their status already.
+ * A batch that is interrupted is issued again with the pointer advanced and the count reduced: elements that
+ * are done carry their status already.
  */
 #include "door/handlers.h"
 #include "door/hypercall.h"
@@ -19,7 +19,8 @@
     guest_write(GUEST_ADDR((address).value + offsetof(__typeof__(element), field)), &(element).field,            \
                 sizeof((element).field))
 
-static long continue_batch(unsigned command, guest_addr_t elements, uint64_t done, size_t size, uint64_t count)
+static long continue_batch(unsigned command, guest_addr_t elements, uint64_t done, size_t size,
+                           uint64_t count)
 {
     return hypercall_continue(__HYPERVISOR_grant_table_op, 3, (uint64_t)command,
                               guest_element(elements, done, size).value, count - done);
@@ -30,7 +31,8 @@ static long continue_batch(unsigned command, guest_addr_t elements, uint64_t don
 /* The handle cannot be told. */
 static void map_undo(const struct gnttab_map_grant_ref *op)
 {
-    struct grant_unmap u = {.host_addr = op->host_addr, .dev_bus_addr = op->dev_bus_addr, .handle = op->handle};
+    struct grant_unmap u = {
+        .host_addr = op->host_addr, .dev_bus_addr = op->dev_bus_addr, .handle = op->handle};
 
     if (op->status == GNTST_okay)
         grant_unmap(&u, 1);
@@ -94,7 +96,9 @@ union unmap_element {
     struct gnttab_unmap_and_replace replace;
 };
 
-/* Up to a batch, starting at element `first`: what could be read is carried out even if a later one faults. */
+/*
+ * Up to a batch, starting at element `first`: what could be read is carried out even if a later one faults.
+ */
 static int unmap_some(const struct unmap_form *form, guest_addr_t elements, uint64_t first, unsigned count)
 {
     struct grant_unmap ops[GRANT_UNMAP_BATCH];

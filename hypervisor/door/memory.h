@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Inside the door: the memory operations (xen/memory.h), in three files: reservation.c changes how much a domain has,
- * memory_map.c answers what is where, memory.c decodes and dispatches.
+ * Inside the door: the memory operations (xen/memory.h), in three files: reservation.c changes how much a
+ * domain has, memory_map.c answers what is where, memory.c decodes and dispatches.
  */
 #ifndef XYLEM_DOOR_MEMORY_H
 #define XYLEM_DOOR_MEMORY_H
@@ -26,7 +26,10 @@ struct memory_map {
     struct memory_map_entry entries[MEMORY_MAP_MAX];
 };
 
-/* Finds the domain a memory operation names: the caller itself, or one it controls.  Referenced; 0, -ESRCH, -EPERM. */
+/*
+ * Finds the domain a memory operation names: the caller itself, or one it controls.  Referenced; 0, -ESRCH,
+ * -EPERM.
+ */
 int memory_target(domid_t id, struct domain **d);
 
 long memory_reservation(unsigned command, guest_addr_t arg, uint64_t start);

@@ -28,7 +28,8 @@ long memory_map_get(guest_addr_t arg)
         rc = -ENOSYS;
     } else {
         count = min(request.nr_entries, d->memory_map->count);
-        rc = guest_write(GUEST_HANDLE(request.buffer), d->memory_map->entries, count * sizeof(struct memory_map_entry));
+        rc = guest_write(GUEST_HANDLE(request.buffer), d->memory_map->entries,
+                         count * sizeof(struct memory_map_entry));
         request.nr_entries = count;
     }
     spin_unlock(&d->lock);
@@ -165,7 +166,8 @@ static long resource_frames(struct domain *d, const struct xen_mem_acquire_resou
         if (rc)
             return rc;
         number = frame.value;
-        if (guest_write(guest_element(GUEST_HANDLE(r->frame_list), i, sizeof(number)), &number, sizeof(number)))
+        if (guest_write(guest_element(GUEST_HANDLE(r->frame_list), i, sizeof(number)), &number,
+                        sizeof(number)))
             return -EFAULT;
     }
     return 0;

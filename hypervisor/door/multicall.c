@@ -2,8 +2,9 @@
 /*
  * HYPERVISOR_multicall: a list of calls in one trap (struct multicall_entry, xen/xen.h).
  *
- * Between entries it looks for pending work and continues later with the rest of the list.  An entry that is itself preempted is
- * written back with the arguments it wants next and issued again as the first of that rest.
+ * Between entries it looks for pending work and continues later with the rest of the list.  An entry that is
+ * itself preempted is written back with the arguments it wants next and issued again as the first of that
+ * rest.
  */
 #include "door/multicall.h"
 

@@ -2,8 +2,8 @@
 /*
  * physdev_op (xen/physdev.h): interrupts, I/O privilege, and what domain 0 tells about PCI devices.
  *
- * Any PV guest may ask about and acknowledge its own interrupts and set its own I/O privilege level (what a port access then
- * does is still decided by its permissions); everything about the machine needs privilege.
+ * Any PV guest may ask about and acknowledge its own interrupts and set its own I/O privilege level (what a
+ * port access then does is still decided by its permissions); everything about the machine needs privilege.
  */
 #include "arch/devices.h"
 #include "door/handlers.h"
@@ -55,7 +55,8 @@ static long op_status(guest_addr_t arg)
     if (query.irq >= MAX_PIRQS)
         return -EINVAL;
     /* as documented for guests without the EOI page: always acknowledge */
-    query.flags = XENIRQSTAT_needs_eoi | (irq_guest_shared(current->domain, query.irq) ? XENIRQSTAT_shared : 0);
+    query.flags =
+        XENIRQSTAT_needs_eoi | (irq_guest_shared(current->domain, query.irq) ? XENIRQSTAT_shared : 0);
     return guest_write(arg, &query, sizeof(query));
 }
 
@@ -146,7 +147,8 @@ static long op_setup_gsi(guest_addr_t arg)
 
     if (guest_read(&setup, arg, sizeof(setup)) != 0)
         return -EFAULT;
-    return setup.gsi < 0 ? -EINVAL : irq_gsi_setup((unsigned)setup.gsi, setup.triggering != 0, setup.polarity != 0);
+    return setup.gsi < 0 ? -EINVAL
+                         : irq_gsi_setup((unsigned)setup.gsi, setup.triggering != 0, setup.polarity != 0);
 }
 
 static long op_free_pirq(guest_addr_t arg)

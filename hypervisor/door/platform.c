@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * platform_op (xen/platform.h): domain 0 sets the clock, reports what AML says, and uses firmware and power states.
+ * platform_op (xen/platform.h): domain 0 sets the clock, reports what AML says, and uses firmware and power
+ * states.
  *
- * One operation at a time.  Operations whose subject does not exist here (microcode loading, hotplug of CPUs and memory, core
- * parking, UEFI) fail the way the ABI says they fail where the machine lacks them.
+ * One operation at a time.  Operations whose subject does not exist here (microcode loading, hotplug of CPUs
+ * and memory, core parking, UEFI) fail the way the ABI says they fail where the machine lacks them.
  */
 #include "arch/machine.h"
 #include "arch/x86/acpi.h"
@@ -24,7 +25,9 @@
 #define MSR_QM_CTR 0xc8e
 #define MSR_MTRR_PHYSBASE(n) (0x200 + 2 * (n))
 
-/* What a handler wants back in the guest's struct is copied whole: its fields are the caller's own otherwise. */
+/*
+ * What a handler wants back in the guest's struct is copied whole: its fields are the caller's own otherwise.
+ */
 struct request {
     guest_addr_t address;
     struct xen_platform_op op;
@@ -305,7 +308,8 @@ static long run(struct request *r)
         return enter_sleep(&r->op.u.enter_acpi_sleep);
     case XENPF_set_processor_pminfo:
         return set_pminfo(&r->op.u.set_pminfo);
-    case XENPF_efi_runtime_call: /* no UEFI; change_freq, getidletime: domain 0's kernel does not scale frequencies */
+    case XENPF_efi_runtime_call: /* no UEFI; change_freq, getidletime: domain 0's kernel does not scale
+                                    frequencies */
     case XENPF_change_freq:
     case XENPF_getidletime:
         return -ENOSYS;

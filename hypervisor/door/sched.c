@@ -2,8 +2,9 @@
 /*
  * HYPERVISOR_sched_op, its older form, and set_timer_op (xen/sched.h, xen/xen.h).
  *
- * Blocking only marks the vcpu and asks for a new choice: the switch happens on the way back to the guest.  The mark comes before the look
- * at pending events, as senders set the event before they look at the mark; so one of the two sees the other.
+ * Blocking only marks the vcpu and asks for a new choice: the switch happens on the way back to the guest. 
+ * The mark comes before the look at pending events, as senders set the event before they look at the mark; so
+ * one of the two sees the other.
  */
 #include "door/handlers.h"
 #include "door/hypercall.h"

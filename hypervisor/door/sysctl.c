@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * HYPERVISOR_sysctl (xen/sysctl.h): what a toolstack asks about, and does to, the machine.  For the control domain alone (the hypercall
- * table says so).  A table of rows as in domctl.c.
+ * HYPERVISOR_sysctl (xen/sysctl.h): what a toolstack asks about, and does to, the machine.  For the control
+ * domain alone (the hypercall table says so).  A table of rows as in domctl.c.
  */
 #include "arch/machine.h"
 #include "console/console.h"
@@ -145,7 +145,8 @@ static long sysctl_pcitopoinfo(struct xen_sysctl *op)
     struct xen_sysctl_pcitopoinfo *t = &op->u.pcitopoinfo;
     const uint32_t unknown = XEN_INVALID_NODE_ID;
 
-    if (guest_addr_null(GUEST_HANDLE(t->devs)) || guest_addr_null(GUEST_HANDLE(t->nodes)) || t->num_devs > 65536)
+    if (guest_addr_null(GUEST_HANDLE(t->devs)) || guest_addr_null(GUEST_HANDLE(t->nodes)) ||
+        t->num_devs > 65536)
         return -EINVAL;
     for (uint32_t i = 0; i < t->num_devs; i++)
         if (guest_write(guest_element(GUEST_HANDLE(t->nodes), i, sizeof(unknown)), &unknown, sizeof(unknown)))
@@ -170,7 +171,10 @@ static long sysctl_getcpuinfo(struct xen_sysctl *op)
     return 0;
 }
 
-/* The allocator does not count by address width: what is asked for all widths is exact, the rest an upper bound. */
+/*
+ * The allocator does not count by address width: what is asked for all widths is exact, the rest an upper
+ * bound.
+ */
 static long sysctl_availheap(struct xen_sysctl *op)
 {
     if (op->u.availheap.node != -1 && op->u.availheap.node != 0)
@@ -328,7 +332,9 @@ static long sysctl_policy(struct xen_sysctl *op)
     return result;
 }
 
-/* No hardware help to show one guest's CPUID to its user space in another way than by faulting or not at all. */
+/*
+ * No hardware help to show one guest's CPUID to its user space in another way than by faulting or not at all.
+ */
 static long sysctl_levelling(struct xen_sysctl *op)
 {
     op->u.cpu_levelling_caps.caps = 0;

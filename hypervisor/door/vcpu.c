@@ -40,7 +40,8 @@ static long vcpu_initialise(struct vcpu *v, guest_addr_t arg)
     spin_unlock(&v->domain->lock);
     mem_free(context);
     if (result == -ERESTART_LATER)
-        return hypercall_continue(__HYPERVISOR_vcpu_op, 3, (uint64_t)VCPUOP_initialise, (uint64_t)v->id, arg.value);
+        return hypercall_continue(__HYPERVISOR_vcpu_op, 3, (uint64_t)VCPUOP_initialise, (uint64_t)v->id,
+                                  arg.value);
     return result;
 }
 

@@ -2,8 +2,8 @@
 /*
  * HYPERVISOR_xen_version (xen/version.h, xen/features.h): who we are and what a guest may count on.
  *
- * The version is the one whose ABI we speak; the extra version says who speaks.  Only the command line and the build id are kept from
- * unprivileged guests.
+ * The version is the one whose ABI we speak; the extra version says who speaks.  Only the command line and
+ * the build id are kept from unprivileged guests.
  */
 #include "boot_info.h"
 #include "door/handlers.h"
@@ -49,7 +49,8 @@ static uint32_t version_features(const struct domain *d)
         features |= XEN_FEATURE(dom0);
     if (d->is_hvm)
         return features | XEN_FEATURE(writable_page_tables) | XEN_FEATURE(auto_translated_physmap) |
-               XEN_FEATURE(hvm_callback_vector) | XEN_FEATURE(hvm_safe_pvclock) | XEN_FEATURE(not_direct_mapped);
+               XEN_FEATURE(hvm_callback_vector) | XEN_FEATURE(hvm_safe_pvclock) |
+               XEN_FEATURE(not_direct_mapped);
     if (d->vm_assist & 1u << VMASST_TYPE_pae_extended_cr3)
         features |= XEN_FEATURE(pae_pgdir_above_4gb);
     return features | XEN_FEATURE(mmu_pt_update_preserve_ad) | XEN_FEATURE(highmem_assist) |

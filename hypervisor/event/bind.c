@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Binding ports: unbound, interdomain, VIRQ, IPI, PIRQ, consumers in the hypervisor, and which vcpu a port notifies.
- * Errors as callers of xen/event_channel.h expect them.
+ * Binding ports: unbound, interdomain, VIRQ, IPI, PIRQ, consumers in the hypervisor, and which vcpu a port
+ * notifies. Errors as callers of xen/event_channel.h expect them.
  */
 #include "event/internal.h"
 
@@ -11,7 +11,8 @@
 #include "mm/heap.h"
 
 /* Allocates a port of d and binds it at once; d's lock held.  0 or as event_port_allocate. */
-static int event_bind_new(struct domain *d, enum event_state state, uint64_t number, unsigned vcpu, evtchn_port_t *port)
+static int event_bind_new(struct domain *d, enum event_state state, uint64_t number, unsigned vcpu,
+                          evtchn_port_t *port)
 {
     int fresh = event_port_allocate(d);
 
@@ -33,9 +34,11 @@ int event_alloc_unbound(struct domain *d, domid_t remote, evtchn_port_t *port)
 }
 
 /* Connects two channels, both domains' locks held. */
-static void event_connect(struct domain *d, evtchn_port_t port, struct domain *remote, evtchn_port_t remote_port)
+static void event_connect(struct domain *d, evtchn_port_t port, struct domain *remote,
+                          evtchn_port_t remote_port)
 {
-    struct event_channel *c = event_channel(d->event, port), *peer = event_channel(remote->event, remote_port);
+    struct event_channel *c = event_channel(d->event, port),
+                         *peer = event_channel(remote->event, remote_port);
     struct event_channel *first = c < peer ? c : peer, *second = first == c ? peer : c;
     uint64_t flags = spin_lock_irqsave(&first->lock);
 
@@ -53,7 +56,8 @@ static void event_connect(struct domain *d, evtchn_port_t port, struct domain *r
     spin_unlock_irqrestore(&first->lock, flags);
 }
 
-int event_bind_interdomain(struct domain *d, domid_t remote_id, evtchn_port_t remote_port, evtchn_port_t *local)
+int event_bind_interdomain(struct domain *d, domid_t remote_id, evtchn_port_t remote_port,
+                           evtchn_port_t *local)
 {
     struct domain *remote = domain_get_or_self(remote_id);
     struct event_channel *peer;
@@ -171,7 +175,10 @@ int event_bind_pirq(struct domain *d, unsigned pirq, unsigned flags, evtchn_port
     spin_unlock(&d->event->lock);
     if (rc)
         return rc;
-    /* The interrupt room's locks come before ours.  From here on the interrupt may arrive: a busy port delivers. */
+    /*
+     * The interrupt room's locks come before ours.  From here on the interrupt may arrive: a busy port
+     * delivers.
+     */
     rc = irq_guest_bind(v, pirq, flags & BIND_PIRQ__WILL_SHARE);
     event_pirq_settle(d, pirq, *port, rc == 0);
     return rc;
@@ -179,7 +186,8 @@ int event_bind_pirq(struct domain *d, unsigned pirq, unsigned flags, evtchn_port
 
 /* ---- hypervisor consumers ---- */
 
-int event_alloc_hypervisor(struct domain *d, unsigned vcpu, domid_t remote, void (*fn)(struct vcpu *v, evtchn_port_t port))
+int event_alloc_hypervisor(struct domain *d, unsigned vcpu, domid_t remote,
+                           void (*fn)(struct vcpu *v, evtchn_port_t port))
 {
     unsigned consumer = event_consumer_register(fn);
     evtchn_port_t port;

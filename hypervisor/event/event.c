@@ -124,7 +124,8 @@ void event_port_release(struct domain *d, evtchn_port_t port)
     e->active--;
 }
 
-void event_port_bind(struct domain *d, evtchn_port_t port, enum event_state state, uint64_t number, unsigned vcpu)
+void event_port_bind(struct domain *d, evtchn_port_t port, enum event_state state, uint64_t number,
+                     unsigned vcpu)
 {
     struct event_channel *c = event_channel(d->event, port);
     uint64_t flags = spin_lock_irqsave(&c->lock);

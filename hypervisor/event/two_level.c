@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Events the 2-level way: one pending bit and one mask bit for each port in shared_info, and for each vcpu a word that
- * says which words of pending bits to look at (xen/xen.h: struct shared_info, struct vcpu_info).
+ * Events the 2-level way: one pending bit and one mask bit for each port in shared_info, and for each vcpu a
+ * word that says which words of pending bits to look at (xen/xen.h: struct shared_info, struct vcpu_info).
  *
- * Pending is set before the mask is read, and a guest clears its mask before it reads pending: one of the two always sees
- * the other's step.
+ * Pending is set before the mask is read, and a guest clears its mask before it reads pending: one of the two
+ * always sees the other's step.
  */
 #include "event/internal.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Virtual and physical interrupts as events: what other rooms raise through event_upcalls, in any context, and which
- * domain handles the machine's VIRQs.
+ * Virtual and physical interrupts as events: what other rooms raise through event_upcalls, in any context,
+ * and which domain handles the machine's VIRQs.
  */
 #include "event/internal.h"
 

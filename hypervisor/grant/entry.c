@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Using a grant entry: checks, the "in use" flags the granter sees, and pins (xen/grant_table.h, "Rough guidelines on
- * accessing and updating grant-table entries").
+ * Using a grant entry: checks, the "in use" flags the granter sees, and pins (xen/grant_table.h, "Rough
+ * guidelines on accessing and updating grant-table entries").
  *
- * Version 1 keeps GTF_reading and GTF_writing in the entry's own flags: they are set by compare-and-exchange together with the
- * check, so that the granter cannot revoke in between.  Version 2 keeps them in the status array: set, then look
- * at the entry again.  The granter may play with the word as fast as it likes: we give up after a few tries.
+ * Version 1 keeps GTF_reading and GTF_writing in the entry's own flags: they are set by compare-and-exchange
+ * together with the check, so that the granter cannot revoke in between.  Version 2 keeps them in the status
+ * array: set, then look at the entry again.  The granter may play with the word as fast as it likes: we give
+ * up after a few tries.
  */
 #include "grant/internal.h"
 
@@ -20,8 +21,12 @@ static inline uint32_t word_read(const uint32_t *word)
     return __atomic_load_n(word, __ATOMIC_SEQ_CST);
 }
 
-/* Does the entry allow this use?  One that is pinned has been checked for type and domain when it was pinned first. */
-static bool entry_allows(union grant_word w, const struct grant_active *a, const struct grant_use *use, bool v2)
+/*
+ * Does the entry allow this use?  One that is pinned has been checked for type and domain when it was pinned
+ * first.
+ */
+static bool entry_allows(union grant_word w, const struct grant_active *a, const struct grant_use *use,
+                         bool v2)
 {
     unsigned type = w.flags & (GTF_type_mask | (use->for_map ? GTF_sub_page : 0));
 

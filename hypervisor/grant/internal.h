@@ -2,9 +2,10 @@
 /*
  * What the files of the grant room share.
  *
- * The shared table belongs to the granter's memory: entries change under our hands, so each is read once.  Beside each entry
- * stands an active entry that only the hypervisor sees: who uses the grant now and how often (pins), and which frame was
- * found when the first of them came.  While pins are not zero the frame does not change, whatever the entry says.
+ * The shared table belongs to the granter's memory: entries change under our hands, so each is read once. 
+ * Beside each entry stands an active entry that only the hypervisor sees: who uses the grant now and how
+ * often (pins), and which frame was found when the first of them came.  While pins are not zero the frame
+ * does not change, whatever the entry says.
  *
  * Locks, in order:
  *   grant_table.lock     reading: the table keeps its size and version; writing: they change.  Never two tables at once
@@ -150,7 +151,10 @@ void grant_unpin(struct domain *granter, struct grant_active *a, grant_ref_t ref
 /* ---- table.c ---- */
 /* Makes the table at least this large; its lock is held for writing.  0, -EINVAL over the limit, -ENOMEM. */
 int grant_grow(struct domain *d, uint32_t frames);
-/* The shared pages go back: from here on the table has no entries.  Active entries stay for those who still use grants. */
+/*
+ * The shared pages go back: from here on the table has no entries.  Active entries stay for those who still
+ * use grants.
+ */
 void grant_table_release(struct domain *d);
 
 /* ---- maptrack.c ---- */

@@ -2,8 +2,8 @@
 /*
  * Mappings a domain has made: handles, and free lists for each vcpu so that vcpus do not wait for each other.
  *
- * The table grows by a page at a time up to the limit of the domain's creation.  A vcpu that has none left grows the table; at
- * the limit it takes one from another's list.
+ * The table grows by a page at a time up to the limit of the domain's creation.  A vcpu that has none left
+ * grows the table; at the limit it takes one from another's list.
  */
 #include "grant/internal.h"
 
@@ -48,7 +48,8 @@ static uint32_t list_pop_mapping(struct grant_table *t, unsigned vcpu)
     return handle;
 }
 
-static void list_push_mappings(struct grant_table *t, unsigned vcpu, uint32_t first, struct grant_mapping *last)
+static void list_push_mappings(struct grant_table *t, unsigned vcpu, uint32_t first,
+                               struct grant_mapping *last)
 {
     struct grant_free_list *list = &t->free_lists[vcpu];
 

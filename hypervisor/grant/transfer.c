@@ -2,8 +2,8 @@
 /*
  * Giving a frame away into a slot another domain offers (GTF_accept_transfer; xen/grant_table.h).
  *
- * The slot is committed first, so that the receiver no longer withdraws it; then the frame leaves its owner, which needs
- * that nobody else refers to it; then it is the receiver's, and the slot says which frame it got.
+ * The slot is committed first, so that the receiver no longer withdraws it; then the frame leaves its owner,
+ * which needs that nobody else refers to it; then it is the receiver's, and the slot says which frame it got.
  */
 #include "grant/internal.h"
 
@@ -48,7 +48,8 @@ static void transfer_withdraw(struct domain *to, grant_ref_t ref)
 
     read_lock(&t->lock);
     if (ref < grant_entries(t))
-        __atomic_fetch_and((uint16_t *)grant_word(t, ref), (uint16_t)~GTF_transfer_committed, __ATOMIC_SEQ_CST);
+        __atomic_fetch_and((uint16_t *)grant_word(t, ref), (uint16_t)~GTF_transfer_committed,
+                           __ATOMIC_SEQ_CST);
     read_unlock(&t->lock);
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Which CPU features a guest may be shown: allow lists, so that what a future CPU brings stays hidden until it is known to be
- * safe.  Names and numbers: xen/arch-x86/cpufeatureset.h.
+ * Which CPU features a guest may be shown: allow lists, so that what a future CPU brings stays hidden until
+ * it is known to be safe.  Names and numbers: xen/arch-x86/cpufeatureset.h.
  *
- * Left out although the ABI knows them: everything that stands for MSR_SPEC_CTRL and MSR_ARCH_CAPABILITIES, which are not
- * switched between guests yet.
+ * Left out although the ABI knows them: everything that stands for MSR_SPEC_CTRL and MSR_ARCH_CAPABILITIES,
+ * which are not switched between guests yet.
  */
 #include "guest/policy.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What every boot path (Multiboot 1 and 2, later UEFI and PVH) hands to the rest: one struct, physical addresses.
+ * What every boot path (Multiboot 1 and 2, later UEFI and PVH) hands to the rest: one struct, physical
+ * addresses.
  */
 #ifndef XYLEM_BOOT_INFO_H
 #define XYLEM_BOOT_INFO_H
@@ -12,8 +13,13 @@
 #define BOOT_CMDLINE_SIZE 4096
 
 /* E820 types */
-enum boot_memory_type { BOOT_MEMORY_RAM = 1, BOOT_MEMORY_RESERVED = 2, BOOT_MEMORY_ACPI = 3, BOOT_MEMORY_NVS = 4,
-                        BOOT_MEMORY_UNUSABLE = 5 };
+enum boot_memory_type {
+    BOOT_MEMORY_RAM = 1,
+    BOOT_MEMORY_RESERVED = 2,
+    BOOT_MEMORY_ACPI = 3,
+    BOOT_MEMORY_NVS = 4,
+    BOOT_MEMORY_UNUSABLE = 5
+};
 
 struct boot_range {
     uint64_t start, end; /* bytes, end exclusive */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Options of the command line: each is declared where it is used, OPTION_xxx(name, variable), and set before anything but
- * the earliest console runs (boot/options.c).  Unknown options are reported once.
+ * Options of the command line: each is declared where it is used, OPTION_xxx(name, variable), and set before
+ * anything but the earliest console runs (boot/options.c).  Unknown options are reported once.
  */
 #ifndef XYLEM_OPTIONS_H
 #define XYLEM_OPTIONS_H
@@ -15,9 +15,9 @@ struct option {
     void *target;                        /* bool, unsigned, uint64_t (bytes), char[size], or the function */
     unsigned size;
 };
-#define OPTION_DEFINE(id, option_name, option_kind, option_target, option_size)                                   \
-    static const struct option option_entry_##id                                                                      \
-        __attribute__((used, section(".options"), aligned(8))) = {option_name, option_kind, option_target, option_size}
+#define OPTION_DEFINE(id, option_name, option_kind, option_target, option_size)                              \
+    static const struct option option_entry_##id __attribute__((used, section(".options"), aligned(8))) = {  \
+        option_name, option_kind, option_target, option_size}
 #define OPTION_BOOLEAN(id, option_name, variable) OPTION_DEFINE(id, option_name, OPTION_BOOL, &(variable), 0)
 #define OPTION_UINT(id, option_name, variable) OPTION_DEFINE(id, option_name, OPTION_UNSIGNED, &(variable), 0)
 #define OPTION_BYTES(id, option_name, variable) OPTION_DEFINE(id, option_name, OPTION_SIZE, &(variable), 0)

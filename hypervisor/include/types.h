@@ -17,7 +17,8 @@
 typedef struct { uint64_t value; } mfn_t;        /* machine frame number: physical address >> 12 */
 typedef struct { uint64_t value; } gfn_t;        /* guest frame number; equals the mfn for a PV guest */
 typedef struct { uint64_t value; } maddr_t;      /* machine (physical) byte address */
-typedef struct { uint64_t value; } guest_addr_t; /* virtual address in the running guest: never dereferenced */
+/* virtual address in the running guest: never dereferenced */
+typedef struct { uint64_t value; } guest_addr_t;
 
 #define MFN(n) ((mfn_t){(n)})
 #define GFN(n) ((gfn_t){(n)})

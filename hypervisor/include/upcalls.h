@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Upward calls: what a room calls in one above it, as a constant struct of functions that the upper room defines.
+ * Upward calls: what a room calls in one above it, as a constant struct of functions that the upper room
+ * defines.
  */
 #ifndef XYLEM_UPCALLS_H
 #define XYLEM_UPCALLS_H
@@ -23,7 +24,8 @@ extern const struct event_upcalls event_upcalls;
 /* ---- implemented by door/ ---- */
 struct domain_upcalls {
     void (*free_parts)(struct domain *d);    /* the last reference went and the grace period passed */
-    bool (*suspended)(struct domain *d);     /* tells who waits for a suspend; false when nobody asked for that */
+    /* tells who waits for a suspend; false when nobody asked for that */
+    bool (*suspended)(struct domain *d);
 };
 extern const struct domain_upcalls domain_upcalls;
 

@@ -2,10 +2,11 @@
 /*
  * Machine interrupts: who they belong to, the vector and CPU they arrive at, and what happens then.
  *
- * An interrupt has one vector on one CPU; vectors are allocated per CPU.  Arrival for the hypervisor calls the handler
- * without any lock.  Arrival for guests: a level-triggered line is masked at its I/O APIC and acknowledged at once, and
- * unmasked when the guests have said they are done, so a slow guest only delays its own line; edges (MSI too)
- * are acknowledged and passed on.  Moves to another CPU are done at an arrival, where the source is quiet.
+ * An interrupt has one vector on one CPU; vectors are allocated per CPU.  Arrival for the hypervisor calls
+ * the handler without any lock.  Arrival for guests: a level-triggered line is masked at its I/O APIC and
+ * acknowledged at once, and unmasked when the guests have said they are done, so a slow guest only delays its
+ * own line; edges (MSI too) are acknowledged and passed on.  Moves to another CPU are done at an arrival,
+ * where the source is quiet.
  */
 #include "arch/interrupts.h"
 #include "arch/percpu.h"
@@ -25,7 +26,8 @@ static unsigned gsi_count;
 
 static spinlock_t vector_lock = SPINLOCK_INIT(RANK_INTERRUPT_CONTROLLER); /* every vector_irq */
 static PER_CPU_DEFINE(uint16_t, vector_irq)[256];                         /* irq + 1; 0 none */
-static spinlock_t claim_lock = SPINLOCK_INIT(RANK_NONE);                  /* kind of descriptors from gsi_count on */
+/* kind of descriptors from gsi_count on */
+static spinlock_t claim_lock = SPINLOCK_INIT(RANK_NONE);
 
 unsigned irq_gsi_count(void)
 {
@@ -63,7 +65,8 @@ static unsigned vector_search(unsigned cpu, unsigned count)
 uint8_t vector_allocate(unsigned cpu, unsigned irq, unsigned count, uint8_t preferred)
 {
     uint64_t flags = spin_lock_irqsave(&vector_lock);
-    unsigned first = preferred != 0 && run_usable(cpu, preferred, count) ? preferred : vector_search(cpu, count);
+    unsigned first =
+        preferred != 0 && run_usable(cpu, preferred, count) ? preferred : vector_search(cpu, count);
 
     for (unsigned i = 0; first != 0 && i < count; i++)
         per_cpu(vector_irq, cpu)[first + i] = (uint16_t)(irq + i + 1);
@@ -96,7 +99,8 @@ static void program(struct irq_desc *desc, bool masked)
     if (desc->kind == IRQ_MSI)
         msi_program(desc->msi, desc->vector, interrupt_target(desc->cpu));
     else
-        ioapic_program(irq_number(desc), desc->vector, interrupt_target(desc->cpu), desc->level, desc->low, masked);
+        ioapic_program(irq_number(desc), desc->vector, interrupt_target(desc->cpu), desc->level, desc->low,
+                       masked);
 }
 
 int irq_start(struct irq_desc *desc, unsigned cpu)
@@ -341,8 +345,9 @@ static void irqs_dump(void)
 
         if (!desc->enabled && desc->arrivals == 0)
             continue;
-        log_error("irq %u: %s %s%s cpu %u vector %#x, %lu arrivals%s%s\n", irq, desc->kind == IRQ_MSI ? "msi" : "gsi",
-                  desc->level ? "level" : "edge", desc->low ? " low" : "", desc->cpu, desc->vector, desc->arrivals,
+        log_error("irq %u: %s %s%s cpu %u vector %#x, %lu arrivals%s%s\n", irq,
+                  desc->kind == IRQ_MSI ? "msi" : "gsi", desc->level ? "level" : "edge",
+                  desc->low ? " low" : "", desc->cpu, desc->vector, desc->arrivals,
                   desc->in_service ? ", in service" : "", desc->handler != NULL ? ", hypervisor" : "");
         for (unsigned i = 0; i < desc->guest_count; i++)
             log_error("    d%u pirq %u%s\n", desc->guests[i].domain->id, desc->guests[i].pirq,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Descriptors of machine interrupts, shared by the files of this room: irq.c (descriptors, vectors, arrival) and
- * guest.c (numbers of domains).
+ * Descriptors of machine interrupts, shared by the files of this room: irq.c (descriptors, vectors, arrival)
+ * and guest.c (numbers of domains).
  */
 #ifndef XYLEM_IRQ_PRIVATE_H
 #define XYLEM_IRQ_PRIVATE_H
@@ -37,11 +37,15 @@ struct irq_desc {
     uint64_t arrivals;
     unsigned guest_count;
     struct irq_guest guests[IRQ_MAX_GUESTS];
-    struct timer guard;         /* shared level line: a guest that never answers does not silence the others */
+    /* shared level line: a guest that never answers does not silence the others */
+    struct timer guard;
 };
 extern struct irq_desc irq_descs[MAX_IRQS];
 
-/* A run of count (power of two) free vectors on cpu, aligned; preferred first if it is free.  0 when none is left. */
+/*
+ * A run of count (power of two) free vectors on cpu, aligned; preferred first if it is free.  0 when none is
+ * left.
+ */
 uint8_t vector_allocate(unsigned cpu, unsigned irq, unsigned count, uint8_t preferred);
 void vector_release(unsigned cpu, uint8_t vector);
 

@@ -2,14 +2,16 @@
 /*
  * The buddy allocator.
  *
- * Free memory is kept in blocks of 1 << order frames, aligned to their size, on lists by node, zone and order.  A frame's
- * zone is the bit length of its number, so "below 1 << width bits" is "zones up to width - PAGE_SHIFT", and a block
- * never straddles two zones.  Allocation takes the highest zone that serves, which keeps low memory for devices.
+ * Free memory is kept in blocks of 1 << order frames, aligned to their size, on lists by node, zone and
+ * order.  A frame's zone is the bit length of its number, so "below 1 << width bits" is "zones up to width -
+ * PAGE_SHIFT", and a block never straddles two zones.  Allocation takes the highest zone that serves, which
+ * keeps low memory for devices.
  *
- * The first frame of a free block carries FRAME_FREE in refs and the order in type; all others have refs 0.  A block
- * with FRAME_UNSCRUBBED may hold old data: it is cleared before anybody but the hypervisor sees it, at the latest
- * when it is taken, earlier by idle CPUs.  A clean and a dirty buddy stay apart, so that one freed page does not
- * make its clean neighbours dirty; they are joined only when a large allocation would fail otherwise.
+ * The first frame of a free block carries FRAME_FREE in refs and the order in type; all others have refs 0. 
+ * A block with FRAME_UNSCRUBBED may hold old data: it is cleared before anybody but the hypervisor sees it,
+ * at the latest when it is taken, earlier by idle CPUs.  A clean and a dirty buddy stay apart, so that one
+ * freed page does not make its clean neighbours dirty; they are joined only when a large allocation would
+ * fail otherwise.
  */
 #include "mm/buddy.h"
 
@@ -264,7 +266,8 @@ void heap_init_range(maddr_t start, maddr_t end)
         unsigned order = first ? (unsigned)__builtin_ctzl(first) : 0;
 
         order = min(order, (unsigned)HEAP_MAX_ORDER);
-        while (order && (first + (1UL << order) > last || zone_of(first) != zone_of(first + (1UL << order) - 1)))
+        while (order &&
+               (first + (1UL << order) > last || zone_of(first) != zone_of(first + (1UL << order) - 1)))
             order--;
         block_free(&frame_table[first], order, FRAME_UNSCRUBBED);
         first += 1UL << order;

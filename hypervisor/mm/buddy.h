@@ -8,9 +8,9 @@
 #include "mm/frame.h"
 
 /*
- * Takes 1 << order frames below 1 << width_bits bytes.  reserved: pages that must stay free afterwards (claims of
- * others).  clean: contents are zero; otherwise they may be anything.  No CPU can reach them through a stale
- * translation.  NULL when there is no such block.
+ * Takes 1 << order frames below 1 << width_bits bytes.  reserved: pages that must stay free afterwards
+ * (claims of others).  clean: contents are zero; otherwise they may be anything.  No CPU can reach them
+ * through a stale translation.  NULL when there is no such block.
  */
 struct frame *buddy_take(unsigned order, unsigned width_bits, uint64_t reserved, bool clean);
 /* Gives them back, with whatever they hold. */

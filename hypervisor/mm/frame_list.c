@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Lists of frames, linked by frame number inside the frame table: a domain's memory, free blocks.  A list of all zero
- * bytes is empty too.
+ * Lists of frames, linked by frame number inside the frame table: a domain's memory, free blocks.  A list of
+ * all zero bytes is empty too.
  */
 #include "mm/frame.h"
 

@@ -2,12 +2,12 @@
 /*
  * Who owns memory: hypervisor pages, frames of domains, pages shared between the two, and claims.
  *
- * A domain's frames stand on one of its lists (pages: counted against its reservation; extra_pages: not; xenheap_pages:
- * hypervisor pages shared with it) under its page_lock.  A domain is referenced once while any of the three is not
- * empty, so that frame_owner() never dangles.
+ * A domain's frames stand on one of its lists (pages: counted against its reservation; extra_pages: not;
+ * xenheap_pages: hypervisor pages shared with it) under its page_lock.  A domain is referenced once while any
+ * of the three is not empty, so that frame_owner() never dangles.
  *
- * A claim (XENMEM_claim_pages) sets free memory aside for one domain without choosing frames; every page it is
- * then given uses the claim up.
+ * A claim (XENMEM_claim_pages) sets free memory aside for one domain without choosing frames; every page it
+ * is then given uses the claim up.
  */
 #include "mm/heap.h"
 
@@ -109,7 +109,9 @@ int heap_assign(struct domain *d, struct frame *f, unsigned order, unsigned flag
     return rc;
 }
 
-/* Takes f off d's books.  Returns true when it was the last thing d owned: the caller drops that reference. */
+/*
+ * Takes f off d's books.  Returns true when it was the last thing d owned: the caller drops that reference.
+ */
 static bool frame_disown(struct domain *d, struct frame *f, uint64_t refs)
 {
     frame_list_remove(owner_list(d, refs), f);
@@ -169,8 +171,8 @@ int heap_steal(struct domain *d, struct frame *f)
     expected = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
     if (frame_owner(f) == d && (expected & FRAME_REFS_MASK) == 1 && (expected & FRAME_ALLOCATED) &&
         !(expected & FRAME_XEN_HEAP) && (f->type & FRAME_TYPE_COUNT_MASK) == 0 &&
-        __atomic_compare_exchange_n(&f->refs, &expected, expected & ~(FRAME_ALLOCATED | FRAME_REFS_MASK), false,
-                                    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+        __atomic_compare_exchange_n(&f->refs, &expected, expected & ~(FRAME_ALLOCATED | FRAME_REFS_MASK),
+                                    false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
         last = frame_disown(d, f, expected);
         f->refs = 0;
         f->type = 0;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Small allocations.  Sizes are rounded up to a power of two; each size class cuts pages into equal objects.  What is
- * known about a page lives in its struct frame, whose fields nobody else uses for hypervisor pages that are not
- * shared: type holds struct slab_state, next and prev the place on the class's list of pages with room.  A free
- * object's first two bytes name the next free one.  Sizes over half a page take whole pages.
+ * Small allocations.  Sizes are rounded up to a power of two; each size class cuts pages into equal objects. 
+ * What is known about a page lives in its struct frame, whose fields nobody else uses for hypervisor pages
+ * that are not shared: type holds struct slab_state, next and prev the place on the class's list of pages
+ * with room.  A free object's first two bytes name the next free one.  Sizes over half a page take whole
+ * pages.
  */
 #include "errno.h"
 #include "lib/base.h"

@@ -2,11 +2,12 @@
 /*
  * Scheduler core: run queues, blocking and waking, affinity, switches.
  *
- * Rules.  A vcpu belongs to the queue of v->cpu; that field and its other scheduling state change only under that queue's lock.  It
- * is in at most one of: running (queue->running), waiting (in the tree), neither (blocked, paused, parked or homeless).
- * v->is_running stays set from being chosen until its registers are saved, and nobody moves it to another CPU before
- * that: whoever finds it so marks it homeless, and sched_switched() finds it a place.  The softirq handler runs on an empty
- * stack with nothing locked, so a switch may simply never return.
+ * Rules.  A vcpu belongs to the queue of v->cpu; that field and its other scheduling state change only under
+ * that queue's lock.  It is in at most one of: running (queue->running), waiting (in the tree), neither
+ * (blocked, paused, parked or homeless). v->is_running stays set from being chosen until its registers are
+ * saved, and nobody moves it to another CPU before that: whoever finds it so marks it homeless, and
+ * sched_switched() finds it a place.  The softirq handler runs on an empty stack with nothing locked, so a
+ * switch may simply never return.
  */
 #include "sched/sched.h"
 
@@ -35,7 +36,10 @@ static int sched_option(const char *value)
 }
 OPTION_FUNCTION(sched_name, "sched", sched_option);
 
-/* Accepted for compatibility: this policy keeps one queue per CPU and balances by lag, so they change nothing. */
+/*
+ * Accepted for compatibility: this policy keeps one queue per CPU and balances by lag, so they change
+ * nothing.
+ */
 static char ignored_text[32];
 OPTION_TEXT(sched_credit2_runqueue, "sched_credit2_runqueue", ignored_text);
 OPTION_TEXT(sched_credit2_load_shift, "sched_credit2_load_precision_shift", ignored_text);
@@ -156,8 +160,9 @@ static void queue_add(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t n
 }
 
 /*
- * Finds v a queue if it should be in one.  Moving takes two steps, each under one lock: v goes over to the other queue's CPU, then is
- * looked at again under that one's lock, since anything may have happened in between.
+ * Finds v a queue if it should be in one.  Moving takes two steps, each under one lock: v goes over to the
+ * other queue's CPU, then is looked at again under that one's lock, since anything may have happened in
+ * between.
  */
 static void sched_place(struct vcpu *v)
 {
@@ -582,7 +587,8 @@ int sched_vcpu_init(struct vcpu *v)
     bitmap_fill(s->soft.bits, MAX_CPUS);
     v->cpu = cpu_id();
     if (v->id > 0 && domain_vcpu(v->domain, v->id - 1)) /* spread what may start together */
-        v->cpu = (unsigned)bitmap_find_next(cpu_online_mask.bits, MAX_CPUS, domain_vcpu(v->domain, v->id - 1)->cpu + 1);
+        v->cpu = (unsigned)bitmap_find_next(cpu_online_mask.bits, MAX_CPUS,
+                                            domain_vcpu(v->domain, v->id - 1)->cpu + 1);
     if (v->cpu >= MAX_CPUS)
         v->cpu = (unsigned)bitmap_find_first(cpu_online_mask.bits, MAX_CPUS);
     if (v->cpu >= MAX_CPUS)
@@ -634,8 +640,8 @@ static void sched_dump(void)
         const struct run_queue *q = queue_of((unsigned)cpu);
         const struct vcpu *v = q->running;
 
-        log_info("CPU%zu runs d%uv%u, %u waiting, floor %lu, first %lu\n", cpu, v->domain->id, v->id, q->count,
-                 q->floor, q->first);
+        log_info("CPU%zu runs d%uv%u, %u waiting, floor %lu, first %lu\n", cpu, v->domain->id, v->id,
+                 q->count, q->floor, q->first);
     }
 }
 

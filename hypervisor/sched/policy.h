@@ -2,8 +2,9 @@
 /*
  * What a scheduling policy is: a few functions over one CPU's run queue.  Private to the room.
  *
- * The core (sched/core.c) owns run queues, locks, CPUs and context switches; it calls a policy with the queue's lock held and
- * interrupts off.  The policy owns the order of a queue, time accounting, and who should move between queues.
+ * The core (sched/core.c) owns run queues, locks, CPUs and context switches; it calls a policy with the
+ * queue's lock held and interrupts off.  The policy owns the order of a queue, time accounting, and who
+ * should move between queues.
  */
 #ifndef XYLEM_SCHED_POLICY_H
 #define XYLEM_SCHED_POLICY_H
@@ -23,7 +24,8 @@ struct run_queue {
     struct tree waiting;         /* sched_vcpu.node, by virtual time */
     unsigned count;              /* of waiting; read without the lock as a hint */
     uint64_t floor;              /* virtual time nobody here is (much) behind */
-    uint64_t first;              /* virtual time of the first waiting, UINT64_MAX none; a hint for other CPUs */
+    /* virtual time of the first waiting, UINT64_MAX none; a hint for other CPUs */
+    uint64_t first;
 };
 
 struct sched_domain {
@@ -55,7 +57,9 @@ struct sched_policy {
     void (*queue_init)(struct run_queue *q);
     void (*enqueue)(struct run_queue *q, struct sched_vcpu *s, enum enqueue_reason reason);
     void (*dequeue)(struct run_queue *q, struct sched_vcpu *s);
-    /* Takes the next to run off the queue; NULL when nobody can.  Out-of-budget ones are parked on the way. */
+    /*
+     * Takes the next to run off the queue; NULL when nobody can.  Out-of-budget ones are parked on the way.
+     */
     struct sched_vcpu *(*pick)(struct run_queue *q);
     /* s ran for that long. */
     void (*charge)(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t ran);
@@ -63,10 +67,14 @@ struct sched_policy {
     nanoseconds_t (*slice)(struct run_queue *q, struct sched_vcpu *s);
     /* s just came into q: 0 it replaces the running one now, ~0 not at all, else at that system time. */
     nanoseconds_t (*preempts)(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t now);
-    /* Would q's CPU, about to run choice (NULL: nothing), rather run somebody from victim?  A hint, no lock of victim. */
+    /*
+     * Would q's CPU, about to run choice (NULL: nothing), rather run somebody from victim?  A hint, no lock
+     * of victim.
+     */
     bool (*wants)(const struct run_queue *q, const struct sched_vcpu *choice, const struct run_queue *victim);
     /* Takes such a one off victim (locked); NULL when none may move. */
-    struct sched_vcpu *(*steal)(struct run_queue *q, const struct sched_vcpu *choice, struct run_queue *victim);
+    struct sched_vcpu *(*steal)(struct run_queue *q, const struct sched_vcpu *choice,
+                                struct run_queue *victim);
     int (*domain_adjust)(struct sched_domain *sd, struct xen_domctl_scheduler_op *op);
     int (*global_adjust)(struct xen_sysctl_scheduler_op *op);
 };

@@ -2,15 +2,16 @@
 /*
  * Weighted fair policy.
  *
- * Each vcpu has a virtual time that advances while it runs, the slower the higher its domain's weight.  A CPU runs the one that is
- * furthest behind.  One that slept starts a little behind the others, so that it soon runs, but cannot save up time.
- * Virtual times are comparable between CPUs: a CPU with nothing to do takes somebody's waiting vcpu, and a
- * busy one takes a vcpu that waits elsewhere and is far behind what would run here: so shares are fair over all CPUs, as far
- * as affinity allows.  A vcpu that comes to a queue is brought within a window around its virtual time, so that
- * queues that progress at different speeds (because of pinning) do not starve newcomers.
+ * Each vcpu has a virtual time that advances while it runs, the slower the higher its domain's weight.  A CPU
+ * runs the one that is furthest behind.  One that slept starts a little behind the others, so that it soon
+ * runs, but cannot save up time. Virtual times are comparable between CPUs: a CPU with nothing to do takes
+ * somebody's waiting vcpu, and a busy one takes a vcpu that waits elsewhere and is far behind what would run
+ * here: so shares are fair over all CPUs, as far as affinity allows.  A vcpu that comes to a queue is brought
+ * within a window around its virtual time, so that queues that progress at different speeds (because of
+ * pinning) do not starve newcomers.
  *
- * A cap is a budget of the whole domain, refilled every period; vcpus without budget are parked.  The interface to tools is
- * credit2's (weight, cap, ratelimit: xen/domctl.h, xen/sysctl.h).
+ * A cap is a budget of the whole domain, refilled every period; vcpus without budget are parked.  The
+ * interface to tools is credit2's (weight, cap, ratelimit: xen/domctl.h, xen/sysctl.h).
  */
 #include "sched/policy.h"
 
@@ -191,7 +192,8 @@ static nanoseconds_t weighted_preempts(struct run_queue *q, struct sched_vcpu *s
     return earliest <= now ? 0 : earliest;
 }
 
-static bool weighted_wants(const struct run_queue *q, const struct sched_vcpu *choice, const struct run_queue *victim)
+static bool weighted_wants(const struct run_queue *q, const struct sched_vcpu *choice,
+                           const struct run_queue *victim)
 {
     uint64_t first = __atomic_load_n(&victim->first, __ATOMIC_RELAXED);
 

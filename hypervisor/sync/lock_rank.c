@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The run-time check of lock ranks in debug builds: each CPU keeps what it holds, in the order it was taken.  An interrupt
- * starts with an empty hand, since what it interrupted is not its caller.
+ * The run-time check of lock ranks in debug builds: each CPU keeps what it holds, in the order it was taken. 
+ * An interrupt starts with an empty hand, since what it interrupted is not its caller.
  */
 #ifdef XYLEM_DEBUG
 #include "arch/percpu.h"
@@ -25,8 +25,8 @@ void lock_rank_enter(const void *lock, enum lock_rank rank)
         for (unsigned i = h->base; i < h->count; i++)
             if (h->held[i].rank > rank) {
                 h->off = true;
-                panic("lock %p of rank %d taken while %p of rank %d is held\n", lock, (int)rank, h->held[i].lock,
-                      (int)h->held[i].rank);
+                panic("lock %p of rank %d taken while %p of rank %d is held\n", lock, (int)rank,
+                      h->held[i].lock, (int)h->held[i].rank);
             }
         if (h->count < MAX_HELD) {
             h->held[h->count].lock = lock;

@@ -2,8 +2,8 @@
 /*
  * Softirqs, tasklets and grace periods (sync/softirq.h).
  *
- * A grace period covers a batch of objects: every online CPU is asked to run SOFTIRQ_QUIESCE, and the last one to do so frees
- * the batch.  Objects deferred meanwhile form the next batch.
+ * A grace period covers a batch of objects: every online CPU is asked to run SOFTIRQ_QUIESCE, and the last
+ * one to do so frees the batch.  Objects deferred meanwhile form the next batch.
  */
 #include "sync/softirq.h"
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * System time from the time-stamp counter, and the two clocks a guest sees: struct vcpu_time_info and the wc_ fields
- * of struct shared_info (xen/xen.h).
+ * System time from the time-stamp counter, and the two clocks a guest sees: struct vcpu_time_info and the wc_
+ * fields of struct shared_info (xen/xen.h).
  *
- * A line turns a TSC value into nanoseconds since boot: time = base + scale(tsc - tsc_base).  Every CPU whose counter
- * agrees with the boot CPU's uses the same line, so that time_now is monotonic over CPUs for free.  A CPU that does
- * not agree gets a line of its own, set by the platform counter, and from then on time_now is kept monotonic by a
- * shared maximum.  Guests are told that the clock is stable (XEN_PVCLOCK_TSC_STABLE_BIT) only when all CPUs share the line, a
- * test with all of them at once saw no step back, and the counter's rate is constant.
+ * A line turns a TSC value into nanoseconds since boot: time = base + scale(tsc - tsc_base).  Every CPU whose
+ * counter agrees with the boot CPU's uses the same line, so that time_now is monotonic over CPUs for free.  A
+ * CPU that does not agree gets a line of its own, set by the platform counter, and from then on time_now is
+ * kept monotonic by a shared maximum.  Guests are told that the clock is stable (XEN_PVCLOCK_TSC_STABLE_BIT)
+ * only when all CPUs share the line, a test with all of them at once saw no step back, and the counter's rate
+ * is constant.
  */
 #include "arch/devices.h"
 #include "arch/time.h"
@@ -151,10 +152,14 @@ static uint64_t counter_elapsed(uint64_t from, uint64_t to)
     return (to - from) & BITS(platform->width - 1, 0);
 }
 
-/* Rate of the TSC over about CALIBRATION_NS, less when the counter would wrap. 0 when the counter stands still. */
+/*
+ * Rate of the TSC over about CALIBRATION_NS, less when the counter would wrap. 0 when the counter stands
+ * still.
+ */
 static uint64_t tsc_measure(void)
 {
-    uint64_t ticks = min_t(uint64_t, platform->frequency * (CALIBRATION_NS / 1000) / 1000000, BITS(platform->width - 1, 0) / 2);
+    uint64_t ticks = min_t(uint64_t, platform->frequency * (CALIBRATION_NS / 1000) / 1000000,
+                           BITS(platform->width - 1, 0) / 2);
     struct reading start = reading_take(), end;
     uint64_t elapsed;
 
@@ -190,7 +195,8 @@ void time_init(void)
     platform_counter = now.counter;
     wallclock_init();
     log_info("clock: TSC at %lu.%03lu MHz, measured with the %s (%lu.%03lu MHz)\n", tsc_frequency / 1000000,
-             tsc_frequency / 1000 % 1000, platform->name, platform->frequency / 1000000, platform->frequency / 1000 % 1000);
+             tsc_frequency / 1000 % 1000, platform->name, platform->frequency / 1000000,
+             platform->frequency / 1000 % 1000);
     if (!tsc_constant())
         log_warning("clock: this CPU does not promise a constant TSC: time may drift\n");
 }
@@ -310,9 +316,9 @@ void time_update_vcpu(struct vcpu *v)
 
     time_info_fill(&fresh);
     fresh.version = __atomic_load_n(&shown->version, __ATOMIC_RELAXED) & ~1u;
-    if (fresh.version == 0 || shown->tsc_timestamp != fresh.tsc_timestamp || shown->system_time != fresh.system_time ||
-        shown->tsc_to_system_mul != fresh.tsc_to_system_mul || shown->tsc_shift != fresh.tsc_shift ||
-        shown->flags != fresh.flags) {
+    if (fresh.version == 0 || shown->tsc_timestamp != fresh.tsc_timestamp ||
+        shown->system_time != fresh.system_time || shown->tsc_to_system_mul != fresh.tsc_to_system_mul ||
+        shown->tsc_shift != fresh.tsc_shift || shown->flags != fresh.flags) {
         __atomic_store_n(&shown->version, fresh.version + 1, __ATOMIC_RELAXED);
         __atomic_thread_fence(__ATOMIC_RELEASE);
         shown->tsc_timestamp = fresh.tsc_timestamp;

@@ -2,10 +2,11 @@
 /*
  * Timers: one heap per CPU, the earliest on top, and the CPU's own timer programmed for that one.
  *
- * A timer's CPU changes only with that CPU's lock held, so whoever locks a CPU and still finds the timer there owns it.
- * A heap that is full cannot be enlarged where a timer is armed (an interrupt may do that): the timer waits on the CPU's
- * overflow list, which the softirq empties into a larger heap; when memory is short the list itself is searched.
- * A timer may be freed by its own function after timer_kill: the softirq does not touch it again then.
+ * A timer's CPU changes only with that CPU's lock held, so whoever locks a CPU and still finds the timer
+ * there owns it. A heap that is full cannot be enlarged where a timer is armed (an interrupt may do that):
+ * the timer waits on the CPU's overflow list, which the softirq empties into a larger heap; when memory is
+ * short the list itself is searched. A timer may be freed by its own function after timer_kill: the softirq
+ * does not touch it again then.
  */
 #include "arch/percpu.h"
 #include "arch/time.h"

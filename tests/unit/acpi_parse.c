@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Reading ACPI tables from bytes: sound tables give their facts, short and hostile ones neither read outside nor loop.
- * Formats: ACPI Specification 6.5, chapter 5.2.
+ * Reading ACPI tables from bytes: sound tables give their facts, short and hostile ones neither read outside
+ * nor loop. Formats: ACPI Specification 6.5, chapter 5.2.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -206,7 +206,8 @@ static void fadt_gives_registers_and_survives_cuts(void **state)
 
 static void dsdt_shows_the_sleep_types(void **state)
 {
-    static const uint8_t package[] = {0x08, '_', 'S', '5', '_', 0x12, 0x06, 0x04, 0x0a, 0x05, 0x01, 0x00, 0x00};
+    static const uint8_t package[] = {0x08, '_',  'S',  '5',  '_',  0x12, 0x06,
+                                      0x04, 0x0a, 0x05, 0x01, 0x00, 0x00};
     uint8_t t[80] = {0};
     struct acpi_facts facts = {0};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The instruction decoder of PV guests: what each form stores and how long it is, what is refused, and that no bytes,
- * however random or short, make it read beyond them.
+ * The instruction decoder of PV guests: what each form stores and how long it is, what is refused, and that
+ * no bytes, however random or short, make it read beyond them.
  */
 #include "lib_test.h"
 
@@ -11,9 +11,23 @@
 static struct cpu_user_regs test_registers(void)
 {
     return (struct cpu_user_regs){
-        .rax = 0x1111222233334444, .rcx = 0xc0c1c2c3c4c5c6c7, .rdx = 0xd0d1d2d3d4d5d6d7, .rbx = 0x1000, .rsp = 0x5000,
-        .rbp = 0x2000, .rsi = 0x3000, .rdi = 0x4000, .r8 = 0x8000, .r9 = 9, .r10 = 0xa0, .r11 = 0xb0,
-        .r12 = 0xc000, .r13 = 0xd000, .r14 = 0xe0, .r15 = 0xf0, .rip = 0x7000,
+        .rax = 0x1111222233334444,
+        .rcx = 0xc0c1c2c3c4c5c6c7,
+        .rdx = 0xd0d1d2d3d4d5d6d7,
+        .rbx = 0x1000,
+        .rsp = 0x5000,
+        .rbp = 0x2000,
+        .rsi = 0x3000,
+        .rdi = 0x4000,
+        .r8 = 0x8000,
+        .r9 = 9,
+        .r10 = 0xa0,
+        .r11 = 0xb0,
+        .r12 = 0xc000,
+        .r13 = 0xd000,
+        .r14 = 0xe0,
+        .r15 = 0xf0,
+        .rip = 0x7000,
     };
 }
 
@@ -32,16 +46,32 @@ static const struct store_case stores[] = {
     {"mov %al,(%rdi)", {0x88, 0x07}, 2, STORE_WRITE, 1, 0x44, 0x4000},
     {"mov %sil,(%rdi)", {0x40, 0x88, 0x37}, 3, STORE_WRITE, 1, 0x00, 0x4000},
     {"mov %r9,0x10(%r12)", {0x4d, 0x89, 0x4c, 0x24, 0x10}, 5, STORE_WRITE, 8, 9, 0xc010},
-    {"mov %rax,-8(%r13,%rbx,8)", {0x49, 0x89, 0x44, 0xdd, 0xf8}, 5, STORE_WRITE, 8, 0x1111222233334444, 0x14ff8},
-    {"mov %rax,0x12345678", {0x48, 0x89, 0x04, 0x25, 0x78, 0x56, 0x34, 0x12}, 8, STORE_WRITE, 8, 0x1111222233334444,
+    {"mov %rax,-8(%r13,%rbx,8)",
+     {0x49, 0x89, 0x44, 0xdd, 0xf8},
+     5,
+     STORE_WRITE,
+     8,
+     0x1111222233334444,
+     0x14ff8},
+    {"mov %rax,0x12345678",
+     {0x48, 0x89, 0x04, 0x25, 0x78, 0x56, 0x34, 0x12},
+     8,
+     STORE_WRITE,
+     8,
+     0x1111222233334444,
      0x12345678},
     {"mov %rax,0x100(%rip)", {0x48, 0x89, 0x05, 0, 1, 0, 0}, 7, STORE_WRITE, 8, 0x1111222233334444, 0x7107},
     {"movq $-1,(%rbx)", {0x48, 0xc7, 0x03, 0xff, 0xff, 0xff, 0xff}, 7, STORE_WRITE, 8, ~0UL, 0x1000},
     {"movl $0,0x8(%rip)", {0xc7, 0x05, 8, 0, 0, 0, 0, 0, 0, 0}, 10, STORE_WRITE, 4, 0, 0x7012},
     {"movw $0x1234,(%rbx)", {0x66, 0xc7, 0x03, 0x34, 0x12}, 5, STORE_WRITE, 2, 0x1234, 0x1000},
     {"movb $5,(%rbx)", {0xc6, 0x03, 5}, 3, STORE_WRITE, 1, 5, 0x1000},
-    {"movabs %rax,0x123456789a", {0x48, 0xa3, 0x9a, 0x78, 0x56, 0x34, 0x12, 0, 0, 0}, 10, STORE_WRITE, 8,
-     0x1111222233334444, 0x123456789a},
+    {"movabs %rax,0x123456789a",
+     {0x48, 0xa3, 0x9a, 0x78, 0x56, 0x34, 0x12, 0, 0, 0},
+     10,
+     STORE_WRITE,
+     8,
+     0x1111222233334444,
+     0x123456789a},
     {"stos %rax", {0x48, 0xab}, 2, STORE_WRITE, 8, 0x1111222233334444, 0x4000},
     {"movnti %r8,(%rsp)", {0x4c, 0x0f, 0xc3, 0x04, 0x24}, 5, STORE_WRITE, 8, 0x8000, 0x5000},
     {"lock orl $1,(%rbx)", {0xf0, 0x83, 0x0b, 0x01}, 4, STORE_OR, 4, 1, 0x1000},
@@ -197,8 +227,10 @@ static void any_bytes_are_safe(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stores_say_what_they_write),     cmocka_unit_test(compare_and_exchange_of_pairs),
-        cmocka_unit_test(what_stores_nothing_is_refused), cmocka_unit_test(privileged_instructions_are_told_apart),
+        cmocka_unit_test(stores_say_what_they_write),
+        cmocka_unit_test(compare_and_exchange_of_pairs),
+        cmocka_unit_test(what_stores_nothing_is_refused),
+        cmocka_unit_test(privileged_instructions_are_told_apart),
         cmocka_unit_test(any_bytes_are_safe),
     };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The FIFO way, with a guest that consumes its queues as xen/event_channel.h and the design document say, guests that do
- * not, and threads that race.
+ * The FIFO way, with a guest that consumes its queues as xen/event_channel.h and the design document say,
+ * guests that do not, and threads that race.
  */
 #include "event_test.h"
 
@@ -80,8 +80,8 @@ static evtchn_port_t consume(unsigned vcpu, unsigned priority)
             return 0;
     }
     old = __atomic_load_n(word(head), __ATOMIC_SEQ_CST);
-    while (!__atomic_compare_exchange_n(word(head), &old, old & ~(LINKED | (uint32_t)EVTCHN_FIFO_LINK_MASK), false,
-                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    while (!__atomic_compare_exchange_n(word(head), &old, old & ~(LINKED | (uint32_t)EVTCHN_FIFO_LINK_MASK),
+                                        false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         ;
     link = old & EVTCHN_FIFO_LINK_MASK;
     heads[vcpu][priority] = link;
@@ -231,7 +231,8 @@ static void bad_arguments_are_refused(void **state)
 
 static void corrupted_words_hurt_only_the_guest(void **state)
 {
-    static const event_word_t junk[] = {~0u, LINKED | 0x1ffff, BUSY, LINKED | BUSY, PENDING | LINKED | 7, 0, MASKED | LINKED};
+    static const event_word_t junk[] = {~0u, LINKED | 0x1ffff, BUSY, LINKED | BUSY, PENDING | LINKED | 7,
+                                        0,   MASKED | LINKED};
     evtchn_port_t p[8];
 
     (void)state;
@@ -314,7 +315,10 @@ static void *race_sender(void *arg)
     return NULL;
 }
 
-/* Two senders on all ports of two vcpus, the guest consuming: in the end nothing that is pending is in no queue. */
+/*
+ * Two senders on all ports of two vcpus, the guest consuming: in the end nothing that is pending is in no
+ * queue.
+ */
 static void racing_senders_lose_nothing(void **state)
 {
     pthread_t threads[2];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Grant tables: life, growth and versions, mapping, copying, transfer, limits, a granter that races, and the hypercall.
- * Mappings go to a fake page table that counts.
+ * Grant tables: life, growth and versions, mapping, copying, transfer, limits, a granter that races, and the
+ * hypercall. Mappings go to a fake page table that counts.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,7 +107,8 @@ static mfn_t offer(grant_ref_t ref, unsigned flags)
             .flags = GTF_permit_access | flags, .domid = user->id, .frame = (uint32_t)page.value};
     } else {
         grant_entry_v2(granter->grant, ref)->full_page.frame = page.value;
-        grant_entry_v2(granter->grant, ref)->hdr = (grant_entry_header_t){GTF_permit_access | flags, user->id};
+        grant_entry_v2(granter->grant, ref)->hdr =
+            (grant_entry_header_t){GTF_permit_access | flags, user->id};
     }
     return page;
 }
@@ -120,7 +121,8 @@ static uint16_t flags_of(grant_ref_t ref)
 
 static struct gnttab_map_grant_ref map(grant_ref_t ref, unsigned flags)
 {
-    struct gnttab_map_grant_ref op = {.host_addr = 0x1000, .flags = flags, .ref = ref, .dom = granter->id, .status = 77};
+    struct gnttab_map_grant_ref op = {
+        .host_addr = 0x1000, .flags = flags, .ref = ref, .dom = granter->id, .status = 77};
 
     grant_map(&op);
     return op;
@@ -128,7 +130,8 @@ static struct gnttab_map_grant_ref map(grant_ref_t ref, unsigned flags)
 
 static int unmap(uint32_t handle, uint64_t host_addr, uint64_t dev_bus_addr)
 {
-    struct grant_unmap u = {.host_addr = host_addr, .dev_bus_addr = dev_bus_addr, .handle = handle, .status = 77};
+    struct grant_unmap u = {
+        .host_addr = host_addr, .dev_bus_addr = dev_bus_addr, .handle = handle, .status = 77};
 
     grant_unmap(&u, 1);
     return u.status;
@@ -322,7 +325,8 @@ static void copies_go_both_ways(void **state)
     strcpy(here, "from the user");
     assert_int_equal(copy(GNTCOPY_dest_gref, ours.value, 0, 30, 8, 14), GNTST_okay);
     assert_string_equal(there + 8, "from the user");
-    assert_int_equal(copy(GNTCOPY_source_gref | GNTCOPY_dest_gref, 30, 8, 30, 10, 14), GNTST_okay); /* overlapping */
+    /* overlapping */
+    assert_int_equal(copy(GNTCOPY_source_gref | GNTCOPY_dest_gref, 30, 8, 30, 10, 14), GNTST_okay);
     assert_string_equal(there + 10, "from the user");
     assert_int_equal(copy(0, ours.value, 0, ours.value, 2048, 2048), GNTST_okay);
     assert_int_equal(flags_of(30), GTF_permit_access);
@@ -663,7 +667,8 @@ static void the_hypercall_runs_batches(void **state)
     assert_int_equal(maps[7].status, GNTST_general_error);
     assert_int_equal(maps[39].status, GNTST_okay);
     for (unsigned i = 0; i < 40; i++)
-        unmaps[i] = (struct gnttab_unmap_grant_ref){.host_addr = 0x1000, .handle = i == 7 ? 9999 : maps[i].handle};
+        unmaps[i] =
+            (struct gnttab_unmap_grant_ref){.host_addr = 0x1000, .handle = i == 7 ? 9999 : maps[i].handle};
     assert_int_equal(op(GNTTABOP_unmap_grant_ref, unmaps, 40), 0);
     assert_int_equal(unmaps[7].status, GNTST_bad_handle);
     assert_int_equal(unmaps[39].status, GNTST_okay);

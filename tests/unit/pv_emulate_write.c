@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A kernel's stores into its page tables, emulated: memory, registers and flags end up as the processor itself leaves
- * them, for every instruction the decoder knows and for operands of all sizes.
+ * A kernel's stores into its page tables, emulated: memory, registers and flags end up as the processor
+ * itself leaves them, for every instruction the decoder knows and for operands of all sizes.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -26,7 +26,10 @@ static unsigned code_length;
 static uint8_t *code_page;
 
 void tlb_flush_local(uint64_t address, unsigned flags) { (void)address, (void)flags; }
-void tlb_flush_mask(const cpu_mask_t *mask, uint64_t address, unsigned flags) { (void)mask, (void)address, (void)flags; }
+void tlb_flush_mask(const cpu_mask_t *mask, uint64_t address, unsigned flags)
+{
+    (void)mask, (void)address, (void)flags;
+}
 void cr3_load(uint64_t cr3) { (void)cr3; }
 void paging_copy_hypervisor_slots(pte_t *l4) { (void)l4; }
 void pv_ldt_clear(struct vcpu *v) { (void)v; }
@@ -86,8 +89,14 @@ static void run_natively(struct outcome *o)
 static bool run_emulated(struct outcome *o, unsigned index)
 {
     uint64_t *slot = (uint64_t *)mfn_to_virt(tables[3]) + index;
-    struct cpu_user_regs regs = {.rax = o->rax, .rbx = o->rbx, .rcx = o->rcx, .rdx = o->rdx, .rflags = o->flags,
-                                 .rdi = WINDOW + index * 8, .rip = 0x1000, .cs = 3};
+    struct cpu_user_regs regs = {.rax = o->rax,
+                                 .rbx = o->rbx,
+                                 .rcx = o->rcx,
+                                 .rdx = o->rdx,
+                                 .rflags = o->flags,
+                                 .rdi = WINDOW + index * 8,
+                                 .rip = 0x1000,
+                                 .cs = 3};
     bool done;
 
     *slot = o->memory;
@@ -124,7 +133,8 @@ static unsigned assemble(unsigned which, unsigned size, uint64_t immediate, uint
 {
     unsigned n = 0, k = 0, bytes = instructions[which].immediate;
 
-    if ((size == 1 && !instructions[which].sized) || (strcmp(instructions[which].name, "cmpxchg8b") == 0 && size != 4))
+    if ((size == 1 && !instructions[which].sized) ||
+        (strcmp(instructions[which].name, "cmpxchg8b") == 0 && size != 4))
         return 0;
     if (instructions[which].opcode[0] == 0xf0)
         out[n++] = instructions[which].opcode[k++];
@@ -152,11 +162,15 @@ static void stores_do_what_the_processor_does(void **state)
     (void)state;
     code_bytes = code;
     for (unsigned round = 0; round < 100000; round++) {
-        unsigned which = random_next(&random) % ARRAY_SIZE(instructions), size = 1u << random_next(&random) % 4;
+        unsigned which = random_next(&random) % ARRAY_SIZE(instructions),
+                 size = 1u << random_next(&random) % 4;
         uint64_t even = ~1UL; /* entries stay "not present": any other bits are allowed */
-        struct outcome native = {.memory = random_next(&random) & even, .rax = random_next(&random) & even,
-                                 .rbx = random_next(&random) & even, .rcx = random_next(&random),
-                                 .rdx = random_next(&random), .flags = (random_next(&random) & FLAGS_KEPT) | 2};
+        struct outcome native = {.memory = random_next(&random) & even,
+                                 .rax = random_next(&random) & even,
+                                 .rbx = random_next(&random) & even,
+                                 .rcx = random_next(&random),
+                                 .rdx = random_next(&random),
+                                 .flags = (random_next(&random) & FLAGS_KEPT) | 2};
         struct outcome emulated;
 
         code_length = assemble(which, size, random_next(&random) & even, code);
@@ -179,7 +193,8 @@ static void stores_do_what_the_processor_does(void **state)
             native.flags &= ~(uint64_t)RFLAGS_AF, emulated.flags &= ~(uint64_t)RFLAGS_AF;
         native.flags = (native.flags & FLAGS_KEPT) | 2;
         if (memcmp(&native, &emulated, sizeof(native)))
-            fail_msg("%s, %u bytes: memory %#lx, is %#lx; rax %#lx, is %#lx; rbx %#lx, is %#lx; rdx %#lx, is %#lx; flags %#lx, is %#lx",
+            fail_msg("%s, %u bytes: memory %#lx, is %#lx; rax %#lx, is %#lx; rbx %#lx, is %#lx; rdx %#lx, is "
+                     "%#lx; flags %#lx, is %#lx",
                      instructions[which].name, size, native.memory, emulated.memory, native.rax, emulated.rax,
                      native.rbx, emulated.rbx, native.rdx, emulated.rdx, native.flags, emulated.flags);
     }
@@ -197,15 +212,18 @@ static void what_is_no_store_into_a_table_is_a_fault(void **state)
     code_bytes = mov;
     code_length = sizeof(mov);
     table[8] = 0;
-    assert_false(pv_fault_emulate_write(&regs, 0x8000, PF_PRESENT | PF_WRITE | PF_USER));  /* nothing mapped */
+    /* nothing mapped */
+    assert_false(pv_fault_emulate_write(&regs, 0x8000, PF_PRESENT | PF_WRITE | PF_USER));
     assert_false(pv_fault_emulate_write(&regs, WINDOW, PF_WRITE | PF_USER));
-    assert_false(pv_fault_emulate_write(&regs, WINDOW + 3, PF_PRESENT | PF_WRITE | PF_USER)); /* not aligned */
+    /* not aligned */
+    assert_false(pv_fault_emulate_write(&regs, WINDOW + 3, PF_PRESENT | PF_WRITE | PF_USER));
     regs.rbx = pte_make(tables[3], 0x67); /* a table, writable */
     assert_false(pv_fault_emulate_write(&regs, WINDOW + 0x800, PF_PRESENT | PF_WRITE | PF_USER));
     regs.rbx = pte_make(plain, 0x65);
     assert_true(pv_fault_emulate_write(&regs, WINDOW + 0x40, PF_PRESENT | PF_WRITE | PF_USER));
     assert_int_equal(table[8], pte_make(plain, 0x65));
-    assert_false(pv_fault_emulate_write(&regs, 0x8000, PF_PRESENT | PF_WRITE | PF_USER)); /* read-only, but no table */
+    /* read-only, but no table */
+    assert_false(pv_fault_emulate_write(&regs, 0x8000, PF_PRESENT | PF_WRITE | PF_USER));
     assert_int_equal(pv_audit(true), 0);
 }
 

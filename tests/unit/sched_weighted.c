@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The weighted policy under a simulated clock: shares by weight over one and several CPUs, caps, wake-up latency, and that
- * pinned vcpus do not starve.  The simulation plays the part of sched/core.c.
+ * The weighted policy under a simulated clock: shares by weight over one and several CPUs, caps, wake-up
+ * latency, and that pinned vcpus do not starve.  The simulation plays the part of sched/core.c.
  */
 #include <errno.h>
 
@@ -65,7 +65,8 @@ static void world(unsigned nr_cpus)
 
 static unsigned add(unsigned weight, unsigned cap, uint64_t hard, unsigned cpu)
 {
-    struct xen_domctl_scheduler_op op = {.cmd = XEN_DOMCTL_SCHEDOP_putinfo, .u.credit2 = {(uint16_t)weight, (uint16_t)cap}};
+    struct xen_domctl_scheduler_op op = {.cmd = XEN_DOMCTL_SCHEDOP_putinfo,
+                                         .u.credit2 = {(uint16_t)weight, (uint16_t)cap}};
     unsigned n = count++;
 
     shares[n].domain = &domains[n];
@@ -254,7 +255,8 @@ static void sleep_is_not_saved_up(void **state)
 static void parameters_are_checked(void **state)
 {
     struct xen_domctl_scheduler_op op = {.cmd = XEN_DOMCTL_SCHEDOP_getinfo};
-    struct xen_sysctl_scheduler_op all = {.cmd = XEN_SYSCTL_SCHEDOP_putinfo, .u.sched_credit2.ratelimit_us = 7};
+    struct xen_sysctl_scheduler_op all = {.cmd = XEN_SYSCTL_SCHEDOP_putinfo,
+                                          .u.sched_credit2.ratelimit_us = 7};
 
     (void)state;
     world(1);

@@ -2,11 +2,12 @@
 /*
  * The contracts of include/arch, and of rooms a test does not link, as an ordinary process.
  *
- * "Machine memory" is one array; frame n of it is frame_table[n], mfn_to_virt() points into it.  Free frames are poisoned
- * under AddressSanitizer.  Everything another room owns is a weak symbol here: a program that links the real file gets
- * the real thing.  Each thread is a CPU: host_thread_cpu() gives it its number.
+ * "Machine memory" is one array; frame n of it is frame_table[n], mfn_to_virt() points into it.  Free frames
+ * are poisoned under AddressSanitizer.  Everything another room owns is a weak symbol here: a program that
+ * links the real file gets the real thing.  Each thread is a CPU: host_thread_cpu() gives it its number.
  *
- * Programs use -DXYLEM_HOST and -iquote (never -I) for the include folders, so that <errno.h> stays the C library's.
+ * Programs use -DXYLEM_HOST and -iquote (never -I) for the include folders, so that <errno.h> stays the C
+ * library's.
  */
 #ifndef XYLEM_ARCH_HOST_H
 #define XYLEM_ARCH_HOST_H

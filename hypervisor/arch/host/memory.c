@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Machine memory of host programs: the array, the frame table, and simple substitutes for the heap and for references and types
- * of frames.
+ * Machine memory of host programs: the array, the frame table, and simple substitutes for the heap and for
+ * references and types of frames.
  *
- * The substitutes keep the rules of mm/frame.h that other rooms lean on (owner, references, one type at a time) and
- * nothing of the real allocator's cleverness.  All are weak: link the files of hypervisor/mm to have the real ones.
+ * The substitutes keep the rules of mm/frame.h that other rooms lean on (owner, references, one type at a
+ * time) and nothing of the real allocator's cleverness.  All are weak: link the files of hypervisor/mm to
+ * have the real ones.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -119,7 +120,8 @@ static size_t pages_take(unsigned order)
     if (allocation_fails())
         return 0;
     pthread_mutex_lock(&heap_mutex);
-    for (size_t first = max(count, host_first_free & ~(count - 1)); first + count <= host_frames && !found; first += count) {
+    for (size_t first = max(count, host_first_free & ~(count - 1)); first + count <= host_frames && !found;
+         first += count) {
         if (run_is_free(first, count))
             found = first;
     }
@@ -273,7 +275,8 @@ WEAK bool frame_get(struct frame *f, const struct domain *d)
     do {
         if (!(old & FRAME_REFS_MASK) || frame_owner(f) != d)
             return false;
-    } while (!__atomic_compare_exchange_n(&f->refs, &old, old + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
+    } while (
+        !__atomic_compare_exchange_n(&f->refs, &old, old + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED));
     return true;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Finds the firmware's ACPI tables and keeps what they say (arch/x86/acpi.h).  Tables in the direct map are read in
- * place, others through a temporary mapping.  Reading of bytes is in acpi_parse.c.
+ * Finds the firmware's ACPI tables and keeps what they say (arch/x86/acpi.h).  Tables in the direct map are
+ * read in place, others through a temporary mapping.  Reading of bytes is in acpi_parse.c.
  */
 #include "arch/layout.h"
 #include "arch/x86/acpi.h"
@@ -73,7 +73,8 @@ static bool map_table(struct mapping *m, uint64_t address, const char signature[
     }
     unmap_bytes(m);
     if (length < 36 || length > MIB(1) || !map_bytes(m, address, length)) {
-        log_warning("ACPI: table %.4s at %#lx has an impossible length %u: ignored\n", signature, address, length);
+        log_warning("ACPI: table %.4s at %#lx has an impossible length %u: ignored\n", signature, address,
+                    length);
         return false;
     }
     if (acpi_header_ok(m->bytes, length, signature))
@@ -145,7 +146,8 @@ static void table_read(uint64_t address, unsigned *seen)
             continue;
         *seen |= 1u << i;
         if (readers[i].parse(m.bytes, m.size, &acpi) != 0)
-            log_warning("ACPI: table %s has an entry that does not fit: the rest is ignored\n", readers[i].signature);
+            log_warning("ACPI: table %s has an entry that does not fit: the rest is ignored\n",
+                        readers[i].signature);
         if (readers[i].parse == madt_read)
             acpi.madt = address;
         unmap_bytes(&m);
@@ -227,9 +229,10 @@ void acpi_init(void)
     else
         log_warning("ACPI: no RSDP found: one CPU, no I/O APIC\n");
     cpus_publish();
-    log_info("ACPI: %u CPUs, %u I/O APICs, %u overrides, local APIC at %#lx, HPET %#lx, PM timer %#lx, SCI %u\n",
-             acpi_cpu_count, acpi.ioapic_count, acpi.override_count, acpi.lapic_address, acpi.hpet_address,
-             acpi.pm_timer.address, acpi.sci_irq);
+    log_info(
+        "ACPI: %u CPUs, %u I/O APICs, %u overrides, local APIC at %#lx, HPET %#lx, PM timer %#lx, SCI %u\n",
+        acpi_cpu_count, acpi.ioapic_count, acpi.override_count, acpi.lapic_address, acpi.hpet_address,
+        acpi.pm_timer.address, acpi.sci_irq);
     for (unsigned i = 0; i < acpi.ioapic_count; i++)
         log_debug("ACPI: I/O APIC %u at %#lx, first GSI %u\n", acpi.ioapics[i].id, acpi.ioapics[i].address,
                   acpi.ioapics[i].gsi_base);

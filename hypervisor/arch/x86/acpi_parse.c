@@ -4,7 +4,8 @@
  * Formats: ACPI Specification 6.5, 5.2.5 (RSDP), 5.2.6 (header), 5.2.9 (FADT), 5.2.12 (MADT); the IA-PC HPET
  * specification 1.0a, 3.2.4; the PCI Firmware Specification, 4.1.2 (MCFG).
  *
- * Every field is read through field(), which knows where the table ends: a short or hostile table gives zeros.
+ * Every field is read through field(), which knows where the table ends: a short or hostile table gives
+ * zeros.
  */
 #include "arch/x86/acpi.h"
 #include "errno.h"
@@ -38,8 +39,8 @@ bool acpi_header_ok(const void *table, size_t size, const char signature[4])
 {
     size_t length = field(table, size, 4, 4);
 
-    return size >= HEADER_SIZE && memcmp(table, signature, 4) == 0 && length >= HEADER_SIZE && length <= size &&
-           length <= TABLE_MAX && sum_is_zero(table, length);
+    return size >= HEADER_SIZE && memcmp(table, signature, 4) == 0 && length >= HEADER_SIZE &&
+           length <= size && length <= TABLE_MAX && sum_is_zero(table, length);
 }
 
 uint64_t acpi_rsdp_parse(const void *p, size_t size, bool *is_xsdt)
@@ -86,16 +87,19 @@ static void madt_ioapic(struct acpi_facts *facts, const uint8_t *e, size_t size)
 {
     if (facts->ioapic_count == ACPI_MAX_IOAPICS || size < 12)
         return;
-    facts->ioapics[facts->ioapic_count++] = (struct acpi_ioapic){
-        .id = (uint8_t)field(e, size, 2, 1), .address = field(e, size, 4, 4), .gsi_base = (uint32_t)field(e, size, 8, 4)};
+    facts->ioapics[facts->ioapic_count++] = (struct acpi_ioapic){.id = (uint8_t)field(e, size, 2, 1),
+                                                                 .address = field(e, size, 4, 4),
+                                                                 .gsi_base = (uint32_t)field(e, size, 8, 4)};
 }
 
 static void madt_override(struct acpi_facts *facts, const uint8_t *e, size_t size)
 {
     if (facts->override_count == ACPI_MAX_OVERRIDES || size < 10)
         return;
-    facts->overrides[facts->override_count++] = (struct acpi_override){
-        .irq = (uint8_t)field(e, size, 3, 1), .gsi = (uint32_t)field(e, size, 4, 4), .flags = (uint16_t)field(e, size, 8, 2)};
+    facts->overrides[facts->override_count++] =
+        (struct acpi_override){.irq = (uint8_t)field(e, size, 3, 1),
+                               .gsi = (uint32_t)field(e, size, 4, 4),
+                               .flags = (uint16_t)field(e, size, 8, 2)};
 }
 
 /* One interrupt controller structure; size covers exactly it. */
@@ -118,7 +122,8 @@ static void madt_entry(struct acpi_facts *facts, struct acpi_cpu_list *cpus, con
         break;
     case 9: /* local x2APIC */
         if (size >= 16 && field(e, size, 4, 4) != 0xffffffff)
-            madt_cpu(cpus, (uint32_t)field(e, size, 4, 4), (uint32_t)field(e, size, 12, 4), (uint32_t)field(e, size, 8, 4));
+            madt_cpu(cpus, (uint32_t)field(e, size, 4, 4), (uint32_t)field(e, size, 12, 4),
+                     (uint32_t)field(e, size, 8, 4));
         break;
     default: /* NMI sources (3, 4, 10) need no setting up: LINT1 is left as the firmware programmed it */
         break;
@@ -160,7 +165,8 @@ static struct acpi_register register_read(const void *table, size_t length, size
 }
 
 /* The extended field where the table has one, else the old port number of size bytes at legacy. */
-static struct acpi_register register_choose(const void *table, size_t length, size_t extended, size_t legacy, uint8_t width)
+static struct acpi_register register_choose(const void *table, size_t length, size_t extended, size_t legacy,
+                                            uint8_t width)
 {
     struct acpi_register r = register_read(table, length, extended);
     uint32_t port = (uint32_t)field(table, length, legacy, 4);

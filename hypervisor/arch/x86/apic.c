@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The local APIC: interrupts between CPUs, end of interrupt, and a one-shot timer.  Intel SDM volume 3 chapter 11.  x2APIC mode is used when
- * the firmware turned it on, or the machine is virtual and offers it (no interrupt remapping is set up for ids above 254).
+ * The local APIC: interrupts between CPUs, end of interrupt, and a one-shot timer.  Intel SDM volume 3
+ * chapter 11.  x2APIC mode is used when the firmware turned it on, or the machine is virtual and offers it
+ * (no interrupt remapping is set up for ids above 254).
  */
 #include "arch/x86/apic.h"
 
@@ -61,7 +62,8 @@ OPTION_BOOLEAN(tsc_deadline, "tdt", opt_tsc_deadline);
 
 uint32_t apic_read(unsigned reg)
 {
-    return x2apic ? (uint32_t)rdmsr(MSR_X2APIC_BASE + (reg >> 4)) : mmio_read32((const volatile void *)(registers + reg));
+    return x2apic ? (uint32_t)rdmsr(MSR_X2APIC_BASE + (reg >> 4))
+                  : mmio_read32((const volatile void *)(registers + reg));
 }
 
 void apic_write(unsigned reg, uint32_t value)
@@ -73,14 +75,18 @@ void apic_write(unsigned reg, uint32_t value)
 }
 
 void interrupt_end(void) { apic_write(APIC_EOI, 0); }
-bool interrupt_in_service(unsigned vector) { return apic_read(APIC_ISR + vector / 32 * 16) >> (vector % 32) & 1; }
+bool interrupt_in_service(unsigned vector)
+{
+    return apic_read(APIC_ISR + vector / 32 * 16) >> (vector % 32) & 1;
+}
 uint32_t apic_id(void) { return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24; }
 
 void apic_init(void)
 {
     uint64_t base = rdmsr(MSR_APIC_BASE);
 
-    x2apic = (base & APIC_BASE_X2APIC) || (cpu_has(FEATURE_X2APIC) && (opt_x2apic || cpu_has(FEATURE_HYPERVISOR)));
+    x2apic =
+        (base & APIC_BASE_X2APIC) || (cpu_has(FEATURE_X2APIC) && (opt_x2apic || cpu_has(FEATURE_HYPERVISOR)));
     if (!x2apic) {
         registers = vmap_device(MADDR(base & 0xffffff000UL), PAGE_SIZE);
         if (!registers)
@@ -141,7 +147,10 @@ struct timer_sample {
     nanoseconds_t at;
 };
 
-/* A reading of the counter and the time it was made; the closest pair of several, as anything may come in between. */
+/*
+ * A reading of the counter and the time it was made; the closest pair of several, as anything may come in
+ * between.
+ */
 static struct timer_sample timer_sample(void)
 {
     struct timer_sample best = {0};
@@ -192,5 +201,6 @@ void clock_event_program(nanoseconds_t deadline)
     if (deadline == 0)
         apic_write(APIC_TIMER_INITIAL, 0);
     else
-        apic_write(APIC_TIMER_INITIAL, (uint32_t)min((delta * timer_khz) / 1000000 + 1, (uint64_t)UINT32_MAX));
+        apic_write(APIC_TIMER_INITIAL,
+                   (uint32_t)min((delta * timer_khz) / 1000000 + 1, (uint64_t)UINT32_MAX));
 }

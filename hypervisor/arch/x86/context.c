@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Leaving one vcpu and going on with another (arch/vcpu.h).  An idle vcpu runs on idle_l4, so a vcpu that is not running has its page tables
- * in no CPU, and nothing of a domain is left behind when it dies.
+ * Leaving one vcpu and going on with another (arch/vcpu.h).  An idle vcpu runs on idle_l4, so a vcpu that is
+ * not running has its page tables in no CPU, and nothing of a domain is left behind when it dies.
  */
 #include "arch/vcpu.h"
 

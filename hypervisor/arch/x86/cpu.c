@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the CPUs are and how each is set up.  Sources: Intel SDM volume 2 (CPUID) and volume 3 chapter 2 (control registers), AMD
- * APM volume 3 appendix E.
+ * What the CPUs are and how each is set up.  Sources: Intel SDM volume 2 (CPUID) and volume 3 chapter 2
+ * (control registers), AMD APM volume 3 appendix E.
  */
 #include "arch/x86/cpufeature.h"
 
@@ -135,7 +135,10 @@ void cpu_setup(void)
     fpu_cpu_init();
 }
 
-/* ---- facts for hypercalls (arch/machine.h); APIC ids number threads, then cores, in as many bits as they need ---- */
+/*
+ * ---- facts for hypercalls (arch/machine.h); APIC ids number threads, then cores, in as many bits as they
+ * need ----
+ */
 
 unsigned machine_threads_per_core(void) { return cpu_model.threads_per_core; }
 unsigned machine_cores_per_socket(void) { return cpu_model.cores_per_socket; }
@@ -144,7 +147,8 @@ static unsigned id_bits(unsigned n) { return n > 1 ? 32 - (unsigned)__builtin_cl
 
 unsigned machine_socket(unsigned cpu)
 {
-    return machine_apic_id(cpu) >> (id_bits(cpu_model.threads_per_core) + id_bits(cpu_model.cores_per_socket));
+    return machine_apic_id(cpu) >>
+           (id_bits(cpu_model.threads_per_core) + id_bits(cpu_model.cores_per_socket));
 }
 
 unsigned machine_core(unsigned cpu)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Vector state in XSAVE's standard format (Intel SDM volume 1 chapter 13), or FXSAVE's where there is no XSAVE.  The plain
- * instructions are used, with every feature asked for: the optimized forms rely on the CPU remembering which area it loaded last.
+ * Vector state in XSAVE's standard format (Intel SDM volume 1 chapter 13), or FXSAVE's where there is no
+ * XSAVE.  The plain instructions are used, with every feature asked for: the optimized forms rely on the CPU
+ * remembering which area it loaded last.
  */
 #include "arch/x86/fpu.h"
 
@@ -93,8 +94,8 @@ int arch_vcpu_init(struct vcpu *v)
     *(uint16_t *)((char *)v->arch.xsave_area + FCW_OFFSET) = FCW_DEFAULT;
     *(uint32_t *)((char *)v->arch.xsave_area + MXCSR_OFFSET) = MXCSR_DEFAULT;
     /*
-     * SSE from the start: programs see the machine's OSXSAVE even when their kernel does not use it, and the C library's
-     * lazy binding then keeps arguments in vector registers with XSAVE.
+     * SSE from the start: programs see the machine's OSXSAVE even when their kernel does not use it, and the
+     * C library's lazy binding then keeps arguments in vector registers with XSAVE.
      */
     v->arch.xcr0 = v->arch.xcr0_accum = xsave_features ? XCR0_X87 | XCR0_SSE : 0;
     return 0;

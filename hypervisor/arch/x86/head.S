@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From the boot loader to C.  The image is a flat binary loaded at IMAGE_PHYSICAL; both Multiboot headers say so by
- * address, so loaders need not understand ELF.  Sources: Multiboot Specification 0.6.96 sections 3.1 and 3.2, Multiboot2
- * Specification 2.0 sections 3.1 and 3.3.
+ * From the boot loader to C.  The image is a flat binary loaded at IMAGE_PHYSICAL; both Multiboot headers say
+ * so by address, so loaders need not understand ELF.  Sources: Multiboot Specification 0.6.96 sections 3.1
+ * and 3.2, Multiboot2 Specification 2.0 sections 3.1 and 3.3.
  *
- * Entered in 32-bit protected mode without paging, eax a magic number, ebx the loader's information.  Leaves in long mode
- * at IMAGE_START with boot_l4: the first 4 GiB at 0 and at the start of the direct map, and 16 MiB of image.
+ * Entered in 32-bit protected mode without paging, eax a magic number, ebx the loader's information.  Leaves
+ * in long mode at IMAGE_START with boot_l4: the first 4 GiB at 0 and at the start of the direct map, and 16
+ * MiB of image.
  */
 #include "arch/layout.h"
 #include "arch/x86/msr.h"

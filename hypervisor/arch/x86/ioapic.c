@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * I/O APICs (Intel 82093AA data sheet) and the old pair of 8259 controllers they replace.  A global system interrupt
- * (GSI) is an input pin, numbered over all I/O APICs by the MADT.  Destinations are single CPUs, in physical mode.
+ * I/O APICs (Intel 82093AA data sheet) and the old pair of 8259 controllers they replace.  A global system
+ * interrupt (GSI) is an input pin, numbered over all I/O APICs by the MADT.  Destinations are single CPUs, in
+ * physical mode.
  */
 #include "arch/devices.h"
 #include "arch/x86/acpi.h"
@@ -129,14 +130,16 @@ static void ioapic_add(const struct acpi_ioapic *found)
     io->first = found->gsi_base;
     io->pins = (version >> 16 & 0xff) + 1;
     if (version == 0xffffffff || io->pins > MAX_PINS || io->first > MAX_IRQS - io->pins) {
-        log_warning("I/O APIC at %#lx does not answer sensibly (version %#x): not used\n", found->address, version);
+        log_warning("I/O APIC at %#lx does not answer sensibly (version %#x): not used\n", found->address,
+                    version);
         return;
     }
     ioapic_count++;
     gsi_count = max(gsi_count, io->first + io->pins);
     for (unsigned pin = 0; pin < io->pins; pin++)
         ioapic_program(io->first + pin, 0, 0, false, false, true);
-    log_info("I/O APIC %u: version %u, GSI %u-%u\n", found->id, version & 0xff, io->first, io->first + io->pins - 1);
+    log_info("I/O APIC %u: version %u, GSI %u-%u\n", found->id, version & 0xff, io->first,
+             io->first + io->pins - 1);
 }
 
 unsigned ioapic_init(void)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The end of the machine's run (ACPI 6.5, 4.8.3 and 16.1.1: sleep and reset registers; PC keyboard controller).  What
- * arch/machine.h says about topology is in cpu.c and smp.c.
+ * The end of the machine's run (ACPI 6.5, 4.8.3 and 16.1.1: sleep and reset registers; PC keyboard
+ * controller).  What arch/machine.h says about topology is in cpu.c and smp.c.
  */
 #include "arch/machine.h"
 #include "arch/cpu.h"

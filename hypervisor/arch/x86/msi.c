@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Message-signalled interrupts: PCI Local Bus 3.0, 6.8 (MSI and MSI-X); message format: Intel SDM volume 3, 11.11.
- * A message names one CPU (physical mode, fixed delivery, edge).
+ * Message-signalled interrupts: PCI Local Bus 3.0, 6.8 (MSI and MSI-X); message format: Intel SDM volume 3,
+ * 11.11. A message names one CPU (physical mode, fixed delivery, edge).
  *
- * MSI-X entries lie in a device's memory: each is mapped on its own.  Entries are masked in the table, MSI by its mask bits
- * where the device has them; without them an MSI is only moved when nothing but its address changes.
+ * MSI-X entries lie in a device's memory: each is mapped on its own.  Entries are masked in the table, MSI by
+ * its mask bits where the device has them; without them an MSI is only moved when nothing but its address
+ * changes.
  */
 #include "arch/devices.h"
 #include "arch/x86/ports.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a Multiboot 1 or 2 loader left in memory, copied into boot_info before that memory is used for anything else.
- * Formats: Multiboot Specification 0.6.96 section 3.3, Multiboot2 Specification 2.0 section 3.6.  All of it lies below 4 GiB, which the
- * boot page tables map at the start of the direct map.
+ * What a Multiboot 1 or 2 loader left in memory, copied into boot_info before that memory is used for
+ * anything else. Formats: Multiboot Specification 0.6.96 section 3.3, Multiboot2 Specification 2.0 section
+ * 3.6.  All of it lies below 4 GiB, which the boot page tables map at the start of the direct map.
  */
 #include "arch/layout.h"
 #include "arch/x86/start.h"
@@ -61,7 +61,9 @@ static void add_module(uint64_t start, uint64_t end, const char *cmdline)
     text_used += min(length, room - 1) + 1;
 }
 
-/* Ascending, and without overlaps: where two ranges cover the same bytes the higher type (less usable) wins. */
+/*
+ * Ascending, and without overlaps: where two ranges cover the same bytes the higher type (less usable) wins.
+ */
 static void sort_memory(void)
 {
     struct boot_range *m = boot_info.memory;
@@ -87,8 +89,8 @@ static void sort_memory(void)
 /* ---- Multiboot 1 ---- */
 
 struct mb1_information {
-    uint32_t flags, memory_lower, memory_upper, boot_device, cmdline, module_count, modules, symbols[4], map_length,
-        map, drives_length, drives, config_table, loader_name, apm, vbe[4];
+    uint32_t flags, memory_lower, memory_upper, boot_device, cmdline, module_count, modules, symbols[4],
+        map_length, map, drives_length, drives, config_table, loader_name, apm, vbe[4];
     uint64_t framebuffer;
     uint32_t pitch, width, height;
     uint8_t bits, kind, colors[6];
@@ -135,14 +137,23 @@ static void mb1_parse(const struct mb1_information *mb)
     mb1_memory(mb);
     if (mb->flags & MB1_HAS_MODULES)
         for (unsigned i = 0; i < mb->module_count; i++)
-            add_module(modules[i].start, modules[i].end, modules[i].cmdline ? low_memory(modules[i].cmdline) : "");
+            add_module(modules[i].start, modules[i].end,
+                       modules[i].cmdline ? low_memory(modules[i].cmdline) : "");
     boot_info.video = (struct boot_video){.kind = 1, .columns = 80, .rows = 25};
     if (!(mb->flags & MB1_HAS_FRAMEBUFFER) || mb->kind != 1)
         return;
-    boot_info.video = (struct boot_video){.kind = 2, .base = mb->framebuffer, .pitch = mb->pitch, .width = mb->width,
-        .height = mb->height, .bits = mb->bits, .red_position = mb->colors[0], .red_size = mb->colors[1],
-        .green_position = mb->colors[2], .green_size = mb->colors[3], .blue_position = mb->colors[4],
-        .blue_size = mb->colors[5]};
+    boot_info.video = (struct boot_video){.kind = 2,
+                                          .base = mb->framebuffer,
+                                          .pitch = mb->pitch,
+                                          .width = mb->width,
+                                          .height = mb->height,
+                                          .bits = mb->bits,
+                                          .red_position = mb->colors[0],
+                                          .red_size = mb->colors[1],
+                                          .green_position = mb->colors[2],
+                                          .green_size = mb->colors[3],
+                                          .blue_position = mb->colors[4],
+                                          .blue_size = mb->colors[5]};
 }
 
 /* ---- Multiboot 2 ---- */
@@ -160,13 +171,23 @@ struct mb2_framebuffer {
     uint8_t colors[6];
 } __attribute__((packed));
 
-enum { MB2_END, MB2_CMDLINE, MB2_LOADER, MB2_MODULE, MB2_MAP = 6, MB2_FRAMEBUFFER = 8, MB2_ACPI_OLD = 14, MB2_ACPI_NEW };
+enum {
+    MB2_END,
+    MB2_CMDLINE,
+    MB2_LOADER,
+    MB2_MODULE,
+    MB2_MAP = 6,
+    MB2_FRAMEBUFFER = 8,
+    MB2_ACPI_OLD = 14,
+    MB2_ACPI_NEW
+};
 
 static void mb2_memory(const struct mb2_map *map)
 {
     const char *entry = (const char *)(map + 1), *end = (const char *)map + map->tag.size;
 
-    for (; map->entry_size >= sizeof(struct mb2_range) && entry + map->entry_size <= end; entry += map->entry_size) {
+    for (; map->entry_size >= sizeof(struct mb2_range) && entry + map->entry_size <= end;
+         entry += map->entry_size) {
         const struct mb2_range *r = (const struct mb2_range *)entry;
 
         add_memory(r->start, r->length, r->type);
@@ -176,12 +197,21 @@ static void mb2_memory(const struct mb2_map *map)
 static void mb2_video(const struct mb2_framebuffer *f)
 {
     if (f->kind == 1)
-        boot_info.video = (struct boot_video){.kind = 2, .base = f->base, .pitch = f->pitch, .width = f->width,
-            .height = f->height, .bits = f->bits, .red_position = f->colors[0], .red_size = f->colors[1],
-            .green_position = f->colors[2], .green_size = f->colors[3], .blue_position = f->colors[4],
-            .blue_size = f->colors[5]};
+        boot_info.video = (struct boot_video){.kind = 2,
+                                              .base = f->base,
+                                              .pitch = f->pitch,
+                                              .width = f->width,
+                                              .height = f->height,
+                                              .bits = f->bits,
+                                              .red_position = f->colors[0],
+                                              .red_size = f->colors[1],
+                                              .green_position = f->colors[2],
+                                              .green_size = f->colors[3],
+                                              .blue_position = f->colors[4],
+                                              .blue_size = f->colors[5]};
     else if (f->kind == 2)
-        boot_info.video = (struct boot_video){.kind = 1, .columns = (uint16_t)f->width, .rows = (uint16_t)f->height};
+        boot_info.video =
+            (struct boot_video){.kind = 1, .columns = (uint16_t)f->width, .rows = (uint16_t)f->height};
 }
 
 static void mb2_parse_tag(const struct mb2_tag *tag, uint64_t address)

@@ -2,10 +2,11 @@
 /*
  * The hypervisor's own page tables: how they are built at boot, and mappings made later (vmap).
  *
- * Boot memory is a list of free ranges: the RAM of the firmware's map less the first MiB, the image and the modules.  Until the
- * direct map is complete only what lies below 4 GiB is handed out, since only that is mapped.  What remains of the list goes
- * to the heap.  The frame table exists in pieces of 2 MiB (256 MiB of memory each), the machine-to-physical table likewise
- * (1 GiB of memory each), and only where there is memory.
+ * Boot memory is a list of free ranges: the RAM of the firmware's map less the first MiB, the image and the
+ * modules.  Until the direct map is complete only what lies below 4 GiB is handed out, since only that is
+ * mapped.  What remains of the list goes to the heap.  The frame table exists in pieces of 2 MiB (256 MiB of
+ * memory each), the machine-to-physical table likewise (1 GiB of memory each), and only where there is
+ * memory.
  */
 #include "arch/x86/paging.h"
 
@@ -99,7 +100,8 @@ static void *boot_alloc(uint64_t size, uint64_t align)
     for (unsigned i = 0; i < free_count; i++) {
         uint64_t end = min(free_ranges[i].end, boot_limit);
 
-        if (end < size || ROUND_DOWN(end - size, align) < free_ranges[i].start || ROUND_DOWN(end - size, align) <= best)
+        if (end < size || ROUND_DOWN(end - size, align) < free_ranges[i].start ||
+            ROUND_DOWN(end - size, align) <= best)
             continue;
         best = ROUND_DOWN(end - size, align);
         from = i;
@@ -175,7 +177,9 @@ static bool range_is_memory(const struct boot_range *r)
     return r->type == BOOT_MEMORY_RAM || r->type == BOOT_MEMORY_ACPI || r->type == BOOT_MEMORY_NVS;
 }
 
-/* The first MiB as a whole, then memory by the firmware's map; neighbours are joined so that large pages fit. */
+/*
+ * The first MiB as a whole, then memory by the firmware's map; neighbours are joined so that large pages fit.
+ */
 static void map_direct(void)
 {
     uint64_t start = 0, end = MIB(1);
@@ -241,7 +245,8 @@ static void make_frame_tables(void)
 {
     for (unsigned i = 0; i < boot_info.memory_count; i++) {
         const struct boot_range *r = &boot_info.memory[i];
-        uint64_t first = r->start >> PAGE_SHIFT, last = (min(r->end, (uint64_t)DIRECT_MAP_SIZE) - 1) >> PAGE_SHIFT;
+        uint64_t first = r->start >> PAGE_SHIFT,
+                 last = (min(r->end, (uint64_t)DIRECT_MAP_SIZE) - 1) >> PAGE_SHIFT;
 
         if (!range_is_memory(r) || first > last)
             continue;

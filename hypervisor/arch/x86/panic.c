@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The hypervisor's own end: registers, a backtrace with names, all other CPUs stopped, reboot.  The backtrace is every word of the
- * stack that points behind a call in the text, so a few lines may be left-overs of earlier calls.
+ * The hypervisor's own end: registers, a backtrace with names, all other CPUs stopped, reboot.  The backtrace
+ * is every word of the stack that points behind a call in the text, so a few lines may be left-overs of
+ * earlier calls.
  */
 #include "arch/machine.h"
 #include "arch/x86/apic.h"
@@ -76,8 +77,8 @@ void print_registers(const struct cpu_user_regs *r)
         log_error("CPU %u, running d%uv%u\n", cpu_id(), v->domain->id, v->id);
     else
         log_error("CPU %u\n", cpu_id());
-    log_error("rip %04x:%016lx  rflags %08lx  vector %u error %x\n", r->cs, r->rip, r->rflags, r->entry_vector,
-              r->error_code);
+    log_error("rip %04x:%016lx  rflags %08lx  vector %u error %x\n", r->cs, r->rip, r->rflags,
+              r->entry_vector, r->error_code);
     log_error("rax %016lx  rbx %016lx  rcx %016lx\n", r->rax, r->rbx, r->rcx);
     log_error("rdx %016lx  rsi %016lx  rdi %016lx\n", r->rdx, r->rsi, r->rdi);
     log_error("rbp %016lx  rsp %016lx  r8  %016lx\n", r->rbp, r->rsp, r->r8);
@@ -127,7 +128,8 @@ static void begin(void)
     uint32_t none = 0;
 
     irq_disable();
-    if (!__atomic_compare_exchange_n(&owner, &none, cpu_id() + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+    if (!__atomic_compare_exchange_n(&owner, &none, cpu_id() + 1, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST)) {
         if (none == cpu_id() + 1)
             machine_halt();
         for (;;)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * PCI configuration space (PCI Local Bus 3.0, 3.2.2.3.2: ports 0xcf8 and 0xcfc; PCI Express, 7.2.2: in memory, as the MCFG
- * table says) and the list of devices domain 0 told about.
+ * PCI configuration space (PCI Local Bus 3.0, 3.2.2.3.2: ports 0xcf8 and 0xcfc; PCI Express, 7.2.2: in
+ * memory, as the MCFG table says) and the list of devices domain 0 told about.
  *
- * Segment 0 below offset 256 goes through the ports, the rest through memory.  Memory is mapped bus by bus at first use.
- * Everyone who uses the ports takes port_lock: the address port is shared by the machine.
+ * Segment 0 below offset 256 goes through the ports, the rest through memory.  Memory is mapped bus by bus at
+ * first use. Everyone who uses the ports takes port_lock: the address port is shared by the machine.
  */
 #include "arch/devices.h"
 #include "arch/x86/acpi.h"
@@ -18,8 +18,10 @@
 #define BUS_SIZE MIB(1)
 #define CAPABILITY_LIMIT 48 /* of a sound list in 192 bytes */
 
-static spinlock_t pci_lock = SPINLOCK_INIT(RANK_PCI);                     /* devices, configuration in memory */
-static spinlock_t port_lock = SPINLOCK_INIT(RANK_INTERRUPT_CONTROLLER);   /* ports: used with descriptors locked */
+/* devices, configuration in memory */
+static spinlock_t pci_lock = SPINLOCK_INIT(RANK_PCI);
+/* ports: used with descriptors locked */
+static spinlock_t port_lock = SPINLOCK_INIT(RANK_INTERRUPT_CONTROLLER);
 static volatile uint8_t *bus_map[ACPI_MAX_MCFG][256]; /* pci_lock */
 static bool mmcfg_disabled[ACPI_MAX_MCFG];
 static struct pci_device *devices; /* pci_lock */
@@ -216,7 +218,8 @@ int pci_mmcfg_reserved(uint64_t address, uint16_t segment, uint8_t start_bus, ui
         const struct acpi_mcfg *m = &acpi.mcfg[i];
         uint64_t flags;
 
-        if (m->address != address || m->segment != segment || m->start_bus != start_bus || m->end_bus != end_bus)
+        if (m->address != address || m->segment != segment || m->start_bus != start_bus ||
+            m->end_bus != end_bus)
             continue;
         flags = spin_lock_irqsave(&pci_lock);
         mmcfg_disabled[i] = !reserved;

@@ -3,8 +3,8 @@
  * Counters that tick at a known rate, against which the TSC is measured, and the clock with a battery.
  * Sources: IA-PC HPET specification 1.0a; ACPI 6.5, 4.8.3.3 (PM timer); Intel 8254; Motorola MC146818A.
  *
- * Choice: HPET, PM timer, PIT, or as clocksource=hpet|acpi|pit says.  All reads are free of side effects but the
- * PIT's, whose channel 2 is used and which is only read at start of day.
+ * Choice: HPET, PM timer, PIT, or as clocksource=hpet|acpi|pit says.  All reads are free of side effects but
+ * the PIT's, whose channel 2 is used and which is only read at start of day.
  */
 #include "arch/devices.h"
 #include "arch/x86/acpi.h"
@@ -84,7 +84,8 @@ static uint64_t pit_read(void)
     return 0xffff - (((uint32_t)port_in8(0x42) << 8) | low);
 }
 
-static const struct platform_timer pit_timer = {.name = "PIT", .frequency = 1193182, .width = 16, .read = pit_read};
+static const struct platform_timer pit_timer = {
+    .name = "PIT", .frequency = 1193182, .width = 16, .read = pit_read};
 
 static void pit_start(void)
 {
@@ -122,7 +123,8 @@ static struct rtc_time rtc_sample(void)
 {
     for (unsigned i = 0; i < 100000 && (cmos_read(0x0a) & 0x80); i++)
         ; /* being updated: at most 2 ms */
-    return (struct rtc_time){cmos_read(0), cmos_read(2), cmos_read(4), cmos_read(7), cmos_read(8), cmos_read(9)};
+    return (struct rtc_time){cmos_read(0), cmos_read(2), cmos_read(4),
+                             cmos_read(7), cmos_read(8), cmos_read(9)};
 }
 
 static uint8_t from_bcd(uint8_t value)
@@ -165,7 +167,8 @@ uint64_t rtc_read(void)
         again = rtc_sample();
     }
     rtc_decode(&t);
-    if (t.second > 59 || t.minute > 59 || t.hour > 23 || t.day < 1 || t.day > 31 || t.month < 1 || t.month > 12)
+    if (t.second > 59 || t.minute > 59 || t.hour > 23 || t.day < 1 || t.day > 31 || t.month < 1 ||
+        t.month > 12)
         return 0;
     year = t.year + (t.year < 70 ? 2000u : 1900u);
     return days_since_epoch(year, t.month, t.day) * 86400 + t.hour * 3600u + t.minute * 60u + t.second;

@@ -2,12 +2,13 @@
 /*
  * Serial ports of the 16550 family (National Semiconductor PC16550D data sheet) at I/O ports.
  *
- * Options, as documented for Xen: com1=<baud>[/<clock>][,<DPS>[,<io-base>[,<irq>]]] and com2= likewise; baud may be
- * "auto" (leave the firmware's setting); DPS is data bits, parity (n o e m s), stop bits, as in 8n1; irq 0 means poll.
+ * Options, as documented for Xen: com1=<baud>[/<clock>][,<DPS>[,<io-base>[,<irq>]]] and com2= likewise; baud
+ * may be "auto" (leave the firmware's setting); DPS is data bits, parity (n o e m s), stop bits, as in 8n1;
+ * irq 0 means poll.
  *
- * Output is written directly until interrupts work (or with sync_console); afterwards it is buffered and sent by
- * the transmit interrupt, or by a timer without one.  No wait is unbounded: a port that does not take a byte
- * within SPIN_LIMIT polls is given up for that byte.
+ * Output is written directly until interrupts work (or with sync_console); afterwards it is buffered and sent
+ * by the transmit interrupt, or by a timer without one.  No wait is unbounded: a port that does not take a
+ * byte within SPIN_LIMIT polls is given up for that byte.
  */
 #include "arch/devices.h"
 #include "arch/x86/ports.h"
@@ -43,8 +44,20 @@ struct serial {
 
 static char buffers[SERIAL_PORTS][BUFFER_SIZE];
 static struct serial ports[SERIAL_PORTS] = {
-    {.base = 0x3f8, .irq = 4, .clock = 1843200, .data_bits = 8, .parity = 'n', .stop_bits = 1, .buffer = buffers[0]},
-    {.base = 0x2f8, .irq = 3, .clock = 1843200, .data_bits = 8, .parity = 'n', .stop_bits = 1, .buffer = buffers[1]},
+    {.base = 0x3f8,
+     .irq = 4,
+     .clock = 1843200,
+     .data_bits = 8,
+     .parity = 'n',
+     .stop_bits = 1,
+     .buffer = buffers[0]},
+    {.base = 0x2f8,
+     .irq = 3,
+     .clock = 1843200,
+     .data_bits = 8,
+     .parity = 'n',
+     .stop_bits = 1,
+     .buffer = buffers[1]},
 };
 static bool sync_mode = true;
 
@@ -311,7 +324,8 @@ void serial_init_irq(void)
 
         if (!s->present)
             continue;
-        s->by_irq = s->irq != 0 && irq_request(isa_irq_to_gsi(s->irq), serial_interrupt, s, drivers[i].name) == 0;
+        s->by_irq =
+            s->irq != 0 && irq_request(isa_irq_to_gsi(s->irq), serial_interrupt, s, drivers[i].name) == 0;
         if (!s->by_irq) {
             timer_init(&s->poll, serial_poll, s, 0);
             timer_set(&s->poll, time_now() + POLL_PERIOD);

@@ -2,11 +2,13 @@
 /*
  * CPUs beside the first: their memory, their start, and work one CPU has another do.
  *
- * Each CPU's block in the run-time mappings is 64 KiB apart from the next: pages 0 and 1 the interrupt stacks, page 2 a hole, pages 3 to 7 the
- * stack with struct cpu_info at its end, page 8 the system-call stub, which reaches the stack's end relative to itself.  Together
- * pages 0 to 7 are the STACK_SIZE-aligned block cpu_info() looks for.
+ * Each CPU's block in the run-time mappings is 64 KiB apart from the next: pages 0 and 1 the interrupt
+ * stacks, page 2 a hole, pages 3 to 7 the stack with struct cpu_info at its end, page 8 the system-call stub,
+ * which reaches the stack's end relative to itself.  Together pages 0 to 7 are the STACK_SIZE-aligned block
+ * cpu_info() looks for.
  *
- * Starting a CPU: INIT, then startup interrupts that name the page of the trampoline (Intel SDM volume 3 section 9.4).
+ * Starting a CPU: INIT, then startup interrupts that name the page of the trampoline (Intel SDM volume 3
+ * section 9.4).
  */
 #include "arch/x86/smp.h"
 

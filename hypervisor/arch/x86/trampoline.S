@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where other CPUs start: real mode, at a page below 640 KiB to which smp.c copies this code.  It goes straight to long mode
- * on boot_l4 (which maps the first 4 GiB at 0) and from there to the image, on the stack smp.c left in smp_boot_stack.
+ * Where other CPUs start: real mode, at a page below 640 KiB to which smp.c copies this code.  It goes
+ * straight to long mode on boot_l4 (which maps the first 4 GiB at 0) and from there to the image, on the
+ * stack smp.c left in smp_boot_stack.
  */
 #include "arch/layout.h"
 #include "arch/x86/msr.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The VGA text screen: 80 columns, 25 rows, colour memory at 0xb8000 (IBM VGA; FreeVGA documentation of the CRT
- * controller registers at 0x3d4).  vga=text-80x25 is what there is; vga=keep goes on writing once domain 0 runs.
+ * The VGA text screen: 80 columns, 25 rows, colour memory at 0xb8000 (IBM VGA; FreeVGA documentation of the
+ * CRT controller registers at 0x3d4).  vga=text-80x25 is what there is; vga=keep goes on writing once domain
+ * 0 runs.
  */
 #include "arch/devices.h"
 #include "arch/layout.h"

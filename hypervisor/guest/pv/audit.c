@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Recount of frames: what page tables, pins, base pointers and allocation say each frame's references and types must be,
- * against what the frame table says.  A frame with fewer than counted is broken; more is normal (grants, shared pages,
- * descriptor tables, operations under way) unless the caller knows that there are none.
+ * Recount of frames: what page tables, pins, base pointers and allocation say each frame's references and
+ * types must be, against what the frame table says.  A frame with fewer than counted is broken; more is
+ * normal (grants, shared pages, descriptor tables, operations under way) unless the caller knows that there
+ * are none.
  *
  * The domains whose tables are read are paused or otherwise still; nothing here changes anything.
  */
@@ -88,16 +89,18 @@ static void audit_vcpus(struct audit *a)
 
 static void audit_compare(struct audit *a, struct frame *f, bool exact)
 {
-    uint64_t refs = f->refs & FRAME_REFS_MASK, types = f->type & FRAME_TYPE_COUNT_MASK, n = frame_to_mfn(f).value;
+    uint64_t refs = f->refs & FRAME_REFS_MASK, types = f->type & FRAME_TYPE_COUNT_MASK,
+             n = frame_to_mfn(f).value;
     const struct domain *owner = frame_owner(f);
 
     if (!owner || owner->is_system || f->refs & FRAME_FREE)
         return;
-    if (refs >= a->refs[n] && types >= a->types[n] && (!exact || (refs == a->refs[n] && types == a->types[n])))
+    if (refs >= a->refs[n] && types >= a->types[n] &&
+        (!exact || (refs == a->refs[n] && types == a->types[n])))
         return;
     if (a->bad++ < 20)
-        log_error("frame %#lx of d%u: refs %#lx type %#lx, counted %u and %u\n", n, owner->id, f->refs, f->type,
-                  a->refs[n], a->types[n]);
+        log_error("frame %#lx of d%u: refs %#lx type %#lx, counted %u and %u\n", n, owner->id, f->refs,
+                  f->type, a->refs[n], a->types[n]);
 }
 
 unsigned pv_audit(bool exact)

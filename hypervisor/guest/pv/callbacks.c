@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Where a PV kernel wants to be entered: its trap table and its callbacks (xen/arch-x86/xen.h, xen/callback.h, xen/nmi.h).
+ * Where a PV kernel wants to be entered: its trap table and its callbacks (xen/arch-x86/xen.h,
+ * xen/callback.h, xen/nmi.h).
  */
 #include "domain/preempt.h"
 #include "guest/pv/traps.h"
@@ -63,7 +64,8 @@ static long callback_register(struct pv_vcpu *pv, const struct callback_register
         callback_mask_set(pv, MASK_SYSENTER, mask);
         return 0;
     case CALLBACKTYPE_nmi:
-        pv->traps[VECTOR_NMI] = (struct trap_info){.vector = VECTOR_NMI, .cs = FLAT_KERNEL_CS, .address = r->address};
+        pv->traps[VECTOR_NMI] =
+            (struct trap_info){.vector = VECTOR_NMI, .cs = FLAT_KERNEL_CS, .address = r->address};
         return 0;
     default:
         return -ENOSYS;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Instruction decoder for what a PV kernel makes the hypervisor do: stores into its page tables (include/guest/decode.h) and
- * privileged instructions (guest/pv/decode.h).  It touches no memory but the bytes it is given, which tests and fuzzers
- * feed it too.  Format: AMD64 Architecture Programmer's Manual, volume 3, chapter 1 and appendix A; 64-bit mode.
+ * Instruction decoder for what a PV kernel makes the hypervisor do: stores into its page tables
+ * (include/guest/decode.h) and privileged instructions (guest/pv/decode.h).  It touches no memory but the
+ * bytes it is given, which tests and fuzzers feed it too.  Format: AMD64 Architecture Programmer's Manual,
+ * volume 3, chapter 1 and appendix A; 64-bit mode.
  */
 #include "guest/pv/decode.h"
 #include "errno.h"
@@ -193,8 +194,8 @@ static bool arithmetic_kind(unsigned n, enum store_kind *kind)
     }
 }
 
-static int store_from_register(struct instruction *in, const struct cpu_user_regs *regs, struct decoded_store *out,
-                               enum store_kind kind, bool byte)
+static int store_from_register(struct instruction *in, const struct cpu_user_regs *regs,
+                               struct decoded_store *out, enum store_kind kind, bool byte)
 {
     out->kind = kind;
     out->size = operand_size(in, byte);
@@ -222,7 +223,8 @@ static int store_group1(struct instruction *in, const struct cpu_user_regs *regs
     return 0;
 }
 
-static int store_immediate(struct instruction *in, const struct cpu_user_regs *regs, struct decoded_store *out)
+static int store_immediate(struct instruction *in, const struct cpu_user_regs *regs,
+                           struct decoded_store *out)
 {
     out->kind = STORE_WRITE;
     out->size = operand_size(in, in->opcode == 0xc6);
@@ -256,7 +258,8 @@ static int store_stos(struct instruction *in, const struct cpu_user_regs *regs, 
     return 0;
 }
 
-static int store_cmpxchg_wide(struct instruction *in, const struct cpu_user_regs *regs, struct decoded_store *out)
+static int store_cmpxchg_wide(struct instruction *in, const struct cpu_user_regs *regs,
+                              struct decoded_store *out)
 {
     take_modrm(in, regs);
     if ((in->reg & 7) != 1)
@@ -283,7 +286,8 @@ static enum store_kind bit_kind(unsigned n)
 }
 
 /* bts, btr, btc r/m, r: the register is a signed bit offset that moves the operand. */
-static int store_bit_register(struct instruction *in, const struct cpu_user_regs *regs, struct decoded_store *out)
+static int store_bit_register(struct instruction *in, const struct cpu_user_regs *regs,
+                              struct decoded_store *out)
 {
     int64_t bit;
     unsigned bits;
@@ -302,7 +306,8 @@ static int store_bit_register(struct instruction *in, const struct cpu_user_regs
     return 0;
 }
 
-static int store_bit_immediate(struct instruction *in, const struct cpu_user_regs *regs, struct decoded_store *out)
+static int store_bit_immediate(struct instruction *in, const struct cpu_user_regs *regs,
+                               struct decoded_store *out)
 {
     out->size = operand_size(in, false);
     take_modrm(in, regs);
@@ -320,12 +325,22 @@ static int store_movnti(struct instruction *in, const struct cpu_user_regs *regs
     return store_from_register(in, regs, out, STORE_WRITE, false);
 }
 
-static int store_by_opcode(struct instruction *in, const struct cpu_user_regs *regs, struct decoded_store *out)
+static int store_by_opcode(struct instruction *in, const struct cpu_user_regs *regs,
+                           struct decoded_store *out)
 {
     enum store_kind kind;
 
     switch (in->opcode) {
-    case 0x00: case 0x01: case 0x08: case 0x09: case 0x20: case 0x21: case 0x28: case 0x29: case 0x30: case 0x31:
+    case 0x00:
+    case 0x01:
+    case 0x08:
+    case 0x09:
+    case 0x20:
+    case 0x21:
+    case 0x28:
+    case 0x29:
+    case 0x30:
+    case 0x31:
         if (!arithmetic_kind(in->opcode >> 3, &kind))
             return -EOPNOTSUPP;
         return store_from_register(in, regs, out, kind, !(in->opcode & 1));
@@ -351,7 +366,8 @@ static bool lock_allowed(const struct decoded_store *s)
     return s->kind != STORE_WRITE;
 }
 
-int decode_store(const uint8_t *code, unsigned length, const struct cpu_user_regs *regs, struct decoded_store *out)
+int decode_store(const uint8_t *code, unsigned length, const struct cpu_user_regs *regs,
+                 struct decoded_store *out)
 {
     struct instruction in = instruction_start(code, length);
     int rc;
@@ -373,7 +389,8 @@ int decode_store(const uint8_t *code, unsigned length, const struct cpu_user_reg
 
 /* ---- privileged instructions ---- */
 
-static int privileged_port(struct instruction *in, const struct cpu_user_regs *regs, struct decoded_privileged *out)
+static int privileged_port(struct instruction *in, const struct cpu_user_regs *regs,
+                           struct decoded_privileged *out)
 {
     bool byte = !(in->opcode & 1);
 
@@ -383,7 +400,8 @@ static int privileged_port(struct instruction *in, const struct cpu_user_regs *r
     return 0;
 }
 
-static int privileged_string(struct instruction *in, const struct cpu_user_regs *regs, struct decoded_privileged *out)
+static int privileged_string(struct instruction *in, const struct cpu_user_regs *regs,
+                             struct decoded_privileged *out)
 {
     out->size = !(in->opcode & 1) ? 1 : in->operand16 ? 2 : 4;
     out->port = (uint16_t)regs->rdx;
@@ -407,7 +425,8 @@ static int privileged_move(struct instruction *in, struct decoded_privileged *ou
     return 0;
 }
 
-static int privileged_group7(struct instruction *in, const struct cpu_user_regs *regs, struct decoded_privileged *out)
+static int privileged_group7(struct instruction *in, const struct cpu_user_regs *regs,
+                             struct decoded_privileged *out)
 {
     take_modrm(in, regs);
     if (in->mod == 3) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Decoding of privileged instructions as a PV kernel may still use them.  Pure: bytes in, description out.  64-bit code segments
- * only.  Format: AMD64 Architecture Programmer's Manual, volume 3.
+ * Decoding of privileged instructions as a PV kernel may still use them.  Pure: bytes in, description out. 
+ * 64-bit code segments only.  Format: AMD64 Architecture Programmer's Manual, volume 3.
  */
 #ifndef XYLEM_GUEST_PV_DECODE_H
 #define XYLEM_GUEST_PV_DECODE_H

@@ -2,9 +2,10 @@
 /*
  * A guest kernel's own stores into its page tables.
  *
- * Tables are mapped read-only, so such a store faults.  When it hit a validated L1 of the domain, the instruction is decoded
- * and its effect is brought about as a checked update of that one entry; anything else is the guest's page fault.
- * Only naturally aligned stores of up to 8 bytes are done.  Flags: AMD64 APM volume 3, the instructions' pages.
+ * Tables are mapped read-only, so such a store faults.  When it hit a validated L1 of the domain, the
+ * instruction is decoded and its effect is brought about as a checked update of that one entry; anything else
+ * is the guest's page fault. Only naturally aligned stores of up to 8 bytes are done.  Flags: AMD64 APM
+ * volume 3, the instructions' pages.
  */
 #include "arch/x86/regs.h"
 #include "guest/pv/decode.h"
@@ -46,8 +47,8 @@ static uint64_t flags_of_sum(uint64_t a, uint64_t b, uint64_t sum, unsigned size
     uint64_t carries = subtract ? (~a & b) | (~(a ^ b) & sum) : (a & b) | ((a | b) & ~sum);
     uint64_t overflow = subtract ? (a ^ b) & (a ^ sum) : ~(a ^ b) & (a ^ sum);
 
-    return flags_of_result(sum, size) | (carries >> top & 1 ? RFLAGS_CF : 0) | (carries >> 3 & 1 ? RFLAGS_AF : 0) |
-           (overflow >> top & 1 ? RFLAGS_OF : 0);
+    return flags_of_result(sum, size) | (carries >> top & 1 ? RFLAGS_CF : 0) |
+           (carries >> 3 & 1 ? RFLAGS_AF : 0) | (overflow >> top & 1 ? RFLAGS_OF : 0);
 }
 
 static void result_logic(struct store_result *r, const struct decoded_store *s, uint64_t memory)
@@ -136,8 +137,8 @@ static void register_write(uint64_t *r, uint64_t value, unsigned size)
     *r = size == 4 ? value & mask : (*r & ~mask) | (value & mask);
 }
 
-static void registers_finish(struct cpu_user_regs *regs, const struct decoded_store *s, const struct store_result *r,
-                             uint64_t old)
+static void registers_finish(struct cpu_user_regs *regs, const struct decoded_store *s,
+                             const struct store_result *r, uint64_t old)
 {
     if (s->kind == STORE_XADD || s->kind == STORE_XCHG)
         register_write(decode_register(regs, s->register_number), old, s->size);
@@ -175,7 +176,10 @@ static int entry_store(uint64_t *slot, unsigned shift, const struct decoded_stor
     return rc;
 }
 
-/* The lock is held: the entry of one of d's own L1s that address, mapped read-only, lies in; NULL when it is none. */
+/*
+ * The lock is held: the entry of one of d's own L1s that address, mapped read-only, lies in; NULL when it is
+ * none.
+ */
 static uint64_t *entry_at(struct vcpu *v, uint64_t address)
 {
     uint64_t *map = pv_walk(v->pv->kernel_table, address), e;
@@ -197,7 +201,8 @@ static bool io_write_drop(struct cpu_user_regs *regs, uint64_t address, const st
 {
     uint64_t e;
 
-    if (!pv_mmio_read_only.count || !pv_guest_l1e(address, &e) || (e & PTE_WRITE) || frame_is_memory(pte_frame(e)) ||
+    if (!pv_mmio_read_only.count || !pv_guest_l1e(address, &e) || (e & PTE_WRITE) ||
+        frame_is_memory(pte_frame(e)) ||
         !rangeset_contains(&pv_mmio_read_only, pte_frame(e).value, pte_frame(e).value))
         return false;
     if (s->kind != STORE_WRITE)
@@ -208,7 +213,10 @@ static bool io_write_drop(struct cpu_user_regs *regs, uint64_t address, const st
     return true;
 }
 
-/* The instruction is fetched before the lock is taken, as that may fault; it is decoded only when it hit a table. */
+/*
+ * The instruction is fetched before the lock is taken, as that may fault; it is decoded only when it hit a
+ * table.
+ */
 bool pv_fault_emulate_write(struct cpu_user_regs *regs, uint64_t address, uint32_t error_code)
 {
     struct vcpu *v = current;
@@ -233,6 +241,8 @@ bool pv_fault_emulate_write(struct cpu_user_regs *regs, uint64_t address, uint32
     if (likely(!rc))
         return true;
     if (slot)
-        log_vcpu(LOG_WARNING, v, "store to page table at %#lx by %#lx refused: error %d\n", address, regs->rip, rc);
-    return !slot && pv_mmio_read_only.count && !decode_store(code, length, regs, &s) && io_write_drop(regs, address, &s);
+        log_vcpu(LOG_WARNING, v, "store to page table at %#lx by %#lx refused: error %d\n", address,
+                 regs->rip, rc);
+    return !slot && pv_mmio_read_only.count && !decode_store(code, length, regs, &s) &&
+           io_write_drop(regs, address, &s);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The page of stubs a 64-bit PV kernel calls for its hypercalls: 32 bytes for each number (xen/xen.h).  syscall destroys rcx and
- * r11, which the stubs keep; iret never comes back and leaves them and rax on the stack for struct iret_context.
+ * The page of stubs a 64-bit PV kernel calls for its hypercalls: 32 bytes for each number (xen/xen.h). 
+ * syscall destroys rcx and r11, which the stubs keep; iret never comes back and leaves them and rax on the
+ * stack for struct iret_context.
  */
 #include "guest/pv/traps.h"
 #include "lib/string.h"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * I/O ports of PV guests.  Two questions for each access: does the guest's kernel let this code do it (its IOPL, or the bitmap it
- * set by physdev_op), and may the domain have the port.  Ports a domain may not have read as all ones and ignore
- * writes, but for the clock and the PCI mechanism that domain 0 is expected to share.
+ * I/O ports of PV guests.  Two questions for each access: does the guest's kernel let this code do it (its
+ * IOPL, or the bitmap it set by physdev_op), and may the domain have the port.  Ports a domain may not have
+ * read as all ones and ignore writes, but for the clock and the PCI mechanism that domain 0 is expected to
+ * share.
  */
 #include "arch/devices.h"
 #include "arch/x86/io.h"
@@ -31,7 +32,8 @@ static bool port_bitmap_clear(struct vcpu *v, unsigned port, unsigned size)
 
 bool pv_port_allowed(struct vcpu *v, unsigned port, unsigned size)
 {
-    unsigned level = v->pv->kernel_mode ? (v->domain->vm_assist & 1u << VMASST_TYPE_architectural_iopl ? 0 : 1) : 3;
+    unsigned level =
+        v->pv->kernel_mode ? (v->domain->vm_assist & 1u << VMASST_TYPE_architectural_iopl ? 0 : 1) : 3;
 
     if (level <= v->pv->iopl)
         return true;

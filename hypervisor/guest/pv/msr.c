@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Model-specific registers of PV guests: a list of what they may read and write.  Everything else is #GP, which Linux expects and
- * handles.  Numbers: arch/x86/msr.h, Intel SDM volume 4, AMD APM volume 2 appendix A.
+ * Model-specific registers of PV guests: a list of what they may read and write.  Everything else is #GP,
+ * which Linux expects and handles.  Numbers: arch/x86/msr.h, Intel SDM volume 4, AMD APM volume 2 appendix A.
  */
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/io.h"

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Offsets of structure fields for entry.S, as absolute symbols named after what they measure: the assembler needs no generated
- * header.  The fields of struct cpu_user_regs are ABI and written as numbers in entry.S; the assertions here keep them right.
+ * Offsets of structure fields for entry.S, as absolute symbols named after what they measure: the assembler
+ * needs no generated header.  The fields of struct cpu_user_regs are ABI and written as numbers in entry.S;
+ * the assertions here keep them right.
  */
 #include "guest/pv/traps.h"
 #include "sync/softirq.h"
 
-#define OFFSET(name, type, field)                                                                                \
-    __asm__ volatile(".globl " #name "\n.hidden " #name "\n.set " #name ", %c0" : : "i"(offsetof(type, field)))
+#define OFFSET(name, type, field)                                                                            \
+    __asm__ volatile(".globl " #name "\n.hidden " #name "\n.set " #name ", %c0"                              \
+                     :                                                                                       \
+                     : "i"(offsetof(type, field)))
 
 #undef current /* the field, not the running vcpu */
 void pv_offsets(void);
@@ -33,7 +36,8 @@ _Static_assert(offsetof(struct cpu_user_regs, cs) == 136, "push order of entry.S
 _Static_assert(offsetof(struct cpu_user_regs, rflags) == 144, "push order of entry.S");
 _Static_assert(offsetof(struct cpu_user_regs, rsp) == 152, "push order of entry.S");
 _Static_assert(offsetof(struct cpu_user_regs, ss) == 160, "push order of entry.S");
-_Static_assert(sizeof(struct cpu_info) == PV_CPU_INFO_SIZE, "entry.S finds the registers from the end of the stack");
+_Static_assert(sizeof(struct cpu_info) == PV_CPU_INFO_SIZE,
+               "entry.S finds the registers from the end of the stack");
 _Static_assert(offsetof(struct vcpu, mce_pending) == offsetof(struct vcpu, nmi_pending) + 1,
                "entry.S looks at both with one compare");
 _Static_assert(offsetof(struct vcpu_info, evtchn_upcall_pending) == 0 &&

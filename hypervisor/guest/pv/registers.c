@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Registers a PV kernel sets by hypercall: stack for traps, TS, debug registers, segment bases, and the modes it turns
- * on.  Also what of CR4 a guest chooses.
+ * Registers a PV kernel sets by hypercall: stack for traps, TS, debug registers, segment bases, and the modes
+ * it turns on.  Also what of CR4 a guest chooses.
  */
 #include "arch/x86/cpufeature.h"
 #include "guest/pv/traps.h"

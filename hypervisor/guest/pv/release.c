@@ -2,16 +2,20 @@
 /*
  * Taking back the memory of a dying PV domain.
  *
- * Its vcpus have dropped their tables (pv_release_context).  Frame by frame: undo the pin or the abandoned validation, then drop
- * the reference that kept it allocated.  A frame that others still use (a page of a table that comes later, another domain's
- * mapping) waits on relinquish_pages for its last put.  References among tables form no cycle (entries.c, linear), so
- * after the last frame nothing but other domains' references is left.
+ * Its vcpus have dropped their tables (pv_release_context).  Frame by frame: undo the pin or the abandoned
+ * validation, then drop the reference that kept it allocated.  A frame that others still use (a page of a
+ * table that comes later, another domain's mapping) waits on relinquish_pages for its last put.  References
+ * among tables form no cycle (entries.c, linear), so after the last frame nothing but other domains'
+ * references is left.
  */
 #include "domain/preempt.h"
 #include "guest/pv/tables.h"
 #include "mm/heap.h"
 
-/* The first frame of list with a reference, NULL at its end.  Frames whose last put is under way are left to it. */
+/*
+ * The first frame of list with a reference, NULL at its end.  Frames whose last put is under way are left to
+ * it.
+ */
 static struct frame *list_head_get(struct domain *d, struct frame_list *list, bool *busy)
 {
     struct frame *f;

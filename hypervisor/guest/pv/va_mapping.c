@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * HYPERVISOR_update_va_mapping: one first-level entry named by the address it maps in the kernel's tables, with the flush the caller wants.
- * ABI: xen/xen.h, UVMF_*.
+ * HYPERVISOR_update_va_mapping: one first-level entry named by the address it maps in the kernel's tables,
+ * with the flush the caller wants. ABI: xen/xen.h, UVMF_*.
  */
 #include "domain/preempt.h"
 #include "guest/pv/tables.h"
@@ -61,7 +61,8 @@ long pv_update_va_mapping(uint64_t va, uint64_t value, uint64_t flags, uint64_t 
     return mapping_flush(va, flags);
 }
 
-long pv_update_va_mapping_otherdomain(uint64_t va, uint64_t value, uint64_t flags, uint64_t domid, uint64_t a5)
+long pv_update_va_mapping_otherdomain(uint64_t va, uint64_t value, uint64_t flags, uint64_t domid,
+                                      uint64_t a5)
 {
     struct domain *from;
     int rc = pv_frames_owner((domid_t)domid, &from);

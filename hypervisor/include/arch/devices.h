@@ -29,7 +29,9 @@ struct platform_timer {
     unsigned width;              /* bits of the counter */
     uint64_t (*read)(void);
 };
-/* The best counter the machine has (HPET, ACPI PM timer, PIT), started; clocksource= overrides. Never NULL. */
+/*
+ * The best counter the machine has (HPET, ACPI PM timer, PIT), started; clocksource= overrides. Never NULL.
+ */
 const struct platform_timer *platform_timer_start(void);
 /* Seconds since 1970 by the battery-backed clock, UTC; 0 when it is broken. */
 uint64_t rtc_read(void);
@@ -75,13 +77,17 @@ struct msi {
     struct msi_request at;
     unsigned capability;      /* offset in configuration space */
     bool wide, maskable;      /* MSI: 64-bit address, per-vector mask */
-    unsigned index, count;    /* place in, and size of, a multi-vector block; structs of a block are one array */
+    /* place in, and size of, a multi-vector block; structs of a block are one array */
+    unsigned index, count;
     unsigned live;            /* of index 0: how many of the block are not freed yet */
     volatile uint32_t *entry; /* MSI-X: its four words */
     uint32_t address, data;   /* last written */
     bool masked;
 };
-/* No lock held.  0 with an array of count; -ENODEV no such device, -ENXIO no such capability or entry, -ENOMEM. */
+/*
+ * No lock held.  0 with an array of count; -ENODEV no such device, -ENXIO no such capability or entry,
+ * -ENOMEM.
+ */
 int msi_prepare(const struct msi_request *request, unsigned count, struct msi **msi);
 void msi_free(struct msi *msi);          /* masks and, for the last vector, disables; no lock held */
 void msi_program(struct msi *msi, uint8_t vector, uint32_t apic_id);

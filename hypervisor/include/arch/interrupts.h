@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How interrupts of devices reach a CPU: by vector, each to be ended once taken.  What masks and routes them at their source
- * is in arch/devices.h.
+ * How interrupts of devices reach a CPU: by vector, each to be ended once taken.  What masks and routes them
+ * at their source is in arch/devices.h.
  */
 #ifndef XYLEM_ARCH_INTERRUPTS_H
 #define XYLEM_ARCH_INTERRUPTS_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The hypervisor's virtual address space.  The ABI (xen/arch-x86/xen-x86_64.h) keeps page-table slots 256 to 271
- * of the top level from every 64-bit PV guest; the rest belongs to the guest.
+ * The hypervisor's virtual address space.  The ABI (xen/arch-x86/xen-x86_64.h) keeps page-table slots 256 to
+ * 271 of the top level from every 64-bit PV guest; the rest belongs to the guest.
  *
  *   slot 256  0xffff800000000000  machine-to-physical table, readable by guests
  *   slot 257  0xffff808000000000  mappings made at run time: devices, ACPI tables, stacks with guard pages, stubs

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Per-CPU variables.  PER_CPU_DEFINE(type, name) in one .c file, PER_CPU_DECLARE in a header, then
- * this_cpu(name) and per_cpu(name, cpu) are lvalues.  The boot CPU uses the linked image of the section itself, so
- * they work from the first C instruction; every other CPU gets a zeroed copy before it starts.
+ * this_cpu(name) and per_cpu(name, cpu) are lvalues.  The boot CPU uses the linked image of the section
+ * itself, so they work from the first C instruction; every other CPU gets a zeroed copy before it starts.
  */
 #ifndef XYLEM_ARCH_PERCPU_H
 #define XYLEM_ARCH_PERCPU_H

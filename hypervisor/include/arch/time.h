@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The counter system time is made of, and the interrupt at a point in time, of the CPU that runs this code. */
+/*
+ * The counter system time is made of, and the interrupt at a point in time, of the CPU that runs this code.
+ */
 #ifndef XYLEM_ARCH_TIME_H
 #define XYLEM_ARCH_TIME_H
 

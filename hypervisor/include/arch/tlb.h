@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Translations a CPU may still hold after they were taken away.  A clock ticks with flushes; each CPU remembers the
- * clock at its last full flush.  A frame stamped with tlb_clock_now() when its last writable mapping went (or
- * when it was freed) is safe to reuse once every CPU has flushed since.  Stamps are never 0.
+ * Translations a CPU may still hold after they were taken away.  A clock ticks with flushes; each CPU
+ * remembers the clock at its last full flush.  A frame stamped with tlb_clock_now() when its last writable
+ * mapping went (or when it was freed) is safe to reuse once every CPU has flushed since.  Stamps are never 0.
  */
 #ifndef XYLEM_ARCH_TLB_H
 #define XYLEM_ARCH_TLB_H
@@ -10,7 +10,10 @@
 #include "arch/cpu.h"
 
 uint32_t tlb_clock_now(void);
-/* Makes every online CPU flush that has not flushed since the clock showed stamp; waits for them.  Interrupts may be off. */
+/*
+ * Makes every online CPU flush that has not flushed since the clock showed stamp; waits for them.  Interrupts
+ * may be off.
+ */
 void tlb_flush_older(uint32_t stamp);
 /* Flushes all guest translations on the CPUs in mask and waits. */
 void tlb_flush_cpus(const cpu_mask_t *mask);

@@ -5,7 +5,9 @@
 
 struct domain;
 
-/* The running domain: 0 or -EPERM.  Only the control domain, or a domain over its target, controls another. */
+/*
+ * The running domain: 0 or -EPERM.  Only the control domain, or a domain over its target, controls another.
+ */
 int permission_control(const struct domain *target);
 int permission_privileged(void);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a domain and a vcpu are made of, and references to them.  Open to every room, as each keeps its part of their state
- * here and frames, timers and interrupts name their domain; what is done with them is in domain/domain.h, for the rooms above.
+ * What a domain and a vcpu are made of, and references to them.  Open to every room, as each keeps its part
+ * of their state here and frames, timers and interrupts name their domain; what is done with them is in
+ * domain/domain.h, for the rooms above.
  */
 #ifndef XYLEM_DOMAIN_STATE_H
 #define XYLEM_DOMAIN_STATE_H
@@ -71,7 +72,8 @@ struct domain {
     struct frame_list relinquish_pages; /* while dying: frames kept by other references */
     uint64_t total_pages, max_pages, outstanding_claim;
     uint64_t shr_pages, paged_pages;
-    struct memory_map *memory_map;   /* what XENMEM_memory_map answers (door/memory.h); mem_free'd with the domain; lock */
+    /* what XENMEM_memory_map answers (door/memory.h); mem_free'd with the domain; lock */
+    struct memory_map *memory_map;
 
     struct rangeset io_ports, io_memory, irqs; /* what it may touch */
     unsigned io_memory_width;        /* address bits DMA may use, 0 all */
@@ -153,7 +155,10 @@ void domain_put(struct domain *d);
 /* Walks all domains in ascending id: the first with id >= from, referenced; NULL at the end. */
 struct domain *domain_next(domid_t from);
 
-static inline unsigned domain_state(const struct domain *d) { return __atomic_load_n(&d->state, __ATOMIC_ACQUIRE); }
+static inline unsigned domain_state(const struct domain *d)
+{
+    return __atomic_load_n(&d->state, __ATOMIC_ACQUIRE);
+}
 static inline bool domain_is_dying(const struct domain *d) { return domain_state(d) >= DOMAIN_DYING; }
 static inline struct vcpu *domain_vcpu(const struct domain *d, unsigned id)
 {
@@ -165,7 +170,8 @@ static inline struct vcpu *domain_vcpu(const struct domain *d, unsigned id)
 
 static inline bool vcpu_runnable(const struct vcpu *v)
 {
-    return !(__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) | __atomic_load_n(&v->pause_count, __ATOMIC_RELAXED) |
+    return !(__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) |
+             __atomic_load_n(&v->pause_count, __ATOMIC_RELAXED) |
              __atomic_load_n(&v->domain->pause_count, __ATOMIC_RELAXED));
 }
 

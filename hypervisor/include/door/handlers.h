@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Handlers of the hypercall table (door/hypercall.c), one section for each file of the door.  Arguments are the guest's
- * registers as they came; results go to the guest as they are.
+ * Handlers of the hypercall table (door/hypercall.c), one section for each file of the door.  Arguments are
+ * the guest's registers as they came; results go to the guest as they are.
  */
 #ifndef XYLEM_DOOR_HANDLERS_H
 #define XYLEM_DOOR_HANDLERS_H

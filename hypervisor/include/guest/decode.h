@@ -2,8 +2,8 @@
 /*
  * Decoding of one instruction that writes to memory, for a kernel that stores into its own page tables.
  *
- * The decoder knows no memory: it gets the bytes and the registers, and says what would be stored.  Who calls it does the
- * store and then changes flags, registers and rip (guest/pv/emulate_write.c).  64-bit mode only.
+ * The decoder knows no memory: it gets the bytes and the registers, and says what would be stored.  Who calls
+ * it does the store and then changes flags, registers and rip (guest/pv/emulate_write.c).  64-bit mode only.
  * Format: AMD64 Architecture Programmer's Manual, volume 3, chapter 1 and appendix A.
  */
 #ifndef XYLEM_GUEST_DECODE_H
@@ -34,8 +34,9 @@ struct decoded_store {
     unsigned size;               /* bytes of the memory operand: 1, 2, 4, 8 or 16 */
     enum store_kind kind;
     bool is_stos;                /* rdi moves by size, as the direction flag says, once done */
-    unsigned register_number;    /* XADD, XCHG: the register operand, 0 to 15 as encoded (0 rax, 1 rcx, 2 rdx, 3 rbx, 4 rsp...).
-                                    With size 1 and no REX prefix 4 to 7 would be ah..bh: such instructions are refused */
+    unsigned register_number; /* XADD, XCHG: the register operand, 0 to 15 as encoded (0 rax, 1 rcx, 2 rdx, 3
+                                 rbx, 4 rsp...). With size 1 and no REX prefix 4 to 7 would be ah..bh: such
+                                 instructions are refused */
     uint64_t value;              /* source operand, truncated to size (immediates sign-extended first) */
     uint64_t value_high;
     uint64_t expected;           /* CMPXCHG family: truncated to size */
@@ -44,10 +45,11 @@ struct decoded_store {
 };
 
 /*
- * Decodes the instruction at the start of code[length] (up to 15 bytes are looked at) as run with regs.  0; -EOPNOTSUPP not one of
- * the instructions above with a memory destination (rep prefixes, 16-bit addressing, lock where it may not stand
- * included); -EFAULT the bytes end before the instruction does.
+ * Decodes the instruction at the start of code[length] (up to 15 bytes are looked at) as run with regs.  0;
+ * -EOPNOTSUPP not one of the instructions above with a memory destination (rep prefixes, 16-bit addressing,
+ * lock where it may not stand included); -EFAULT the bytes end before the instruction does.
  */
-int decode_store(const uint8_t *code, unsigned length, const struct cpu_user_regs *regs, struct decoded_store *out);
+int decode_store(const uint8_t *code, unsigned length, const struct cpu_user_regs *regs,
+                 struct decoded_store *out);
 
 #endif

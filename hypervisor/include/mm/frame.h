@@ -2,15 +2,16 @@
 /*
  * The frame table: one struct frame for each machine frame, with its owner, its references and its type.
  *
- * refs counts everything that keeps the frame from being freed.  A frame owned by a domain holds one reference for being
- * allocated (FRAME_ALLOCATED); the last put gives it back to the heap.
+ * refs counts everything that keeps the frame from being freed.  A frame owned by a domain holds one
+ * reference for being allocated (FRAME_ALLOCATED); the last put gives it back to the heap.
  *
  * type says what the frame is used as while its type count is not zero.  The rules of the PV wall:
  *   - at most one type at a time; only a frame with no type references may change type;
- *   - a frame typed as a page table (FRAME_L1 .. FRAME_L4) or descriptor table (FRAME_SEGDESC) is never mapped writable by a guest: a
- *     writable mapping holds a FRAME_WRITABLE reference, which excludes those types;
- *   - FRAME_VALIDATED is set once the contents were checked for the type; each entry of a page table holds one reference
- *     and one type reference on what it points to.
+ *   - a frame typed as a page table (FRAME_L1 .. FRAME_L4) or descriptor table (FRAME_SEGDESC) is never
+ *     mapped writable by a guest: a writable mapping holds a FRAME_WRITABLE reference, which excludes those
+ *     types;
+ *   - FRAME_VALIDATED is set once the contents were checked for the type; each entry of a page table holds
+ *     one reference and one type reference on what it points to.
  */
 #ifndef XYLEM_MM_FRAME_H
 #define XYLEM_MM_FRAME_H
@@ -129,12 +130,14 @@ struct domain *frame_get_any_owner(struct frame *f);
 void frame_put(struct frame *f);
 
 /*
- * Takes a type reference (a FRAME_Ln, SEGDESC or WRITABLE).  The caller holds a reference.  0; -EBUSY another type in use (retry makes no
- * sense); -EINVAL contents not valid for the type; -ERESTART_LATER work is pending: the validation is
- * kept as partial and the same call continues it.
+ * Takes a type reference (a FRAME_Ln, SEGDESC or WRITABLE).  The caller holds a reference.  0; -EBUSY another
+ * type in use (retry makes no sense); -EINVAL contents not valid for the type; -ERESTART_LATER work is
+ * pending: the validation is kept as partial and the same call continues it.
  */
 int frame_get_type(struct frame *f, uint64_t type);
-/* Same, but runs to its end whatever is pending: only for types whose check is short (WRITABLE, L1, SEGDESC). */
+/*
+ * Same, but runs to its end whatever is pending: only for types whose check is short (WRITABLE, L1, SEGDESC).
+ */
 int frame_get_type_now(struct frame *f, uint64_t type);
 /* Drops a type reference; devalidates on the last.  0 or -ERESTART_LATER (only from _preemptible). */
 void frame_put_type(struct frame *f);
@@ -142,7 +145,9 @@ int frame_put_type_preemptible(struct frame *f);
 
 /* Takes a type reference only if the contents were checked for that type already.  0 or -EBUSY. */
 int frame_get_type_validated(struct frame *f, uint64_t type);
-/* True for a page table whose validation stopped and which nobody uses (FRAME_PARTIAL, no type references). */
+/*
+ * True for a page table whose validation stopped and which nobody uses (FRAME_PARTIAL, no type references).
+ */
 bool frame_is_abandoned(const struct frame *f);
 /* Undoes such a validation; no-op for others.  Owner's tables lock held.  0 or -ERESTART_LATER. */
 int frame_clean_partial(struct frame *f);
@@ -170,7 +175,10 @@ extern uint64_t *m2p_table;
 #else
 #define m2p_table ((uint64_t *)M2P_WRITE_START) /* guests see it read-only at M2P_START */
 #endif
-/* The first of the 512 frames that hold the table's 2 MiB number index (arch: the table is mapped in 2 MiB pages). */
+/*
+ * The first of the 512 frames that hold the table's 2 MiB number index (arch: the table is mapped in 2 MiB
+ * pages).
+ */
 mfn_t m2p_backing(uint64_t index);
 static inline void m2p_set(mfn_t m, uint64_t gfn) { m2p_table[m.value] = gfn; }
 static inline uint64_t m2p_get(mfn_t m) { return m2p_table[m.value]; }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Machine memory: a buddy allocator (per node, with address-width limits, claims and scrubbing) and small allocations.
- * All memory is in the direct map, so one heap serves domains and hypervisor.
+ * Machine memory: a buddy allocator (per node, with address-width limits, claims and scrubbing) and small
+ * allocations. All memory is in the direct map, so one heap serves domains and hypervisor.
  */
 #ifndef XYLEM_MM_HEAP_H
 #define XYLEM_MM_HEAP_H
@@ -22,22 +22,22 @@ struct domain;
 #define HEAP_EXTRA      (1u << 3) /* does not count against d's reservation */
 
 /*
- * Gives a range of usable memory to the heap, whose frame table entries are mapped and zero.  Boot only; heap_init_done
- * sets out what there is.
+ * Gives a range of usable memory to the heap, whose frame table entries are mapped and zero.  Boot only;
+ * heap_init_done sets out what there is.
  */
 void heap_init_range(maddr_t start, maddr_t end);
 void heap_init_done(void);
 
 /*
- * Hypervisor pages, 1 << order, zeroed when HEAP_ZERO.  NULL when memory is short.  Freed with the same order.
- * Not owned by any domain; share_with_domain() lets a guest map one.
+ * Hypervisor pages, 1 << order, zeroed when HEAP_ZERO.  NULL when memory is short.  Freed with the same
+ * order. Not owned by any domain; share_with_domain() lets a guest map one.
  */
 void *heap_alloc(unsigned order, unsigned flags);
 void heap_free(void *pages, unsigned order);
 
 /*
- * Frames for a domain: 1 << order contiguous frames below 1 << width_bits, assigned to d (owner, reference, page list,
- * accounting) unless HEAP_NO_OWNER.  NULL when memory is short or d is at its limit or dying.
+ * Frames for a domain: 1 << order contiguous frames below 1 << width_bits, assigned to d (owner, reference,
+ * page list, accounting) unless HEAP_NO_OWNER.  NULL when memory is short or d is at its limit or dying.
  */
 struct frame *heap_alloc_domain(struct domain *d, unsigned order, unsigned width_bits, unsigned flags);
 /* Called by frame_put when the last reference goes; also frees frames of HEAP_NO_OWNER. */
@@ -53,12 +53,15 @@ int heap_steal(struct domain *d, struct frame *f);
 /* A dying domain's frame that others still use leaves its list for relinquish_pages; page_lock is held. */
 void heap_set_leaving(struct domain *d, struct frame *f);
 
-/* Lets d map a hypervisor page (shared info, grant frames): d gets it on its xenheap list; writable or read-only by type. */
+/*
+ * Lets d map a hypervisor page (shared info, grant frames): d gets it on its xenheap list; writable or
+ * read-only by type.
+ */
 enum share_access { SHARE_READ_WRITE, SHARE_READ_ONLY };
 void heap_share(void *page, struct domain *d, enum share_access access);
 /*
- * The hypervisor is done with a shared page: it is freed now, or by the last put while somebody still maps it.
- * The caller must not touch it afterwards.
+ * The hypervisor is done with a shared page: it is freed now, or by the last put while somebody still maps
+ * it. The caller must not touch it afterwards.
  */
 void heap_unshare_release(void *page);
 

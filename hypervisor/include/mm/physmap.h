@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * From a guest's frame numbers to machine frames.  For a PV guest the two are the same and ownership is what is checked; for a
- * hardware-assisted guest a table translates.
+ * From a guest's frame numbers to machine frames.  For a PV guest the two are the same and ownership is what
+ * is checked; for a hardware-assisted guest a table translates.
  */
 #ifndef XYLEM_MM_PHYSMAP_H
 #define XYLEM_MM_PHYSMAP_H

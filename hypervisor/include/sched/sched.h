@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scheduler core.  A policy is a struct of functions (sched/policy.h, private to the room); the default speaks credit2's interface.
+ * Scheduler core.  A policy is a struct of functions (sched/policy.h, private to the room); the default
+ * speaks credit2's interface.
  */
 #ifndef XYLEM_SCHED_SCHED_H
 #define XYLEM_SCHED_SCHED_H

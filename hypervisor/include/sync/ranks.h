@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Lock ranks, lowest first: a CPU holding a lock may only take locks that stand later in this list (the same rank
- * twice only where the comment says in which order).  RANK_NONE is exempt from the check.
+ * Lock ranks, lowest first: a CPU holding a lock may only take locks that stand later in this list (the same
+ * rank twice only where the comment says in which order).  RANK_NONE is exempt from the check.
  */
 #ifndef XYLEM_SYNC_RANKS_H
 #define XYLEM_SYNC_RANKS_H

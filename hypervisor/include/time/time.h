@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * System time (nanoseconds since boot, one monotonic line over all CPUs), wall clock, timers, and the time a guest
- * sees (struct vcpu_time_info, xen/xen.h).
+ * System time (nanoseconds since boot, one monotonic line over all CPUs), wall clock, timers, and the time a
+ * guest sees (struct vcpu_time_info, xen/xen.h).
  */
 #ifndef XYLEM_TIME_TIME_H
 #define XYLEM_TIME_TIME_H
@@ -36,7 +36,10 @@ void timer_kill(struct timer *t);                       /* stops and waits until
 static inline bool timer_armed(const struct timer *t) { return heap_contains(&t->entry) || t->overflowed; }
 static inline nanoseconds_t timer_expires(const struct timer *t) { return t->entry.key; } /* or last did */
 
-/* Publishes this CPU's time line in a vcpu's vcpu_info (version protocol), if it changed; called when a vcpu starts to run. */
+/*
+ * Publishes this CPU's time line in a vcpu's vcpu_info (version protocol), if it changed; called when a vcpu
+ * starts to run.
+ */
 void time_update_vcpu(struct vcpu *v);
 /* Wall clock: seconds and nanoseconds (UTC) at the given system time; republished to every domain. */
 void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, nanoseconds_t at_system_time);
@@ -44,9 +47,10 @@ void time_publish_wallclock(struct domain *d); /* writes d's shared_info wc_* fi
 uint64_t time_wallclock_seconds(void);
 
 /*
- * Start of day.  time_init: boot CPU, after acpi_init and before interrupts: measures the TSC.  time_cpu_init(cpu): on each CPU
- * itself (the boot CPU included) before it takes timer interrupts; -ENOMEM.  time_smp_done: once every CPU runs,
- * interrupts on: decides whether guests may trust one time line over all CPUs.
+ * Start of day.  time_init: boot CPU, after acpi_init and before interrupts: measures the TSC. 
+ * time_cpu_init(cpu): on each CPU itself (the boot CPU included) before it takes timer interrupts; -ENOMEM. 
+ * time_smp_done: once every CPU runs, interrupts on: decides whether guests may trust one time line over all
+ * CPUs.
  */
 void time_init(void);
 int time_cpu_init(unsigned cpu);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the firmware's static ACPI tables say about the machine.  Source: ACPI Specification 6.5, chapter 5.2 (RSDP,
- * XSDT, MADT, FADT) with the HPET and MCFG tables' own specifications.  AML is domain 0's business.
+ * What the firmware's static ACPI tables say about the machine.  Source: ACPI Specification 6.5, chapter 5.2
+ * (RSDP, XSDT, MADT, FADT) with the HPET and MCFG tables' own specifications.  AML is domain 0's business.
  */
 #ifndef XYLEM_ARCH_X86_ACPI_H
 #define XYLEM_ARCH_X86_ACPI_H
@@ -75,8 +75,8 @@ extern struct acpi_facts acpi;
 
 /*
  * Finds and reads the tables, once, at start of day: after the direct map and vmap_device work, before SMP
- * bring-up.  Never fails: what does not check out is reported and left absent.  The calling CPU's entry is made
- * element 0 of acpi_cpus.
+ * bring-up.  Never fails: what does not check out is reported and left absent.  The calling CPU's entry is
+ * made element 0 of acpi_cpus.
  */
 void acpi_init(void);
 
@@ -88,7 +88,9 @@ struct acpi_cpu_list {
     struct acpi_cpu cpus[MAX_CPUS];
 };
 
-/* bytes must lie within size; true when checksum and signature hold and *length (header's) is within limits. */
+/*
+ * bytes must lie within size; true when checksum and signature hold and *length (header's) is within limits.
+ */
 bool acpi_header_ok(const void *table, size_t size, const char signature[4]);
 /* RSDP at p with size bytes left: root table's address; *is_xsdt.  0 when it is not one. */
 uint64_t acpi_rsdp_parse(const void *p, size_t size, bool *is_xsdt);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The local interrupt controller of each CPU, in xAPIC or x2APIC form, and its timer.  Intel SDM volume 3 chapter 11. */
+/*
+ * The local interrupt controller of each CPU, in xAPIC or x2APIC form, and its timer.  Intel SDM volume 3
+ * chapter 11.
+ */
 #ifndef XYLEM_ARCH_X86_APIC_H
 #define XYLEM_ARCH_X86_APIC_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What this machine's CPUs can do, as found on the boot CPU.  Bit numbers: Intel SDM volume 2 (CPUID), AMD APM volume 3
- * appendix E.
+ * What this machine's CPUs can do, as found on the boot CPU.  Bit numbers: Intel SDM volume 2 (CPUID), AMD
+ * APM volume 3 appendix E.
  */
 #ifndef XYLEM_ARCH_X86_CPUFEATURE_H
 #define XYLEM_ARCH_X86_CPUFEATURE_H

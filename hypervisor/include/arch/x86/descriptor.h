@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Segment descriptors and the CPU's own page of the GDT.  A guest owns the first 14 pages of its GDT; the page after them, from selector
- * FIRST_RESERVED_GDT_BYTE (0xe000) on, is the CPU's, with the flat guest selectors of xen/arch-x86/xen-x86_64.h.
- * While no PV guest's tables are loaded GDTR points 14 pages below that page, so the selectors are always the same.
+ * Segment descriptors and the CPU's own page of the GDT.  A guest owns the first 14 pages of its GDT; the
+ * page after them, from selector FIRST_RESERVED_GDT_BYTE (0xe000) on, is the CPU's, with the flat guest
+ * selectors of xen/arch-x86/xen-x86_64.h. While no PV guest's tables are loaded GDTR points 14 pages below
+ * that page, so the selectors are always the same.
  */
 #ifndef XYLEM_ARCH_X86_DESCRIPTOR_H
 #define XYLEM_ARCH_X86_DESCRIPTOR_H
@@ -36,7 +37,9 @@
 
 _Static_assert(GDT_RESERVED_BYTE == FIRST_RESERVED_GDT_BYTE, "the ABI's reserved part of the GDT");
 
-/* This CPU's page of the GDT, and its frame: entry FIRST_RESERVED_GDT_PAGE of a guest's descriptor mappings. */
+/*
+ * This CPU's page of the GDT, and its frame: entry FIRST_RESERVED_GDT_PAGE of a guest's descriptor mappings.
+ */
 PER_CPU_DECLARE(uint64_t *, gdt_page);
 PER_CPU_DECLARE(mfn_t, gdt_frame);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Instructions that may fault in the hypervisor, and where to go on then.  After a fault at the first address
- * execution continues at the second with every register and the stack pointer as they were at the fault (rsp too:
- * nothing stays pushed).  Nothing says which fault it was, except: EXTABLE_INFO entries find
- * (error code << 32 | vector) in rax.
+ * execution continues at the second with every register and the stack pointer as they were at the fault (rsp
+ * too: nothing stays pushed).  Nothing says which fault it was, except: EXTABLE_INFO entries find (error code
+ * << 32 | vector) in rax.
  */
 #ifndef XYLEM_ARCH_X86_EXTABLE_H
 #define XYLEM_ARCH_X86_EXTABLE_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Vector state.  It is saved when a vcpu leaves its CPU and loaded when one comes (eagerly), so a guest's registers never
- * wait in a CPU; CR0.TS only serves PV's fpu_taskswitch.
+ * Vector state.  It is saved when a vcpu leaves its CPU and loaded when one comes (eagerly), so a guest's
+ * registers never wait in a CPU; CR0.TS only serves PV's fpu_taskswitch.
  */
 #ifndef XYLEM_ARCH_X86_FPU_H
 #define XYLEM_ARCH_X86_FPU_H
@@ -13,7 +13,8 @@ extern unsigned xsave_size;
 
 void fpu_init(void);     /* boot CPU, once: sizes */
 void fpu_cpu_init(void); /* each CPU: CR4, XCR0, clean state */
-void fpu_save(struct vcpu *v); /* v's registers are in this CPU and stay there; no-op when they are not loaded */
+/* v's registers are in this CPU and stay there; no-op when they are not loaded */
+void fpu_save(struct vcpu *v);
 void fpu_load(struct vcpu *v);
 
 /*

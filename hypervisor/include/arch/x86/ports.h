@@ -44,7 +44,13 @@ static inline void port_out32(uint16_t port, uint32_t value)
     __asm__ volatile("outl %0, %w1" ::"a"(value), "Nd"(port));
 }
 
-static inline uint32_t mmio_read32(const volatile void *address) { return *(const volatile uint32_t *)address; }
-static inline void mmio_write32(volatile void *address, uint32_t value) { *(volatile uint32_t *)address = value; }
+static inline uint32_t mmio_read32(const volatile void *address)
+{
+    return *(const volatile uint32_t *)address;
+}
+static inline void mmio_write32(volatile void *address, uint32_t value)
+{
+    *(volatile uint32_t *)address = value;
+}
 
 #endif

@@ -6,12 +6,15 @@
 #include "types.h"
 
 _Noreturn void start_of_day(void); /* from head.S, on the boot stack */
-_Noreturn void start_of_day_cpu(unsigned cpu); /* other CPUs, from arch/x86/smp.c: per-CPU set-up done, not yet online */
-int start_of_day_cpu_prepare(unsigned cpu); /* on the boot CPU, before a CPU is started: what its rooms need; 0 or -errno */
+/* other CPUs, from arch/x86/smp.c: per-CPU set-up done, not yet online */
+_Noreturn void start_of_day_cpu(unsigned cpu);
+/* on the boot CPU, before a CPU is started: what its rooms need; 0 or -errno */
+int start_of_day_cpu_prepare(unsigned cpu);
 
 /* arch/x86 */
 void multiboot_parse(uint32_t magic, uint64_t information); /* fills boot_info */
 void memory_init(void);       /* page tables, frame table, machine-to-physical table, heap */
-void boot_memory_reserve(uint64_t start, uint64_t end); /* before memory_init: bytes nothing may be put into */
+/* before memory_init: bytes nothing may be put into */
+void boot_memory_reserve(uint64_t start, uint64_t end);
 
 #endif

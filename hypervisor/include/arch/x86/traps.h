@@ -26,7 +26,10 @@ _Noreturn void panic_registers(const struct cpu_user_regs *regs, const char *for
 void print_registers(const struct cpu_user_regs *regs);
 /* Return addresses found on the stack from sp up; text form with symbols. */
 void print_backtrace(uint64_t rip, uint64_t sp, uint64_t frame_pointer);
-/* Nearest symbol at or below address in the image: its name into buffer, *offset and *size; false when there is none. */
+/*
+ * Nearest symbol at or below address in the image: its name into buffer, *offset and *size; false when there
+ * is none.
+ */
 bool symbol_lookup(uint64_t address, char *buffer, unsigned buffer_size, uint64_t *offset, uint64_t *size);
 
 #endif

@@ -116,9 +116,10 @@ static void unclaim_grant(struct grant_copy_end *end)
     end->transit = NULL;
 }
 
+/* A domain named by its number was looked up and is held, the caller's own too. */
 static void domain_release(struct grant_copy_end *end)
 {
-    if (end->domain != current->domain)
+    if (end->domid != DOMID_SELF)
         domain_put(end->domain);
 }
 

@@ -313,6 +313,28 @@ static int copy(unsigned flags, uint64_t source, unsigned offset, uint64_t dest,
     return op.status;
 }
 
+/* A domain that grants to itself and names itself by number must still go away when it dies. */
+static void a_copy_from_oneself_by_number_leaves_no_reference(void **state)
+{
+    mfn_t ours = host_domain_page(user);
+    struct gnttab_copy op = {.flags = GNTCOPY_source_gref, .len = 8};
+    struct grant_copy_batch batch = {0};
+    uint32_t refs = user->refs;
+
+    (void)state;
+    *grant_entry_v1(user->grant, 9) =
+        (grant_entry_v1_t){.flags = GTF_permit_access, .domid = user->id, .frame = (uint32_t)ours.value};
+    op.source.domid = user->id;
+    op.source.u.ref = 9;
+    op.dest.domid = DOMID_SELF;
+    op.dest.u.gmfn = ours.value;
+    op.dest.offset = 64;
+    grant_copy(&batch, &op);
+    grant_copy_finish(&batch);
+    assert_int_equal(op.status, GNTST_okay);
+    assert_int_equal(user->refs, refs);
+}
+
 static void copies_go_both_ways(void **state)
 {
     mfn_t theirs = offer(30, 0), ours = host_domain_page(user);
@@ -766,6 +788,7 @@ int main(void)
         TEST(handles_run_out_at_the_limit),
         TEST(a_dying_granter_keeps_what_is_in_use),
         TEST(copies_go_both_ways),
+        TEST(a_copy_from_oneself_by_number_leaves_no_reference),
         TEST(bad_copies_are_refused),
         TEST(sub_pages_bound_copies),
         TEST(transitive_grants_reach_one_step),

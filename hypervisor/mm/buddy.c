@@ -26,12 +26,16 @@
 
 #define ZONES (64 - PAGE_SHIFT + 1)
 #define SCRUB_MAX_ORDER 4 /* idle CPUs clear blocks in pieces of at most 64 KiB */
+#define JOIN_BATCH 256    /* blocks looked at with interrupts off, in a search for buddies of different cleanness */
+#define JOIN_BATCHES 64   /* of one allocation's search; the next goes on from there */
 
 struct heap_node {
     struct frame_list blocks[ZONES][HEAP_MAX_ORDER + 1];
     uint32_t orders[ZONES]; /* bit per order with a block */
     uint64_t zones;         /* bit per zone with a block */
     uint64_t free_pages;
+    unsigned join_order, join_zone; /* where the next search for buddies of different cleanness starts, */
+    uint32_t join_at;               /* and at which block; FRAME_LIST_END at the first */
 };
 
 static spinlock_t heap_lock = SPINLOCK_INIT(RANK_HEAP);
@@ -113,38 +117,61 @@ static void block_free(struct frame *f, unsigned order, uint64_t scrub_flag)
     block_insert(&frame_table[number], order, scrub_flag);
 }
 
-/* Joins one pair of a clean and a dirty buddy of the given order; false when there is none. */
-static bool block_join_mixed(struct heap_node *node, unsigned zone, unsigned order)
+/* Joins f with its free buddy, whatever their cleanness.  The block behind f on its list. */
+static struct frame *block_join_mixed(struct heap_node *node, struct frame *f, unsigned order)
 {
-    struct frame *f = frame_list_first(&node->blocks[zone][order]);
+    uint64_t number = frame_to_mfn(f).value;
+    struct frame *buddy = block_buddy(number, order), *next = frame_list_next(f);
 
-    for (; f; f = frame_list_next(f)) {
-        uint64_t number = frame_to_mfn(f).value;
-        struct frame *buddy = block_buddy(number, order);
-
-        if (!buddy)
-            continue;
-        unscrubbed_pages -= (f->refs & FRAME_UNSCRUBBED ? 1UL << order : 0) +
-                            (buddy->refs & FRAME_UNSCRUBBED ? 1UL << order : 0);
-        node->free_pages -= 2UL << order;
-        block_remove(f, order);
-        block_remove(buddy, order);
-        block_free(&frame_table[number & ~(1UL << order)], order + 1, FRAME_UNSCRUBBED);
-        return true;
-    }
-    return false;
+    if (!buddy)
+        return next;
+    if (next == buddy)
+        next = frame_list_next(buddy);
+    unscrubbed_pages -= (f->refs & FRAME_UNSCRUBBED ? 1UL << order : 0) +
+                        (buddy->refs & FRAME_UNSCRUBBED ? 1UL << order : 0);
+    node->free_pages -= 2UL << order;
+    block_remove(f, order);
+    block_remove(buddy, order);
+    block_free(&frame_table[number & ~(1UL << order)], order + 1, FRAME_UNSCRUBBED);
+    return next;
 }
 
-/* Joins what the difference in cleanness kept apart, below the order that is wanted. */
-static bool blocks_join_mixed(struct heap_node *node, unsigned wanted)
+/* The block a search goes on with, if it is on that list still; otherwise the list's first. */
+static struct frame *join_resume(const struct heap_node *node)
 {
-    bool joined = false;
+    struct frame *f = &frame_table[node->join_at];
 
-    for (unsigned order = 0; order < wanted; order++)
-        for (uint64_t zones = node->zones; zones; zones &= zones - 1)
-            while (block_join_mixed(node, (unsigned)__builtin_ctzl(zones), order))
-                joined = true;
-    return joined;
+    if (node->join_at != FRAME_LIST_END && (f->refs & FRAME_FREE) && f->type == node->join_order &&
+        zone_of(node->join_at) == node->join_zone)
+        return f;
+    return frame_list_first(&node->blocks[node->join_zone][node->join_order]);
+}
+
+static void join_restart(struct heap_node *node)
+{
+    node->join_order = node->join_zone = 0;
+    node->join_at = FRAME_LIST_END;
+}
+
+/* Joins what the difference in cleanness kept apart below the order that is wanted, a batch of blocks further.  False at the end. */
+static bool blocks_join_some(struct heap_node *node, unsigned wanted)
+{
+    unsigned left = JOIN_BATCH;
+
+    for (; node->join_order < wanted; node->join_order++, node->join_zone = 0) {
+        for (; node->join_zone < ZONES; node->join_zone++, node->join_at = FRAME_LIST_END) {
+            struct frame *f = join_resume(node);
+
+            for (; f && left; left--)
+                f = block_join_mixed(node, f, node->join_order);
+            if (f) {
+                node->join_at = (uint32_t)frame_to_mfn(f).value;
+                return true;
+            }
+        }
+    }
+    join_restart(node);
+    return false;
 }
 
 /* Takes the lower half of a block until order is reached; the upper halves go back. */
@@ -206,18 +233,49 @@ uint64_t buddy_unscrubbed_pages(void)
     return unscrubbed_pages;
 }
 
-/* Frames lately mapped by a guest may still sit in some CPU's TLB. */
+/* Frames lately mapped by a guest may still sit in some CPU's TLB.  Stamps wrap: the youngest is the one least before now. */
 static void flush_stale(struct frame *f, unsigned order)
 {
-    uint32_t newest = 0;
+    uint32_t now = tlb_clock_now(), youngest = 0, age = UINT32_MAX;
 
     for (uint64_t i = 0; i < 1UL << order; i++) {
-        if (f[i].tlb_stamp > newest)
-            newest = f[i].tlb_stamp;
+        if (f[i].tlb_stamp && now - f[i].tlb_stamp <= age) {
+            youngest = f[i].tlb_stamp;
+            age = now - youngest;
+        }
         f[i].tlb_stamp = 0;
     }
-    if (newest)
-        tlb_flush_older(newest);
+    if (youngest)
+        tlb_flush_older(youngest);
+}
+
+static bool pages_suffice(uint64_t reserved, unsigned order)
+{
+    return buddy_free_pages() >= reserved + (1UL << order);
+}
+
+/* There is no such block: joins buddies of different cleanness until there is one.  The lock is given up in between. */
+static struct frame *block_take_joined(struct heap_node *node, unsigned order, unsigned zone_limit, uint64_t reserved,
+                                       bool *dirty, uint64_t *flags)
+{
+    bool from_start = node->join_at == FRAME_LIST_END || node->join_order >= order;
+    struct frame *f = NULL;
+
+    if (from_start)
+        join_restart(node);
+    for (unsigned i = 0; i < JOIN_BATCHES && !f && pages_suffice(reserved, order); i++) {
+        bool more = blocks_join_some(node, order);
+
+        f = block_take(node, order, zone_limit, dirty);
+        if (!more && from_start)
+            break;
+        from_start |= !more;
+        if (f)
+            break;
+        spin_unlock_irqrestore(&heap_lock, *flags);
+        *flags = spin_lock_irqsave(&heap_lock);
+    }
+    return f;
 }
 
 struct frame *buddy_take(unsigned order, unsigned width_bits, uint64_t reserved, bool clean)
@@ -230,10 +288,10 @@ struct frame *buddy_take(unsigned order, unsigned width_bits, uint64_t reserved,
     if (order > HEAP_MAX_ORDER)
         return NULL;
     flags = spin_lock_irqsave(&heap_lock);
-    for (unsigned i = 0; i < MAX_NUMA_NODES && !f && buddy_free_pages() >= reserved + (1UL << order); i++) {
+    for (unsigned i = 0; i < MAX_NUMA_NODES && !f && pages_suffice(reserved, order); i++) {
         f = block_take(&nodes[i], order, zone_limit, &dirty);
-        if (!f && order && blocks_join_mixed(&nodes[i], order))
-            f = block_take(&nodes[i], order, zone_limit, &dirty);
+        if (!f && order)
+            f = block_take_joined(&nodes[i], order, zone_limit, reserved, &dirty, &flags);
     }
     spin_unlock_irqrestore(&heap_lock, flags);
     if (!f)

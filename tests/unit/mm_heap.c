@@ -104,6 +104,34 @@ static void a_large_block_is_found_among_clean_and_dirty_halves(void **state)
     check_free_memory();
 }
 
+/* Every pair of pages has one half that is clean and one that is not: more blocks than one batch of the search. */
+static void buddies_of_different_cleanness_are_joined_when_needed(void **state)
+{
+    enum { PAGES = FRAMES };
+    static void *pages[PAGES];
+    void *block;
+    unsigned count = 0;
+
+    (void)state;
+    while (count < PAGES && (pages[count] = heap_alloc(0, HEAP_NO_SCRUB)) != NULL)
+        count++;
+    for (unsigned i = 0; i < count; i++)
+        if (virt_to_mfn(pages[i]).value % 2 == 0)
+            heap_free(pages[i], 0);
+    while (heap_scrub_some())
+        ;
+    for (unsigned i = 0; i < count; i++)
+        if (virt_to_mfn(pages[i]).value % 2)
+            heap_free(pages[i], 0);
+    check_free_memory();
+    block = heap_alloc(9, HEAP_ZERO);
+    assert_non_null(block);
+    check_free_memory();
+    heap_free(block, 9);
+    while (heap_scrub_some())
+        ;
+}
+
 static void an_address_width_is_kept(void **state)
 {
     struct frame *frames[64];
@@ -332,6 +360,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_come_back_whole),
         cmocka_unit_test(a_large_block_is_found_among_clean_and_dirty_halves),
+        cmocka_unit_test(buddies_of_different_cleanness_are_joined_when_needed),
         cmocka_unit_test(an_address_width_is_kept),
         cmocka_unit_test(a_domain_stays_within_its_limit),
         cmocka_unit_test(a_dying_domain_gets_nothing),

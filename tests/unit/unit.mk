@@ -24,6 +24,7 @@ lib_unpack_LIBS := $(UNPACK_ARCHIVES) -llz4
 UNIT_PROGRAMS += mm_heap
 mm_heap_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c) $(HOST_SOURCES)
 mm_heap_CFLAGS := $(HOST_CFLAGS)
+UNIT_PROGRAMS += machine_check
 UNIT_PROGRAMS += acpi_parse
 acpi_parse_SOURCES := hypervisor/arch/x86/acpi_parse.c
 UNIT_PROGRAMS += pv_tables

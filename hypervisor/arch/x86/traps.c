@@ -11,6 +11,7 @@
 #include "arch/x86/descriptor.h"
 #include "arch/x86/entry.h"
 #include "arch/x86/extable.h"
+#include "arch/x86/machine_check.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"
@@ -270,7 +271,7 @@ void trap_dispatch(struct cpu_user_regs *regs)
     } else if (regs->entry_vector == VECTOR_NMI) {
         handle_nmi();
     } else if (regs->entry_vector == VECTOR_MC) {
-        panic_registers(regs, "Machine check: the hardware is broken\n");
+        machine_check(regs);
     } else if (regs_from_guest(regs)) {
         if (regs->entry_vector == VECTOR_PF)
             this_cpu(trap_address) = read_cr2();

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Machine checks: errors the hardware found (Intel SDM volume 3, chapter 16; AMD APM volume 2, chapter 9).  What the
+ * hardware corrected, or what only concerns the guest that was interrupted, does not end the machine.
+ */
+#ifndef XYLEM_ARCH_X86_MACHINE_CHECK_H
+#define XYLEM_ARCH_X86_MACHINE_CHECK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu_user_regs;
+
+#define MCG_STATUS_RIPV (1UL << 0) /* the interrupted code can go on */
+#define MCG_STATUS_EIPV (1UL << 1) /* the error belongs to it */
+#define MCI_STATUS_VALID (1UL << 63)
+#define MCI_STATUS_UNCORRECTED (1UL << 61)
+#define MCI_STATUS_CONTEXT_CORRUPT (1UL << 57)
+#define MCI_STATUS_ACTION_REQUIRED (1UL << 55) /* Intel: AMD uses the bit otherwise */
+
+/* In order of how bad: the worst of all banks counts. */
+enum machine_check_verdict { MACHINE_CHECK_GO_ON, MACHINE_CHECK_GUEST, MACHINE_CHECK_FATAL };
+
+/* What one bank says.  in_guest: a guest was interrupted. */
+static inline enum machine_check_verdict machine_check_bank(uint64_t mcg_status, uint64_t status, bool in_guest, bool amd)
+{
+    if (!(status & MCI_STATUS_VALID) || !(status & MCI_STATUS_UNCORRECTED))
+        return MACHINE_CHECK_GO_ON;
+    if (status & MCI_STATUS_CONTEXT_CORRUPT)
+        return MACHINE_CHECK_FATAL;
+    /* Nobody has used the bad data yet, or it was another CPU that shares the bank. */
+    if (!amd && (!(status & MCI_STATUS_ACTION_REQUIRED) || !(mcg_status & MCG_STATUS_EIPV)))
+        return MACHINE_CHECK_GO_ON;
+    return in_guest ? MACHINE_CHECK_GUEST : MACHINE_CHECK_FATAL;
+}
+
+/* What the CPU says as a whole. */
+static inline enum machine_check_verdict machine_check_global(uint64_t mcg_status, bool in_guest)
+{
+    if (mcg_status & MCG_STATUS_RIPV)
+        return MACHINE_CHECK_GO_ON;
+    return in_guest ? MACHINE_CHECK_GUEST : MACHINE_CHECK_FATAL;
+}
+
+/* #MC: panics, stops the guest that was interrupted, or returns. */
+void machine_check(struct cpu_user_regs *regs);
+
+#endif

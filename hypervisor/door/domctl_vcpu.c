@@ -193,8 +193,8 @@ static bool vector_area_sane(const uint8_t *area, uint64_t xcr0, uint64_t accumu
     for (unsigned i = 1; i < ARRAY_SIZE(header); i++)
         if (header[i]) /* compacted format, or reserved */
             return false;
-    return !(header[0] & ~accumulated) && !(xcr0 & ~accumulated) && !(accumulated & ~xsave_features) &&
-           (xcr0 & 1) && !(mxcsr & ~MXCSR_VALID);
+    return !(header[0] & ~accumulated) && !(xcr0 & ~accumulated) && xcr0_valid(xcr0) &&
+           xcr0_valid(accumulated) && !(mxcsr & ~MXCSR_VALID);
 }
 
 static long vector_load(struct vcpu *v, const uint8_t *buffer, size_t size)

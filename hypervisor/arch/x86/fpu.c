@@ -41,6 +41,16 @@ static void xcr0_set(uint64_t value)
     this_cpu(loaded_xcr0) = value;
 }
 
+/* Which states go together: Intel SDM volume 1, 13.3. */
+bool xcr0_valid(uint64_t value)
+{
+    if (!(value & XCR0_X87) || (value & ~xsave_features))
+        return false;
+    if ((value & XCR0_AVX) && !(value & XCR0_SSE))
+        return false;
+    return !(value & XCR0_AVX512) || ((value & XCR0_AVX512) == XCR0_AVX512 && (value & XCR0_AVX));
+}
+
 unsigned xsave_size_of(uint64_t xcr0)
 {
     unsigned size = FXSAVE_SIZE + XSAVE_HEADER_SIZE;
@@ -121,6 +131,18 @@ void fpu_save(struct vcpu *v)
     }
 }
 
+/*
+ * AMD's CPUs load the last x87 instruction's addresses only with an exception pending, so what one guest left there would
+ * be seen by the next: an instruction of ours takes their place first (AMD APM volume 2, "FXSAVE and FXRSTOR").
+ */
+static void x87_pointers_clear(void)
+{
+    static const uint32_t zero;
+
+    if (cpu_model.vendor == CPU_VENDOR_AMD || cpu_model.vendor == CPU_VENDOR_HYGON)
+        __asm__ volatile("fnclex; ffree %%st(7); fildl %0" ::"m"(zero));
+}
+
 /* A state the CPU refuses (the toolstack may write anything) is replaced by a clean one. */
 static bool restore(void *area)
 {
@@ -144,6 +166,7 @@ void fpu_load(struct vcpu *v)
     __asm__ volatile("clts");
     if (xsave_features)
         xcr0_set(xsave_features);
+    x87_pointers_clear();
     if (!v->arch.xsave_area || !restore(v->arch.xsave_area)) {
         log_vcpu(LOG_WARNING, v, "its vector state cannot be loaded: starts clean\n");
         fpu_reset();

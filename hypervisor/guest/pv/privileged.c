@@ -10,10 +10,6 @@
 #include "guest/pv/traps.h"
 
 #define FORCED_PREFIX_LENGTH 5
-#define XSTATE_X87 1UL
-#define XSTATE_SSE 2UL
-#define XSTATE_YMM 4UL
-#define XSTATE_AVX512 0xe0UL
 #define STRING_CHUNK 256 /* elements of a repeated string instruction done before looking for other work */
 
 enum outcome { DONE, REPEAT, FAULT }; /* REPEAT: goes on at the same rip */
@@ -107,23 +103,11 @@ static enum outcome msr_access(struct vcpu *v, struct cpu_user_regs *regs, bool 
     return DONE;
 }
 
-/* Which states go together: Intel SDM volume 1, 13.3. */
-static bool xcr0_ok(uint64_t value)
-{
-    if (!(value & XSTATE_X87) || (value & ~xsave_features))
-        return false;
-    if ((value & XSTATE_YMM) && !(value & XSTATE_SSE))
-        return false;
-    if ((value & XSTATE_AVX512) && ((value & XSTATE_AVX512) != XSTATE_AVX512 || !(value & XSTATE_YMM)))
-        return false;
-    return true;
-}
-
 static enum outcome xcr_write(struct vcpu *v, struct cpu_user_regs *regs)
 {
     uint64_t value = (uint32_t)regs->rax | regs->rdx << 32;
 
-    if ((uint32_t)regs->rcx || !(v->pv->cr4_guest & CR4_OSXSAVE) || !xcr0_ok(value))
+    if ((uint32_t)regs->rcx || !(v->pv->cr4_guest & CR4_OSXSAVE) || !xcr0_valid(value))
         return FAULT;
     fpu_save(v);
     v->arch.xcr0 = value;

@@ -27,6 +27,8 @@ int arch_vcpu_init(struct vcpu *v);
 void arch_vcpu_destroy(struct vcpu *v);
 /* Features of XSAVE the machine enables (0 without XSAVE); size of the area for those in xcr0, standard format. */
 extern uint64_t xsave_features;
+/* May this be loaded into XCR0?  Anything else is refused by the CPU. */
+bool xcr0_valid(uint64_t value);
 unsigned xsave_size_of(uint64_t xcr0);
 
 /*

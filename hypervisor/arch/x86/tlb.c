@@ -12,10 +12,13 @@
 #include "arch/x86/smp.h"
 #include "lib/base.h"
 #include "lib/bitmap.h"
+#include "log.h"
 #include "sync/spinlock.h"
 
 static uint64_t tlb_clock = 1;
 static PER_CPU_DEFINE(uint64_t, tlb_flushed_at);
+
+#define ASK_AGAIN 20000000UL /* turns of the wait: about a second */
 
 static spinlock_t flush_lock = SPINLOCK_INIT(RANK_NONE); /* one request at a time */
 static struct {
@@ -79,10 +82,18 @@ void tlb_flush_serve(void)
     bitmap_atomic_clear(request.waiting.bits, cpu);
 }
 
-static void flush_others(const cpu_mask_t *others, uint64_t address, unsigned flags)
+/* An interrupt that got lost must not cost the machine: CPUs that did not answer are asked again. */
+static void flush_ask(void)
 {
     size_t cpu;
 
+    for (cpu = 0; cpu < MAX_CPUS; cpu++)
+        if (bitmap_test(request.waiting.bits, cpu))
+            apic_send_ipi((unsigned)cpu, VECTOR_TLB_FLUSH);
+}
+
+static void flush_others(const cpu_mask_t *others, uint64_t address, unsigned flags)
+{
     while (!spin_trylock(&flush_lock)) {
         smp_poll();
         cpu_relax();
@@ -92,9 +103,12 @@ static void flush_others(const cpu_mask_t *others, uint64_t address, unsigned fl
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     for (unsigned i = 0; i < CPU_MASK_WORDS; i++)
         __atomic_store_n(&request.waiting.bits[i], others->bits[i], __ATOMIC_SEQ_CST);
-    bitmap_for_each(cpu, others->bits, MAX_CPUS)
-        apic_send_ipi((unsigned)cpu, VECTOR_TLB_FLUSH);
-    while (!bitmap_empty(request.waiting.bits, MAX_CPUS)) {
+    flush_ask();
+    for (uint64_t turn = 1; !bitmap_empty(request.waiting.bits, MAX_CPUS); turn++) {
+        if (turn % ASK_AGAIN == 0) {
+            log_warning("CPU %u: a TLB flush is not answered by CPUs %lx, asking again\n", cpu_id(), request.waiting.bits[0]);
+            flush_ask();
+        }
         smp_poll();
         cpu_relax();
         __asm__ volatile("" ::: "memory");

@@ -8,12 +8,15 @@
 #include "arch/machine.h"
 #include "arch/time.h"
 #include "arch/x86/fpu.h"
+#include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/ports.h"
 #include "arch/x86/regs.h"
 #include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
+
+#define ARCH_CAPS_RDCL_NO 1UL /* of MSR_ARCH_CAPS: neither Meltdown nor L1TF */
 
 struct cpu_model cpu_model;
 uint64_t hypervisor_cr4;
@@ -114,6 +117,19 @@ static void choose_cr4(void)
             hypervisor_cr4 |= optional[i].bit;
 }
 
+/* What a PV guest can read of this CPU's memory without being allowed to, since nothing here hides it: docs/security.md. */
+static void warn_of_leaks(void)
+{
+    uint64_t capabilities = 0;
+
+    if (cpu_model.vendor != CPU_VENDOR_INTEL || cpu_has(FEATURE_HYPERVISOR))
+        return;
+    if (cpu_has(FEATURE_ARCH_CAPS))
+        (void)rdmsr_safe(MSR_ARCH_CAPS, &capabilities);
+    if (!(capabilities & ARCH_CAPS_RDCL_NO))
+        log_warning("CPU: leaks all memory to guests (Meltdown, L1TF): run only guests you trust\n");
+}
+
 void cpu_identify(void)
 {
     identify_vendor();
@@ -124,6 +140,7 @@ void cpu_identify(void)
     log_info("CPU: %s, family %u model %u stepping %u, %u-bit physical addresses\n",
              cpu_model.brand[0] ? cpu_model.brand : cpu_model.vendor_name, cpu_model.family, cpu_model.model,
              cpu_model.stepping, cpu_model.physical_bits);
+    warn_of_leaks();
 }
 
 void cpu_setup(void)

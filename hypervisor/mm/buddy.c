@@ -153,7 +153,8 @@ static void join_restart(struct heap_node *node)
     node->join_at = FRAME_LIST_END;
 }
 
-/* Joins what the difference in cleanness kept apart below the order that is wanted, a batch of blocks further.  False at the end. */
+/* Joins what the difference in cleanness kept apart below the order that is wanted, a batch of blocks further.
+ * False at the end. */
 static bool blocks_join_some(struct heap_node *node, unsigned wanted)
 {
     unsigned left = JOIN_BATCH;
@@ -233,7 +234,8 @@ uint64_t buddy_unscrubbed_pages(void)
     return unscrubbed_pages;
 }
 
-/* Frames lately mapped by a guest may still sit in some CPU's TLB.  Stamps wrap: the youngest is the one least before now. */
+/* Frames lately mapped by a guest may still sit in some CPU's TLB.  Stamps wrap: the youngest is the one least
+ * before now. */
 static void flush_stale(struct frame *f, unsigned order)
 {
     uint32_t now = tlb_clock_now(), youngest = 0, age = UINT32_MAX;
@@ -254,9 +256,10 @@ static bool pages_suffice(uint64_t reserved, unsigned order)
     return buddy_free_pages() >= reserved + (1UL << order);
 }
 
-/* There is no such block: joins buddies of different cleanness until there is one.  The lock is given up in between. */
-static struct frame *block_take_joined(struct heap_node *node, unsigned order, unsigned zone_limit, uint64_t reserved,
-                                       bool *dirty, uint64_t *flags)
+/* There is no such block: joins buddies of different cleanness until there is one.  The lock is given up in
+ * between. */
+static struct frame *block_take_joined(struct heap_node *node, unsigned order, unsigned zone_limit,
+                                       uint64_t reserved, bool *dirty, uint64_t *flags)
 {
     bool from_start = node->join_at == FRAME_LIST_END || node->join_order >= order;
     struct frame *f = NULL;

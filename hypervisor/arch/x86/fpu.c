@@ -132,8 +132,8 @@ void fpu_save(struct vcpu *v)
 }
 
 /*
- * AMD's CPUs load the last x87 instruction's addresses only with an exception pending, so what one guest left there would
- * be seen by the next: an instruction of ours takes their place first (AMD APM volume 2, "FXSAVE and FXRSTOR").
+ * AMD's CPUs load the last x87 instruction's addresses only with an exception pending, so what one guest left
+ * there would be seen by the next: an instruction of ours takes their place first (AMD APM volume 2, FXRSTOR).
  */
 static void x87_pointers_clear(void)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The handler of #MC.  It may have interrupted anything, locks held: unless a guest was running it prints nothing but a panic.
- * Pages with bad memory are not taken out of use: a guest that used one is stopped, the next one may meet it again.
+ * The handler of #MC.  It may have interrupted anything, locks held: unless a guest was running it prints nothing
+ * but a panic.  Pages with bad memory are not taken out of use: a guest that used one is stopped, the next one may
+ * meet it again.
  */
 #include "arch/x86/machine_check.h"
 
@@ -31,12 +32,14 @@ static void bank_print(unsigned bank, uint64_t status)
 
     if (status & MCI_STATUS_ADDRESS_VALID)
         (void)rdmsr_safe(MSR_BANK_ADDRESS(bank), &address);
-    log_error("machine check on CPU %u: bank %u status %016lx address %016lx\n", cpu_id(), bank, status, address);
+    log_error("machine check on CPU %u: bank %u status %016lx address %016lx\n", cpu_id(), bank, status,
+              address);
 }
 
 void machine_check(struct cpu_user_regs *regs)
 {
-    bool in_guest = regs->cs & 3, amd = cpu_model.vendor == CPU_VENDOR_AMD || cpu_model.vendor == CPU_VENDOR_HYGON;
+    bool amd = cpu_model.vendor == CPU_VENDOR_AMD || cpu_model.vendor == CPU_VENDOR_HYGON;
+    bool in_guest = regs->cs & 3;
     uint64_t mcg_status = 0, status = 0;
     enum machine_check_verdict worst;
 
@@ -53,8 +56,8 @@ void machine_check(struct cpu_user_regs *regs)
         (void)wrmsr_safe(MSR_BANK_STATUS(bank), 0);
     }
     if (worst == MACHINE_CHECK_FATAL)
-        panic_registers(regs, "Machine check: the hardware is broken (global status %lx, bank status %016lx)\n", mcg_status,
-                        status);
+        panic_registers(regs, "Machine check: the hardware is broken (global status %lx, bank status %016lx)\n",
+                        mcg_status, status);
     if (worst == MACHINE_CHECK_GUEST)
         domain_crash(current->domain, "machine check: it used memory or a cache that is broken\n");
     (void)wrmsr_safe(MSR_MCG_STATUS, 0);

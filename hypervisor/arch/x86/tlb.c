@@ -106,7 +106,8 @@ static void flush_others(const cpu_mask_t *others, uint64_t address, unsigned fl
     flush_ask();
     for (uint64_t turn = 1; !bitmap_empty(request.waiting.bits, MAX_CPUS); turn++) {
         if (turn % ASK_AGAIN == 0) {
-            log_warning("CPU %u: a TLB flush is not answered by CPUs %lx, asking again\n", cpu_id(), request.waiting.bits[0]);
+            log_warning("CPU %u: a TLB flush is not answered by CPUs %lx, asking again\n", cpu_id(),
+                        request.waiting.bits[0]);
             flush_ask();
         }
         smp_poll();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Machine checks: errors the hardware found (Intel SDM volume 3, chapter 16; AMD APM volume 2, chapter 9).  What the
- * hardware corrected, or what only concerns the guest that was interrupted, does not end the machine.
+ * Machine checks: errors the hardware found (Intel SDM volume 3, chapter 16; AMD APM volume 2, chapter 9).  What
+ * the hardware corrected, or what only concerns the guest that was interrupted, does not end the machine.
  */
 #ifndef XYLEM_ARCH_X86_MACHINE_CHECK_H
 #define XYLEM_ARCH_X86_MACHINE_CHECK_H
@@ -22,7 +22,8 @@ struct cpu_user_regs;
 enum machine_check_verdict { MACHINE_CHECK_GO_ON, MACHINE_CHECK_GUEST, MACHINE_CHECK_FATAL };
 
 /* What one bank says.  in_guest: a guest was interrupted. */
-static inline enum machine_check_verdict machine_check_bank(uint64_t mcg_status, uint64_t status, bool in_guest, bool amd)
+static inline enum machine_check_verdict machine_check_bank(uint64_t mcg_status, uint64_t status, bool in_guest,
+                                                            bool amd)
 {
     if (!(status & MCI_STATUS_VALID) || !(status & MCI_STATUS_UNCORRECTED))
         return MACHINE_CHECK_GO_ON;

@@ -25,8 +25,8 @@ HV_SOURCES += $(LIB_SOURCES) $(UNPACK_SOURCES)
 HV_OBJECTS := $(patsubst hypervisor/%,$(HV_OUT)/%.o,$(HV_SOURCES))
 
 HV_WARNINGS := -Wall -Wextra -Wimplicit-fallthrough -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror
-HV_CPPFLAGS := -nostdinc -isystem $(shell $(HV_CC) -print-file-name=include) -isystem /usr/include \
-    -isystem /usr/include/$(shell gcc -print-multiarch) \
+HV_CPPFLAGS := -nostdinc -isystem $(shell $(HV_CC) -print-file-name=include 2>/dev/null) -isystem /usr/include \
+    -isystem /usr/include/$(shell gcc -print-multiarch 2>/dev/null) \
     -include hypervisor/include/visibility.h -Ihypervisor -Ihypervisor/include -I$(HV_OUT) $(if $(filter 1,$(DEBUG)),-DXYLEM_DEBUG)
 HV_CFLAGS := -std=gnu17 -O2 -g -ffreestanding -fpie -mno-red-zone -mno-mmx -mno-sse -mno-80387 -mgeneral-regs-only \
     -fno-stack-protector -fvisibility=hidden -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-common \

@@ -24,6 +24,6 @@ UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/unpack.c
 # In the hypervisor also what the archives want from a C library; host programs have one.
 UNPACK_SOURCES := $(UNPACK_DECODER_SOURCES) hypervisor/lib/unpack/libc.c
 
-UNPACK_ARCHIVES := $(foreach name,libz.a liblzma.a libzstd.a,$(shell gcc -print-file-name=$(name)))
+UNPACK_ARCHIVES := $(foreach name,libz.a liblzma.a libzstd.a,$(shell gcc -print-file-name=$(name) 2>/dev/null))
 
 endif

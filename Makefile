@@ -19,6 +19,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 all:
 
 -include hypervisor/build.mk
+-include hypervisor/lint.mk
 -include bench/bench.mk
 -include tests/unit/unit.mk
 
@@ -112,6 +113,7 @@ help:
 ifneq ($(wildcard bench/bench.mk),)
 	@echo "make bench    measure instructions per operation"
 endif
+	@echo "make lint     what compilers' analyzers, clang-tidy and cppcheck find in the hypervisor"
 	@echo "make images   the kernels, ramdisks and disks the machine boots"
 	@echo "make deps     install the Debian packages that are missing (run and check do it by themselves)"
 	@echo "make clean    remove build/"

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "errno.h"
 #include "irq/irq.h"
+#include "log.h"
 #include "mm/heap.h"
 
 /* Allocates a port of d and binds it at once; d's lock held.  0 or as event_port_allocate. */
@@ -40,8 +41,10 @@ static void event_connect(struct domain *d, evtchn_port_t port, struct domain *r
     struct event_channel *c = event_channel(d->event, port),
                          *peer = event_channel(remote->event, remote_port);
     struct event_channel *first = c < peer ? c : peer, *second = first == c ? peer : c;
-    uint64_t flags = spin_lock_irqsave(&first->lock);
+    uint64_t flags;
 
+    ASSERT(c != NULL && peer != NULL);
+    flags = spin_lock_irqsave(&first->lock);
     spin_lock(&second->lock);
     c->remote = remote;
     c->remote_port = remote_port;

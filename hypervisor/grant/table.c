@@ -206,6 +206,7 @@ static int limits_apply(struct grant_table *t, uint32_t max_frames)
     }
     memcpy(fresh.shared, t->shared, t->frames * sizeof(*t->shared));
     memcpy(fresh.status, t->status, t->status_frames * sizeof(*t->status));
+    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers it is */
     memcpy(fresh.active, t->active, t->frames * GRANT_ACTIVE_PAGES * sizeof(*t->active));
     mem_free(t->shared);
     mem_free(t->status);

@@ -114,6 +114,7 @@ int heap_assign(struct domain *d, struct frame *f, unsigned order, unsigned flag
  */
 static bool frame_disown(struct domain *d, struct frame *f, uint64_t refs)
 {
+    ASSERT(d != NULL);
     frame_list_remove(owner_list(d, refs), f);
     if (!(refs & (FRAME_EXTRA | FRAME_XEN_HEAP)))
         d->total_pages--;

@@ -6,6 +6,7 @@
 
 #include "errno.h"
 #include "lib/base.h"
+#include "log.h"
 #include "mm/heap.h"
 
 struct range {
@@ -40,6 +41,7 @@ static void range_cut(struct rangeset *r, uint64_t first, uint64_t last, struct 
         if (range->last < first || range->first > last)
             continue;
         if (range->first < first && range->last > last) {
+            ASSERT(*spare != NULL);
             (*spare)->first = last + 1;
             (*spare)->last = range->last;
             range->last = first - 1;

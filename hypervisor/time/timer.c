@@ -41,8 +41,10 @@ static void remove_armed(struct timer_cpu *c, struct timer *t)
         heap_remove(&c->heap, &t->entry);
     if (!t->overflowed)
         return;
-    while (*at != t)
+    while (*at != t) {
+        ASSERT(*at != NULL);
         at = &(*at)->overflow_next;
+    }
     *at = t->overflow_next;
     t->overflowed = false;
 }

@@ -9,7 +9,7 @@
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/traps.h"
-#include "domain/domain.h"
+#include "domain/state.h"
 #include "lib/base.h"
 #include "log.h"
 

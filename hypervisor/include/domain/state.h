@@ -155,6 +155,9 @@ void domain_put(struct domain *d);
 /* Walks all domains in ascending id: the first with id >= from, referenced; NULL at the end. */
 struct domain *domain_next(domid_t from);
 
+/* A guest broke the rules: logs the reason with its registers once, shuts it down with SHUTDOWN_crash. The call returns. */
+void domain_crash(struct domain *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 static inline unsigned domain_state(const struct domain *d)
 {
     return __atomic_load_n(&d->state, __ATOMIC_ACQUIRE);

@@ -8,7 +8,7 @@
 // on the command line only that row runs, for ever after the line "LOOP", for bench/profile. With "ports=N" the guest
 // first takes so many event channels more, for bench/growth.
 //
-// config: event_channels = 4095
+// config: max_event_channels = 4095
 
 #include <stdint.h>
 
@@ -98,11 +98,14 @@ static void events_measure(void)
     struct evtchn_send send = { .port = (evtchn_port_t)ipi };
 
     two = event_bind_interdomain(DOMID_SELF, (evtchn_port_t)one);
-    failed = ipi < 0 || one < 0 || two < 0;
+    if (ipi < 0 || one < 0 || two < 0) {
+        failed = true;
+        report("event_ipi", 0, 1);
+        return;
+    }
     MEASURE("event_ipi", ROUNDS, 32, CALL(event_op(EVTCHNOP_send, &send)));
     MEASURE("event_ipi_edge", ROUNDS, 32, CALL(event_op(EVTCHNOP_send, &send)); event_clear((evtchn_port_t)ipi));
     send.port = (evtchn_port_t)two;
-    failed = failed || two < 0;
     MEASURE("event_self", ROUNDS, 32, CALL(event_op(EVTCHNOP_send, &send)));
     MEASURE("event_self_edge", ROUNDS, 32, CALL(event_op(EVTCHNOP_send, &send)); event_clear((evtchn_port_t)one));
 }

@@ -17,25 +17,31 @@
 #define BOOT_ALIGN (4UL << 20)
 #define CHUNK_MAX_ORDER 18
 
-static uint64_t option_min, option_size, option_max; /* bytes; 0 not given */
+/* What dom0_mem= said.  The heap is not there yet when options are read, so "all but this much" is kept as such. */
+struct amount {
+    uint64_t bytes; /* 0 not given */
+    bool all_but;
+};
+static struct amount option_min, option_size, option_max;
 
-static int memory_amount(const char *text, const char **end, uint64_t *bytes, bool *negative)
+static int amount_read(const char *text, const char **end, struct amount *amount)
 {
     static const char units[] = "KMGT";
     const char *unit;
 
-    *negative = *text == '-';
-    *bytes = string_to_u64(text + *negative, end, 0);
-    if (*end == text + *negative)
+    amount->all_but = *text == '-';
+    text += amount->all_but;
+    amount->bytes = string_to_u64(text, end, 0);
+    if (*end == text)
         return -EINVAL;
     unit = **end ? strchr(units, **end & ~0x20) : NULL;
     if (unit) {
-        *bytes <<= 10 * (unit - units + 1);
+        amount->bytes <<= 10 * (unit - units + 1);
         (*end)++;
     } else if (**end == 'B' || **end == 'b') {
         (*end)++;
     } else {
-        *bytes <<= 10; /* plain numbers are KiB */
+        amount->bytes <<= 10; /* plain numbers are KiB */
     }
     return 0;
 }
@@ -44,8 +50,7 @@ static int memory_amount(const char *text, const char **end, uint64_t *bytes, bo
 static int option_dom0_mem(const char *value)
 {
     const char *next;
-    bool negative;
-    uint64_t bytes, *target;
+    struct amount *target;
     int rc = 0;
 
     for (; *value && !rc; value = *next == ',' ? next + 1 : next) {
@@ -57,29 +62,34 @@ static int option_dom0_mem(const char *value)
         if (target != &option_size)
             value += 4;
         next = value;
-        rc = memory_amount(value, &next, &bytes, &negative);
+        rc = amount_read(value, &next, target);
         if (!rc && *next && *next != ',')
             rc = -EINVAL;
-        if (!rc) {
-            uint64_t total = heap_total_pages() << PAGE_SHIFT;
-
-            *target = !negative ? bytes : bytes < total ? total - bytes : 0;
-        }
     }
     return rc;
 }
 OPTION_FUNCTION(dom0_mem, "dom0_mem", option_dom0_mem);
 
+/* 0 when it was not given. */
+static uint64_t amount_pages(const struct amount *amount)
+{
+    uint64_t pages = amount->bytes >> PAGE_SHIFT, total = heap_total_pages();
+
+    if (!amount->all_but)
+        return pages;
+    return pages < total ? total - pages : 1;
+}
+
 static uint64_t pages_wanted(void)
 {
-    uint64_t available = heap_free_pages(),
-             reserve = min(available / RESERVE_DIVISOR, RESERVE_MAX >> PAGE_SHIFT);
-    uint64_t pages = option_size ? option_size >> PAGE_SHIFT : available - reserve;
+    uint64_t available = heap_free_pages();
+    uint64_t reserve = min(available / RESERVE_DIVISOR, RESERVE_MAX >> PAGE_SHIFT);
+    uint64_t pages = option_size.bytes ? amount_pages(&option_size) : available - reserve;
 
-    if (option_min)
-        pages = max(pages, option_min >> PAGE_SHIFT);
-    if (option_max)
-        pages = min(pages, option_max >> PAGE_SHIFT);
+    if (option_min.bytes)
+        pages = max(pages, amount_pages(&option_min));
+    if (option_max.bytes)
+        pages = min(pages, amount_pages(&option_max));
     /* The frame list below and page tables of guests come on top. */
     available -= min(available, available / 512 + 1024);
     if (pages > available) {
@@ -161,7 +171,7 @@ void dom0_populate(struct dom0_build *b)
     b->frames = heap_alloc(b->frames_order, 0);
     if (!b->frames)
         panic("Domain 0: no memory for its frame list: lower dom0_mem\n");
-    b->d->max_pages = max(b->pages, option_max ? option_max >> PAGE_SHIFT : (uint64_t)UINT32_MAX);
+    b->d->max_pages = max(b->pages, option_max.bytes ? amount_pages(&option_max) : (uint64_t)UINT32_MAX);
     for (unsigned order = CHUNK_MAX_ORDER; done < b->pages;) {
         struct frame *f = NULL;
 

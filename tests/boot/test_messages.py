@@ -67,6 +67,13 @@ def test_too_little_memory_says_how_much_is_needed(boot):
     machine.expect(r"Domain 0: 64 MiB is too little, .* take \d+ MiB: raise dom0_mem", timeout=60, fatal=False)
 
 
+def test_a_negative_dom0_mem_is_what_to_leave(boot):
+    from rig import qemu
+    machine = boot([qemu.image_find("vmlinux")], cpus=1, memory=1024, cmdline="dom0_mem=-600M")
+    found = machine.expect(r"Domain 0: (\d+) MiB, 1 vcpus", timeout=60, fatal=False)
+    assert 300 < int(found.group(1)) < 424, "expected the heap's size less 600 MiB"
+
+
 def test_a_processor_without_long_mode_is_refused(boot):
     machine = boot(cpus=1, memory=256, cpu="qemu32", qemu=["-vga", "none"])
     machine.expect(r"64-bit", timeout=30, fatal=False)

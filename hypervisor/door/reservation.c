@@ -12,8 +12,9 @@
 #include "lib/base.h"
 #include "mm/heap.h"
 
-#define EXTENT_MAX_ORDER_GUEST 9       /* 2 MiB: what a guest may ask contiguously */
-#define EXTENT_MAX_ORDER_PRIVILEGED 18 /* the control domain, for itself and for those it builds */
+/* 2 MiB at once, for every domain: more would be cleared without a look at other work.  Who asks for more is told that
+ * nothing was done, and asks for less. */
+#define EXTENT_MAX_ORDER 9
 
 struct reservation {
     struct domain *d;
@@ -22,11 +23,6 @@ struct reservation {
     unsigned order;
     unsigned width_bits;
 };
-
-static unsigned extent_max_order(void)
-{
-    return current->domain->is_privileged ? EXTENT_MAX_ORDER_PRIVILEGED : EXTENT_MAX_ORDER_GUEST;
-}
 
 static unsigned width_of_flags(const struct domain *d, unsigned mem_flags)
 {
@@ -117,7 +113,7 @@ static int extent_do(unsigned command, const struct reservation *r, uint64_t ind
 
 static int reservation_decode(unsigned command, const struct xen_memory_reservation *in, struct reservation *r)
 {
-    if (in->extent_order > extent_max_order())
+    if (in->extent_order > EXTENT_MAX_ORDER)
         return -EPERM;
     if (in->nr_extents > UINT64_MAX >> MEMORY_COMMAND_BITS)
         return -E2BIG;
@@ -279,8 +275,8 @@ static int exchange_decode(const struct xen_memory_exchange *args, struct exchan
 {
     int rc;
 
-    if (args->in.domid != args->out.domid || args->in.extent_order > extent_max_order() ||
-        args->out.extent_order > extent_max_order() || args->in.nr_extents > UINT64_MAX >> args->in.extent_order ||
+    if (args->in.domid != args->out.domid || args->in.extent_order > EXTENT_MAX_ORDER ||
+        args->out.extent_order > EXTENT_MAX_ORDER || args->in.nr_extents > UINT64_MAX >> args->in.extent_order ||
         args->in.nr_extents << args->in.extent_order != args->out.nr_extents << args->out.extent_order)
         return -EINVAL;
     rc = reservation_decode(XENMEM_exchange, &args->in, &x->in);

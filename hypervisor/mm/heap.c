@@ -168,6 +168,7 @@ int heap_steal(struct domain *d, struct frame *f)
     uint64_t expected;
     int rc = -EBUSY;
 
+    ASSERT(d != NULL);
     spin_lock(&d->page_lock);
     expected = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
     if (frame_owner(f) == d && (expected & FRAME_REFS_MASK) == 1 && (expected & FRAME_ALLOCATED) &&

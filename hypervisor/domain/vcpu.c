@@ -7,6 +7,7 @@
 #include "errno.h"
 #include "lib/string.h"
 #include "log.h"
+#include "mm/dirty_log.h"
 #include "mm/guest_copy.h"
 #include "mm/heap.h"
 #include "mm/physmap.h"
@@ -218,6 +219,7 @@ void vcpu_unmap_info(struct vcpu *v)
         return;
     vcpu_retire_info(v);
     v->info_frame = NULL;
+    dirty_log_frame(frame);
     frame_put_both(frame);
 }
 

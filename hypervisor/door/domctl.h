@@ -63,6 +63,8 @@ long domctl_set_policy(struct domain *d, struct xen_domctl *op);
 long domctl_get_policy(struct domain *d, struct xen_domctl *op);
 long domctl_set_nodes(struct domain *d, struct xen_domctl *op);
 long domctl_get_nodes(struct domain *d, struct xen_domctl *op);
+
+/* domctl_log_dirty.c */
 long domctl_log_dirty(struct domain *d, struct xen_domctl *op);
 
 /* Copies between a hypervisor's buffer of policy entries and the caller's; shared with sysctl. */

@@ -69,13 +69,6 @@ long domctl_max_mem(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
-/* Nobody keeps track of dirtied pages yet: a saver goes on without, a live migration is refused before it starts. */
-long domctl_log_dirty(struct domain *d, struct xen_domctl *op)
-{
-    (void)d, (void)op;
-    return -EOPNOTSUPP;
-}
-
 /* ---- what it may touch: nobody gives what he has not ---- */
 
 static int permission_change(struct rangeset *mine, struct rangeset *theirs, uint64_t first, uint64_t last, bool allow)

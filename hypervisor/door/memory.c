@@ -43,7 +43,8 @@ static long memory_figure(unsigned command, guest_addr_t arg)
     else if (command == XENMEM_maximum_reservation)
         result = (long)d->max_pages;
     else
-        result = (long)d->shared_info->arch.max_pfn - 1;
+        /* a count of frames; a domain that has not said yet answers like one with a single frame */
+        result = d->shared_info->arch.max_pfn ? (long)d->shared_info->arch.max_pfn - 1 : 0;
     domain_put(d);
     return result;
 }

@@ -10,6 +10,7 @@
 #include "door/hypercall.h"
 #include "errno.h"
 #include "lib/base.h"
+#include "mm/dirty_log.h"
 #include "mm/heap.h"
 
 /* 2 MiB at once, for every domain: more would be cleared without a look at other work.  Who asks for more is told that
@@ -47,6 +48,9 @@ static void frames_name(struct frame *f, unsigned order, uint64_t gfn)
 {
     for (uint64_t i = 0; i < 1UL << order; i++)
         m2p_set(frame_to_mfn(f + i), gfn == M2P_INVALID ? M2P_INVALID : gfn + i);
+    if (frame_owner(f)->dirty_log)
+        for (uint64_t i = 0; i < 1UL << order; i++)
+            dirty_log_frame(f + i);
 }
 
 static void frame_surrender(struct frame *f)

@@ -15,6 +15,7 @@
 
 #include "errno.h"
 #include "lib/string.h"
+#include "mm/dirty_log.h"
 #include "mm/heap.h"
 #include "mm/physmap.h"
 
@@ -228,6 +229,7 @@ bool fifo_is_linked(struct event_fifo *fifo, evtchn_port_t port)
 
 static void guest_page_put(void *address)
 {
+    dirty_log_frame(virt_to_frame(address));
     frame_put_both(virt_to_frame(address));
 }
 
@@ -411,4 +413,21 @@ void fifo_drop(struct domain *d)
         c->pending_saved = 0;
     }
     quiesce_defer(&fifo->quiesce, mem_free, fifo);
+}
+
+/* ---- written frames ---- */
+
+void event_mark_written(struct domain *d)
+{
+    struct event_fifo *fifo;
+    struct vcpu *v;
+
+    spin_lock(&d->event->lock);
+    fifo = d->event->fifo;
+    for (unsigned i = 0; fifo && i < EVENT_ARRAY_PAGES && fifo->pages[i]; i++)
+        dirty_log_frame(virt_to_frame(fifo->pages[i]));
+    for_each_vcpu(d, v)
+        if (v->event && v->event->control)
+            dirty_log_frame(virt_to_frame(v->event->control));
+    spin_unlock(&d->event->lock);
 }

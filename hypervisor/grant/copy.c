@@ -8,6 +8,7 @@
 #include "grant/internal.h"
 
 #include "lib/string.h"
+#include "mm/dirty_log.h"
 #include "mm/physmap.h"
 
 static uint64_t copy_pins(bool readonly)
@@ -128,8 +129,10 @@ static void end_release(struct grant_copy_end *end)
     if (!end->claimed)
         return;
     end->claimed = false;
-    if (end->writable)
+    if (end->writable) {
+        dirty_log_frame(end->frame);
         frame_put_type(end->frame);
+    }
     frame_put(end->frame);
     if (end->is_grant)
         unclaim_grant(end);

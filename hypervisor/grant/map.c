@@ -9,6 +9,7 @@
 #include "grant/internal.h"
 
 #include "errno.h"
+#include "mm/dirty_log.h"
 
 #define SIDES (GNTMAP_device_map | GNTMAP_host_map)
 
@@ -33,10 +34,12 @@ static bool side_get(struct frame *f, const struct domain *granter, bool readonl
 
 static void side_put(struct frame *f, bool readonly)
 {
-    if (readonly)
+    if (readonly) {
         frame_put(f);
-    else
-        frame_put_both(f);
+        return;
+    }
+    dirty_log_frame(f); /* by whoever had it mapped */
+    frame_put_both(f);
 }
 
 /* Pins the entry for op.  GNTST_*; *frame is NULL for I/O memory, else it has a reference. */

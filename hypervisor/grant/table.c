@@ -7,6 +7,7 @@
 #include "errno.h"
 #include "lib/string.h"
 #include "log.h"
+#include "mm/dirty_log.h"
 #include "mm/heap.h"
 
 /* Frames added between two looks at pending work. */
@@ -523,4 +524,32 @@ void grant_dump(struct domain *d)
             log_info("  ref %u to domain %d: frame 0x%lx pins 0x%016lx\n", ref, a->domid, a->frame, a->pins);
     }
     read_unlock(&t->lock);
+}
+
+/* ---- written frames ---- */
+
+#define MARK_STEP 4096 /* entries looked at in one go */
+
+bool grant_mark_written(struct domain *d, grant_ref_t *next)
+{
+    struct grant_table *t = d->grant;
+    grant_ref_t ref, end;
+
+    if (!t)
+        return false;
+    read_lock(&t->lock);
+    end = grant_entries(t);
+    for (ref = *next; ref < end && ref - *next < MARK_STEP; ref++) {
+        struct grant_active *a = grant_active(t, ref);
+
+        if (likely(!(__atomic_load_n(&a->pins, __ATOMIC_RELAXED) & PIN_WRITERS)))
+            continue;
+        spin_lock(&a->lock);
+        if ((a->pins & PIN_WRITERS) && mfn_valid(MFN(a->frame)))
+            dirty_log_frame(mfn_to_frame(MFN(a->frame)));
+        spin_unlock(&a->lock);
+    }
+    read_unlock(&t->lock);
+    *next = ref;
+    return ref < end;
 }

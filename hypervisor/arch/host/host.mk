@@ -5,6 +5,7 @@
 #     NAME_CFLAGS := $(HOST_CFLAGS)
 
 ifndef HOST_SOURCES
-HOST_SOURCES := hypervisor/arch/host/host.c hypervisor/arch/host/memory.c hypervisor/arch/host/domain.c
+HOST_SOURCES := hypervisor/arch/host/host.c hypervisor/arch/host/memory.c hypervisor/arch/host/domain.c \
+    hypervisor/mm/dirty_log.c
 HOST_CFLAGS := -DXYLEM_DEBUG
 endif

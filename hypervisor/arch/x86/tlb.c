@@ -10,6 +10,7 @@
 #include "arch/x86/entry.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/smp.h"
+#include "domain/state.h"
 #include "lib/base.h"
 #include "lib/bitmap.h"
 #include "log.h"
@@ -34,10 +35,20 @@ uint32_t tlb_clock_now(void)
     return now ? now : 1;
 }
 
+/* What the running guest's shadow holds is a cache of translations like the CPU's own, and is flushed with it. */
+static inline void shadow_flush(uint64_t address)
+{
+    struct vcpu *v = current;
+
+    if (unlikely(v && v->arch.shadow))
+        pv_shadow_flush(v, address);
+}
+
 static void flush_all(bool global)
 {
     uint64_t stamp = __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST);
 
+    shadow_flush(TLB_FLUSH_ALL);
     if (global) {
         uint64_t cr4 = read_cr4();
 
@@ -53,6 +64,7 @@ void cr3_load(uint64_t cr3)
 {
     uint64_t stamp = __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST);
 
+    shadow_flush(TLB_FLUSH_ALL);
     write_cr3(cr3);
     this_cpu(tlb_flushed_at) = stamp;
 }
@@ -63,10 +75,12 @@ void tlb_flush_local(uint64_t address, unsigned flags)
 
     if (flags & TLB_FLUSH_CACHE)
         __asm__ volatile("wbinvd" ::: "memory");
-    if (address == TLB_FLUSH_ALL)
+    if (address == TLB_FLUSH_ALL) {
         flush_all(flags & TLB_FLUSH_GLOBAL);
-    else if (address_canonical(address))
+    } else if (address_canonical(address)) {
+        shadow_flush(address);
         invlpg(address);
+    }
     irq_restore(irq);
 }
 

@@ -2,8 +2,8 @@
 /*
  * Exceptions and interrupts: the tables of each CPU, and who gets what (include/arch/x86/entry.h).
  *
- * A fault in the hypervisor is, in this order: a page of the guest's LDT not mapped yet, a stale translation, an instruction
- * that is allowed to fault (exception table), or the end.
+ * A fault in the hypervisor is, in this order: a page of the guest's LDT not mapped yet, one its
+ * shadow lacks, a stale translation, an instruction that is allowed to fault (exception table), or the end.
  */
 #include "arch/x86/traps.h"
 
@@ -188,6 +188,11 @@ static bool handle_page_fault(struct cpu_user_regs *regs, uint64_t address)
 
     if (v && !v->is_idle && address >= PERDOMAIN_LDT(v->id) && address < PERDOMAIN_GDT(v->id + 1))
         return pv_map_ldt_page(address - PERDOMAIN_LDT(v->id));
+    if (v && v->arch.shadow && (address < HYPERVISOR_RANGE_START || address >= HYPERVISOR_RANGE_END)) {
+        uint32_t error_code = regs->error_code;
+
+        return pv_shadow_fault(v, address, &error_code);
+    }
     return fault_is_stale(address, regs->error_code);
 }
 

@@ -65,6 +65,8 @@ void pv_check_failed(struct frame *f)
 /* The table at place was replaced: it matters now when v is in that mode. */
 static void table_changed(struct vcpu *v, const mfn_t *place)
 {
+    if (unlikely(v->arch.shadow))
+        pv_shadow_flush(v, TLB_FLUSH_ALL);
     if (place != (v->pv->kernel_mode ? &v->pv->kernel_table : &v->pv->user_table))
         return;
     if (v != current)
@@ -77,6 +79,10 @@ void pv_load_tables(struct vcpu *v)
 {
     mfn_t m = v->pv->kernel_mode ? v->pv->kernel_table : v->pv->user_table;
 
+    if (unlikely(v->arch.shadow)) {
+        pv_shadow_load(v);
+        return;
+    }
     v->arch.cr3 = mfn_to_maddr(m).value;
     cr3_load(v->arch.cr3);
 }

@@ -5,6 +5,7 @@
  */
 #include "arch/x86/fpu.h"
 #include "guest/pv/traps.h"
+#include "guest/pv_shadow.h"
 #include "lib/string.h"
 
 #define XSAVE_HEADER_OFFSET 512
@@ -68,6 +69,8 @@ void pv_context_load(struct vcpu *v)
 {
     v->pv->descriptor_l1[FIRST_RESERVED_GDT_PAGE] =
         pte_make(this_cpu(gdt_frame), PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY | PTE_NX);
+    if (unlikely(v->arch.shadow))
+        pv_shadow_flush(v, TLB_FLUSH_ALL); /* flushes meant for this CPU did not reach it meanwhile */
     pv_load_tables(v);
     gdt_load_guest(PERDOMAIN_GDT(v->id));
     pv_ldt_load(v);

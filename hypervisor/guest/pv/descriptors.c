@@ -6,6 +6,7 @@
  * first used.  Descriptor format: AMD64 APM volume 2, chapter 4.
  */
 #include "guest/pv/traps.h"
+#include "mm/dirty_log.h"
 #include "mm/heap.h"
 
 #define DESCRIPTORS_PER_PAGE (PAGE_SIZE / 8)
@@ -149,6 +150,7 @@ long pv_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t a3, uint
         return -EINVAL;
     }
     __atomic_store_n((uint64_t *)maddr_to_virt(MADDR(maddr)), descriptor, __ATOMIC_RELEASE);
+    dirty_log_frame(f);
     frame_put_both(f);
     return 0;
 }

@@ -5,6 +5,8 @@
  */
 #include "arch/x86/cpufeature.h"
 #include "guest/pv/traps.h"
+#include "guest/pv_shadow.h"
+#include "mm/dirty_log.h"
 #include "mm/heap.h"
 
 #define DESCRIPTOR_PAGES (1u << (PERDOMAIN_VCPU_SHIFT - PAGE_SHIFT)) /* of one vcpu */
@@ -48,6 +50,8 @@ void pv_domain_free(struct domain *d)
 
     if (!d->pv)
         return;
+    dirty_log_retire(d, d->dirty_log);
+    dirty_log_retire(NULL, d->pv->new_dirty_log);
     l2 = domain_l2(d);
     for (unsigned i = 0; i < PTES_PER_TABLE; i++)
         if (l2[i] & PTE_PRESENT)
@@ -78,8 +82,11 @@ static uint64_t *vcpu_descriptor_entries(struct vcpu *v)
 
 int pv_vcpu_init(struct vcpu *v)
 {
-    struct pv_vcpu *pv = mem_new(struct pv_vcpu);
+    struct pv_vcpu *pv;
 
+    if (v->domain->dirty_log)
+        return -EBUSY; /* log-dirty mode gave all vcpus their part when it was switched on */
+    pv = mem_new(struct pv_vcpu);
     if (!pv)
         return -ENOMEM;
     pv->descriptor_l1 = vcpu_descriptor_entries(v);
@@ -109,6 +116,8 @@ void pv_vcpu_free(struct vcpu *v)
         return;
     pv_gdt_clear(v);
     pv_ldt_clear(v);
+    v->arch.shadow = NULL;
+    pv_shadow_free(v->pv->shadow);
     mem_free(v->pv);
     v->pv = NULL;
 }

@@ -333,6 +333,7 @@ static int table_devalidate(struct frame *f, unsigned level)
 
 static int frame_validate(struct frame *f, uint64_t type)
 {
+    dirty_log_frame(f); /* its kind changes, and bits of its entries */
     if (type == FRAME_SEGDESC)
         return pv_validate_segdesc(f);
     if (type == FRAME_L1)
@@ -342,6 +343,7 @@ static int frame_validate(struct frame *f, uint64_t type)
 
 static int frame_devalidate(struct frame *f, uint64_t type)
 {
+    dirty_log_frame(f);
     if (type == FRAME_L1) {
         l1_undo(frame_to_virt(f), PTES_PER_TABLE, frame_owner(f));
         return 0;

@@ -67,6 +67,7 @@ static int pv_grant_map(struct domain *d, uint64_t host_addr, mfn_t frame, unsig
     slot = grant_slot(d, host_addr, flags & GNTMAP_contains_pte);
     if (slot) {
         old = __atomic_exchange_n(slot, e, __ATOMIC_ACQ_REL);
+        dirty_log_frame(virt_to_frame(slot));
         l1_entry_put(old, d);
         rc = GNTST_okay;
     } else {
@@ -90,6 +91,7 @@ static int replacement_take(struct domain *d, uint64_t *slot, uint64_t new_addr,
     if (!from || from == slot)
         return GNTST_bad_virt_addr;
     *e = __atomic_exchange_n(from, 0, __ATOMIC_ACQ_REL);
+    dirty_log_frame(virt_to_frame(from));
     return GNTST_okay;
 }
 
@@ -112,6 +114,7 @@ static int pv_grant_unmap(struct domain *d, uint64_t host_addr, mfn_t frame, uns
     }
     if (rc == GNTST_okay) {
         old = __atomic_exchange_n(slot, e, __ATOMIC_ACQ_REL);
+        dirty_log_frame(virt_to_frame(slot));
         l1_entry_put(old, d);
     }
     spin_unlock(&d->pv->tables_lock);

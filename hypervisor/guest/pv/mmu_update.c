@@ -86,6 +86,7 @@ static int plain_store(struct frame *f, uint64_t *slot, uint64_t value, struct d
     if (rc)
         return rc;
     __atomic_store_n(slot, value, __ATOMIC_RELAXED);
+    dirty_log_frame(f);
     frame_put_both(f);
     return 0;
 }
@@ -120,6 +121,7 @@ static int m2p_store(uint64_t address, uint64_t value, const struct batch *b)
     if (!mfn_valid(m) || !frame_get(mfn_to_frame(m), b->frames))
         return -EINVAL;
     m2p_set(m, value);
+    dirty_log_frame(mfn_to_frame(m));
     frame_put(mfn_to_frame(m));
     return 0;
 }

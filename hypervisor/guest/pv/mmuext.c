@@ -40,6 +40,7 @@ static int table_pin(mfn_t m, uint64_t type, struct domain *d)
     rc = frame_get_both(f, d, type);
     if (!rc) {
         rc = pin_set(f, d);
+        dirty_log_frame(f); /* what it is to be at the other end */
         if (rc)
             pin_put(f);
     } else if (rc != -ERESTART_LATER && frame_owner(f) == d) {
@@ -63,6 +64,7 @@ static int table_unpin(mfn_t m, struct domain *d)
         pin_put(f);
     else
         rc = -EINVAL;
+    dirty_log_frame(f);
     spin_unlock(&d->pv->tables_lock);
     frame_put(f);
     if (rc)
@@ -110,6 +112,7 @@ static int page_clear(mfn_t m, struct domain *d)
     if (!mfn_valid(m) || frame_get_both(mfn_to_frame(m), d, FRAME_WRITABLE))
         return -EINVAL;
     memset(mfn_to_virt(m), 0, PAGE_SIZE);
+    dirty_log_frame(mfn_to_frame(m));
     frame_put_both(mfn_to_frame(m));
     return 0;
 }
@@ -122,6 +125,7 @@ static int page_copy(mfn_t to, mfn_t from, struct domain *d)
         return -EINVAL;
     if (!frame_get_both(mfn_to_frame(to), d, FRAME_WRITABLE)) {
         memcpy(mfn_to_virt(to), mfn_to_virt(from), PAGE_SIZE);
+        dirty_log_frame(mfn_to_frame(to));
         frame_put_both(mfn_to_frame(to));
         rc = 0;
     }

@@ -11,8 +11,10 @@
 #include "arch/x86/paging.h"
 #include "errno.h"
 #include "guest/pv.h"
+#include "guest/pv_shadow.h"
 #include "lib/base.h"
 #include "log.h"
+#include "mm/dirty_log.h"
 
 /* Software bits a guest may use as it likes: 11-9 and 62-52. */
 #define PTE_GUEST_AVAIL (PTE_AVAIL | 0x7ff0000000000000UL)
@@ -89,6 +91,8 @@ static inline void flush_page_here(uint64_t address)
 #ifdef XYLEM_HOST
     tlb_flush_local(address, 0);
 #else
+    if (unlikely(current->arch.shadow))
+        pv_shadow_flush(current, address);
     invlpg(address);
 #endif
 }

@@ -4,6 +4,7 @@
  * pages), and what goes on to the guest's kernel by its trap table.  Exceptions: AMD64 APM volume 2, chapter 8.
  */
 #include "guest/pv/traps.h"
+#include "guest/pv_shadow.h"
 
 #define ERROR_CODE_IDT 2u /* in a selector error code: names a gate */
 #define ERROR_CODE_EXT 1u
@@ -94,6 +95,8 @@ static void trap_page_fault(struct cpu_user_regs *regs)
         if (address - PERDOMAIN_LDT(v->id) < v->pv->ldt_entries * 8UL)
             address = v->pv->ldt_base + (address - PERDOMAIN_LDT(v->id));
     } else if (address < HYPERVISOR_RANGE_START || address >= HYPERVISOR_RANGE_END) {
+        if (unlikely(v->arch.shadow) && pv_shadow_fault(v, address, &error_code))
+            return;
         if (v->pv->kernel_mode && (error_code & (PF_WRITE | PF_PRESENT | PF_RESERVED)) == (PF_WRITE | PF_PRESENT) &&
             pv_fault_emulate_write(regs, address, error_code))
             return;

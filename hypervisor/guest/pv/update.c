@@ -44,6 +44,8 @@ int l1_entry_update(uint64_t *slot, uint64_t value, struct domain *d, struct dom
             l1_entry_put(value, d);
         return -EAGAIN;
     }
+    if (unlikely(d->dirty_log))
+        dirty_log_frame(virt_to_frame(slot));
     if (!same)
         l1_entry_put(old, d);
     return 0;
@@ -70,6 +72,8 @@ int table_entry_update(uint64_t *slot, uint64_t value, struct frame *table, unsi
         }
     }
     entry_store(slot, &old, value, preserve_ad ? ENTRY_PRESERVE_AD : ENTRY_PLAIN);
+    if (unlikely(d->dirty_log))
+        dirty_log_frame(table);
     if (!same && (old & PTE_PRESENT))
         table_entry_put_later(level, old, table);
     return 0;

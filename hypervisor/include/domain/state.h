@@ -72,6 +72,8 @@ struct domain {
     struct frame_list relinquish_pages; /* while dying: frames kept by other references */
     uint64_t total_pages, max_pages, outstanding_claim;
     uint64_t shr_pages, paged_pages;
+    /* written frames are noted (mm/dirty_log.h); NULL: nobody asks; atomic */
+    struct dirty_log *dirty_log;
     /* what XENMEM_memory_map answers (door/memory.h); mem_free'd with the domain; lock */
     struct memory_map *memory_map;
 

@@ -37,6 +37,8 @@ void event_vcpu_info_moved(struct vcpu *v);
 /* Hypervisor-bound port (ioreq, vm_event): fn is called instead of delivering.  */
 int event_alloc_hypervisor(struct domain *d, unsigned vcpu, domid_t remote, void (*fn)(struct vcpu *v, evtchn_port_t port));
 void event_notify_hypervisor(struct domain *d, evtchn_port_t port);
+/* Notes the guest's frames event delivery writes to as written (mm/dirty_log.h). */
+void event_mark_written(struct domain *d);
 void event_dump(struct domain *d);           /* debug-keys e */
 
 #endif

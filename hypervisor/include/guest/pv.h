@@ -56,6 +56,7 @@ struct pv_vcpu {
     guest_addr_t io_bitmap;              /* physdev set_iobitmap; 0 none */
     unsigned io_bitmap_ports;
     uint16_t ds, es, fs, gs;             /* selectors while not running */
+    struct pv_shadow *shadow;            /* memory for log-dirty mode; in use when arch.shadow points to it too */
 };
 
 struct pv_domain {
@@ -63,7 +64,7 @@ struct pv_domain {
     uint64_t *perdomain_l3;              /* what slot PERDOMAIN_SLOT points to */
     bool is_32bit;                       /* never: 32-bit PV is refused */
     uint64_t dirty_sequence;
-    struct log_dirty *log_dirty;         /* log-dirty mode state; NULL off */
+    struct dirty_log *new_dirty_log;     /* log-dirty mode being switched on: what is allocated so far */
 };
 
 /* ---- domain.c, context.c (traps side) ---- */

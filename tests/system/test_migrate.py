@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Guests saved, restored, and moved to the same machine while they run."""
+import re
+
+import pytest
+
+from guests import Guest
+
+# Writes all the time to 4 MiB of memory, and after each round checks that it holds what was written.
+# A wrong sum ends it: /tmp/rounds stops growing and /tmp/wrong appears.
+WRITER = r"""
+mount -t tmpfs -o size=24m tmpfs /mnt
+dd if=/dev/urandom of=/mnt/seed bs=64k count=64 2>/dev/null
+cat > /tmp/writer <<'END'
+sum=$(md5sum < /mnt/seed)
+round=0
+while :; do
+    cat /mnt/seed > /mnt/copy$((round % 3))
+    [ "$(md5sum < /mnt/copy$((round % 3)))" = "$sum" ] || { echo "round $round" > /tmp/wrong; exit; }
+    round=$((round + 1))
+    echo $round > /tmp/rounds
+done
+END
+sh /tmp/writer > /dev/null 2>&1 &
+"""
+
+
+@pytest.fixture
+def guest_make(dom0):
+    """Makes guests that are gone after the test, whatever happens."""
+    made = []
+
+    def make(*args, **options):
+        made.append(Guest(dom0, *args, **options))
+        return made[-1]
+    yield make
+    for guest in made:
+        if dom0.machine.running():
+            guest.destroy()
+            dom0.run(f"rm -f /srv/{guest.name}.save")
+
+
+def rounds(guest):
+    return int(guest.check("cat /tmp/rounds"))
+
+
+def writer_start(guest):
+    guest.check(WRITER)
+    guest.check("for i in $(seq 60); do [ -s /tmp/rounds ] && exit 0; sleep 1; done; exit 1", timeout=90)
+
+
+def writer_check(guest):
+    """It goes on, and what it finds in memory was right all along."""
+    before = rounds(guest)
+    guest.check(f"for i in $(seq 60); do [ $(cat /tmp/rounds) -gt {before + 3} ] && exit 0; sleep 1; done; exit 1",
+                timeout=90)
+    guest.check("[ ! -e /tmp/wrong ] || { cat /tmp/wrong; exit 1; }")
+
+
+def devices_check(guest, dom0):
+    guest.check("dd if=/dev/urandom of=/tmp/data bs=64k count=8 2>/dev/null; dd if=/tmp/data of=/dev/xvda bs=64k "
+                "conv=fsync 2>/dev/null; echo 3 > /proc/sys/vm/drop_caches; "
+                "[ \"$(dd if=/dev/xvda bs=64k count=8 2>/dev/null | md5sum)\" = \"$(md5sum < /tmp/data)\" ]")
+    dom0.check(f"ping -c 3 -W 5 {guest.address}", 60)
+
+
+def test_saved_guest_goes_on_where_it_was_with_disk_and_network(guest_make, dom0):
+    guest = guest_make("saved", vcpus=2, disk=True, address="192.168.77.40")
+    dom0.check(f"truncate -s 8M {guest.image}")
+    guest.create().wait_ready()
+    writer_start(guest)
+    guest.check("echo before > /tmp/mark")
+    dom0.check("xl save saved /srv/saved.save", 180)
+    assert guest.ident() is None
+    dom0.check("xl restore /srv/saved.save", 180)
+    assert guest.check("cat /tmp/mark").strip() == "before"
+    writer_check(guest)
+    devices_check(guest, dom0)
+
+
+def test_checkpointed_guest_goes_on_and_its_image_can_be_restored(guest_make, dom0):
+    guest = guest_make("kept").create().wait_ready()
+    ident = guest.ident()
+    guest.check("echo first > /tmp/mark")
+    dom0.check("xl save -c kept /srv/kept.save", 180)
+    assert guest.ident() == ident
+    guest.check("echo second > /tmp/mark")
+    dom0.check("xl destroy kept; xl restore /srv/kept.save", 180)
+    assert guest.check("cat /tmp/mark").strip() == "first"
+
+
+@pytest.mark.parametrize("vcpus", [1, 2])
+def test_guest_that_writes_memory_moves_while_it_runs(guest_make, dom0, lab, vcpus):
+    if lab.hypervisor == "reference" or "reference" in str(lab.hypervisor):
+        pytest.skip("Debian's build has no log-dirty mode for PV guests")
+    guest = guest_make(f"moved{vcpus}", vcpus=vcpus, disk=True, address=f"192.168.77.{40 + vcpus}")
+    dom0.check(f"truncate -s 8M {guest.image}")
+    guest.create().wait_ready()
+    writer_start(guest)
+    ident = guest.ident()
+    output = dom0.check(f"xl migrate -s '' {guest.name} 'xl migrate-receive' 2>&1", 300)
+    assert "Migration successful" in output
+    assert guest.ident() not in (None, ident)
+    writer_check(guest)
+    devices_check(guest, dom0)
+
+
+def test_migration_to_nobody_leaves_the_guest_running_at_full_speed(guest_make, dom0):
+    guest = guest_make("refused").create().wait_ready()
+    writer_start(guest)
+    ident = guest.ident()
+    status, output = dom0.run("xl migrate -s '' refused 'dd bs=1M count=4 of=/dev/null' 2>&1", 180)
+    assert status != 0, output
+    assert guest.ident() == ident
+    writer_check(guest)
+
+
+def test_restore_of_a_broken_image_leaves_nothing_behind(guest_make, dom0):
+    guest = guest_make("broken").create().wait_ready()
+    dom0.check("xl save broken /srv/broken.save", 180)
+
+    def free():
+        dom0.check("for i in $(seq 40); do [ $(xl list | wc -l) = 2 ] && exit 0; sleep 0.5; done; xl list; exit 1")
+        return int(re.search(r"^free_memory *: (\d+)$", dom0.check("xl info"), re.M).group(1))
+    before = free()
+    dom0.check("truncate -s 20M /srv/broken.save")
+    status, output = dom0.run("xl restore /srv/broken.save 2>&1", 180)
+    assert status != 0, output
+    assert guest.ident() is None
+    after = free()
+    assert after == before, f"free memory was {before} MiB before the failed restore and is {after} MiB now"

@@ -6,23 +6,13 @@ import pytest
 
 from guests import Guest
 
-# Writes all the time to 4 MiB of memory, and after each round checks that it holds what was written.
-# A wrong sum ends it: /tmp/rounds stops growing and /tmp/wrong appears.
-WRITER = r"""
-mount -t tmpfs -o size=24m tmpfs /mnt
-dd if=/dev/urandom of=/mnt/seed bs=64k count=64 2>/dev/null
-cat > /tmp/writer <<'END'
-sum=$(md5sum < /mnt/seed)
-round=0
-while :; do
-    cat /mnt/seed > /mnt/copy$((round % 3))
-    [ "$(md5sum < /mnt/copy$((round % 3)))" = "$sum" ] || { echo "round $round" > /tmp/wrong; exit; }
-    round=$((round + 1))
-    echo $round > /tmp/rounds
-done
-END
-sh /tmp/writer > /dev/null 2>&1 &
-"""
+# Writes all the time to memory, and after each round checks that it holds what was written: /tmp/rounds grows, and when
+# something is wrong, /tmp/wrong appears and it ends.  One line, as it goes through a console.
+WRITER = ("mkdir -p /mnt; mount -t tmpfs -o size=12m tmpfs /mnt; "
+          "dd if=/dev/urandom of=/mnt/seed bs=64k count=32 2>/dev/null; "
+          "(sum=$(md5sum < /mnt/seed); n=0; while :; do c=/mnt/copy$((n % 3)); cat /mnt/seed > $c; "
+          "[ \"$(md5sum < $c)\" = \"$sum\" ] || { echo $n > /tmp/wrong; exit; }; "
+          "n=$((n + 1)); echo $n > /tmp/rounds.new; mv /tmp/rounds.new /tmp/rounds; done) > /dev/null 2>&1 & true")
 
 
 @pytest.fixture

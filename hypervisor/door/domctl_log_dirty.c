@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * XEN_DOMCTL_shadow_op: which frames of a domain were written, for live migration (xen/domctl.h; docs/design/log-dirty.md).
+ * XEN_DOMCTL_shadow_op: which frames of a domain were written, for live migration (xen/domctl.h;
+ * docs/design/log-dirty.md).
  *
- * The bitmap is handed out a page of bits at a time, the domain paused for each: between two of them it may run, since a bit that was taken
- * comes back with the next write.  How far a call came is kept in the log, so that it can be continued.
+ * The bitmap is handed out a page of bits at a time, the domain paused for each: between two of them it may
+ * run, since a bit that was taken comes back with the next write.  How far a call came is kept in the log, so
+ * that it can be continued.
  */
 #include "door/domctl.h"
 #include "door/hypercall.h"
@@ -24,7 +26,10 @@ static void harvest_reset(struct dirty_log *log)
     log->next_grant = 0;
 }
 
-/* What the hypervisor and other domains may be writing to at any time counts as written.  0 or -ERESTART_LATER. */
+/*
+ * What the hypervisor and other domains may be writing to at any time counts as written.  0 or
+ * -ERESTART_LATER.
+ */
 static long outsiders_mark(struct domain *d, struct dirty_log *log)
 {
     struct vcpu *v;

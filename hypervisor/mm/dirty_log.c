@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The bitmap of written guest frames (mm/dirty_log.h).  Its memory is there in full before anybody can mark: marking never fails.
+ * The bitmap of written guest frames (mm/dirty_log.h).  Its memory is there in full before anybody can mark:
+ * marking never fails.
  */
 #include "mm/dirty_log.h"
 
@@ -73,7 +74,10 @@ bool dirty_log_mark(struct domain *d, uint64_t gfn)
     if (!log || gfn >= log->limit)
         return false;
     word = log_word(log, gfn);
-    /* Ordered after the store it reports even when the bit is there already: a harvest must not take it before. */
+    /*
+     * Ordered after the store it reports even when the bit is there already: a harvest must not take it
+     * before.
+     */
     return !(__atomic_fetch_or(word, bit, __ATOMIC_SEQ_CST) & bit);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Log-dirty mode of PV guests: a CPU played by the test walks the shadow and faults as a CPU does; every frame it stores to is in the log,
- * and it can do what the guest's own tables allow, no more.
+ * Log-dirty mode of PV guests: a CPU played by the test walks the shadow and faults as a CPU does; every
+ * frame it stores to is in the log, and it can do what the guest's own tables allow, no more.
  */
 #include <errno.h>
 
@@ -286,12 +286,13 @@ static void random_stores_are_all_in_the_log(void **state)
     (void)state;
     log_clean();
     for (unsigned step = 0; step < 20000; step++) {
-        uint64_t r = random_next(&seed), page = r / 8 % 32, frame = r / 256 % DATA;
+        uint64_t r = random_next(&seed), page = r / 8 % 32, frame = r / 256 % DATA, flags, value;
 
         switch (r % 8) {
         case 0:
-            assert_int_equal(pv_update_va_mapping(page * PAGE_SIZE, pte_make(data[frame], r & 4096 ? 0x7 : 0x5),
-                                                  r & 8192 ? UVMF_INVLPG | UVMF_LOCAL : UVMF_TLB_FLUSH | UVMF_LOCAL, 0, 0), 0);
+            flags = UVMF_LOCAL | (r & 8192 ? UVMF_INVLPG : UVMF_TLB_FLUSH);
+            value = pte_make(data[frame], r & 4096 ? 0x7 : 0x5);
+            assert_int_equal(pv_update_va_mapping(page * PAGE_SIZE, value, flags, 0, 0), 0);
             break;
         case 1:
             if (r / 4096 % 16)

@@ -29,7 +29,8 @@ UNIT_PROGRAMS += acpi_parse
 acpi_parse_SOURCES := hypervisor/arch/x86/acpi_parse.c
 UNIT_PROGRAMS += pv_tables
 pv_tables_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c physmap.c) \
-    $(addprefix hypervisor/guest/pv/,entries.c walk.c update.c base.c shadow.c mmu_update.c mmuext.c va_mapping.c grant_map.c \
+    $(addprefix hypervisor/guest/pv/,entries.c walk.c update.c base.c shadow.c mmu_update.c mmuext.c \
+    va_mapping.c grant_map.c \
     release.c audit.c) $(HOST_SOURCES)
 pv_tables_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += pv_emulate_write
@@ -37,8 +38,9 @@ pv_emulate_write_SOURCES := $(addprefix hypervisor/mm/,rangeset.c frame.c) $(add
     walk.c update.c base.c shadow.c emulate_write.c decode.c audit.c) $(HOST_SOURCES)
 pv_emulate_write_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += pv_shadow
-pv_shadow_SOURCES := $(addprefix hypervisor/mm/,rangeset.c frame.c frame_list.c) $(addprefix hypervisor/guest/pv/,entries.c \
-    walk.c update.c base.c shadow.c log_dirty.c mmu_update.c va_mapping.c) $(HOST_SOURCES)
+pv_shadow_SOURCES := $(addprefix hypervisor/mm/,rangeset.c frame.c frame_list.c) \
+    $(addprefix hypervisor/guest/pv/,entries.c walk.c update.c base.c shadow.c log_dirty.c mmu_update.c \
+    va_mapping.c) $(HOST_SOURCES)
 pv_shadow_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += sched_weighted
 sched_weighted_SOURCES := hypervisor/sched/weighted.c $(HOST_SOURCES)

@@ -35,7 +35,10 @@ uint32_t tlb_clock_now(void)
     return now ? now : 1;
 }
 
-/* What the running guest's shadow holds is a cache of translations like the CPU's own, and is flushed with it. */
+/*
+ * What the running guest's shadow holds is a cache of translations like the CPU's own, and is flushed with
+ * it.
+ */
 static inline void shadow_flush(uint64_t address)
 {
     struct vcpu *v = current;

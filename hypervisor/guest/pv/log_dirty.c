@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Log-dirty mode of a PV domain, on and off: a log for its frames (mm/dirty_log.h) and a shadow for each vcpu (shadow.c).
+ * Log-dirty mode of a PV domain, on and off: a log for its frames (mm/dirty_log.h) and a shadow for each
+ * vcpu (shadow.c).
  */
 #include "domain/preempt.h"
 #include "guest/pv/tables.h"
 #include "guest/pv/traps.h"
 
-/* Frame numbers beyond what the guest said it has are possible, but the guest does not decide how much memory this takes. */
+/*
+ * Frame numbers beyond what the guest said it has are possible, but the guest does not decide how much memory
+ * this takes.
+ */
 #define SPARE_FRAMES (1UL << 20)
 
 static uint64_t log_limit(struct domain *d)
 {
-    uint64_t said = d->shared_info->arch.max_pfn, owned = d->max_pages > d->total_pages ? d->max_pages : d->total_pages;
+    uint64_t owned = d->max_pages > d->total_pages ? d->max_pages : d->total_pages;
+    uint64_t said = d->shared_info->arch.max_pfn;
     uint64_t most = min_t(uint64_t, owned, max_frame) * 2 + SPARE_FRAMES;
 
     return said && said < most ? said : most;

@@ -2,16 +2,20 @@
 /*
  * A translation cache in software, for log-dirty mode (docs/design/log-dirty.md).
  *
- * Each vcpu has two trees of tables, for its kernel's and its user space's top level.  The CPU walks these; they start empty, and a fault fills in
- * the one translation that was missed after walking the guest's own tables, which stay as the guest made them but for accessed
- * and dirty bits, set as the CPU would.  A filled entry is writable only when the frame is noted as written.
+ * Each vcpu has two trees of tables, for its kernel's and its user space's top level.  The CPU walks these;
+ * they start empty, and a fault fills in the one translation that was missed after walking the guest's own
+ * tables, which stay as the guest made them but for accessed and dirty bits, set as the CPU would.  A filled
+ * entry is writable only when the frame is noted as written.
  *
  * Everything rests on the trees holding nothing a CPU's translation cache could not hold:
- *   - they are filled with interrupts off and without a lock, as a CPU's walker would, by the vcpu they belong to;
- *   - whatever flushes the CPU the vcpu runs on flushes them (arch/x86/tlb.c), and getting on a CPU flushes them all;
- *   - so whoever waits for flushes before a frame changes its use (mm/frame.c, mm/heap.c) waits for these too, and the
- *     tables met on a walk cannot change their use before the walk is over.
- * Log-dirty mode is switched, and its bits are taken away, while the vcpus are paused: they come back with empty trees.
+ *   - they are filled with interrupts off and without a lock, as a CPU's walker would, by the vcpu they
+ *     belong to;
+ *   - whatever flushes the CPU the vcpu runs on flushes them (arch/x86/tlb.c), and getting on a CPU flushes
+ *     them all;
+ *   - so whoever waits for flushes before a frame changes its use (mm/frame.c, mm/heap.c) waits for these
+ *     too, and the tables met on a walk cannot change their use before the walk is over.
+ * Log-dirty mode is switched, and its bits are taken away, while the vcpus are paused: they come back with
+ * empty trees.
  *
  * Paging: AMD64 APM volume 2, chapter 5.
  */
@@ -85,7 +89,10 @@ static void root_clear(struct pv_shadow *s, unsigned which)
     s->filled[which] = false;
 }
 
-/* Interrupts are off.  The CPU may remember where tables were, so it forgets before they are used for something else. */
+/*
+ * Interrupts are off.  The CPU may remember where tables were, so it forgets before they are used for
+ * something else.
+ */
 static void shadow_clear(struct vcpu *v)
 {
     struct pv_shadow *s = v->arch.shadow;

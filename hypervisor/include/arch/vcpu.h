@@ -19,7 +19,7 @@ struct arch_vcpu {
     bool fpu_initialised;
     uint64_t fs_base, gs_base, gs_base_other; /* gs_base_other: the inactive one (swapgs) */
     uint64_t cr3;                   /* value to load (machine address of the L4, plus flags) */
-    struct pv_shadow *shadow;       /* tables walked in place of the guest's (guest/pv_shadow.h); NULL none; changed while paused */
+    struct pv_shadow *shadow;       /* tables walked in place of the guest's; NULL none; changed while paused */
     void (*enter)(void);            /* how this vcpu goes on from the scheduler: never returns */
 };
 

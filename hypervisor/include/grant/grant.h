@@ -67,7 +67,10 @@ int grant_get_table_frame(struct domain *d, uint32_t idx, bool status, mfn_t *fr
 int grant_seed(struct domain *d, grant_ref_t ref, domid_t to, gfn_t gfn);
 /* A grant mapping's PTE is being removed by its owner through ordinary page-table updates: see guest/pv. */
 void grant_dump(struct domain *d);
-/* Notes the frames others may write to now as written (mm/dirty_log.h).  True while there are more entries: *next is where to go on, 0 first. */
+/*
+ * Notes the frames others may write to now as written (mm/dirty_log.h).  True while there are more entries:
+ * *next is where to go on, 0 first.
+ */
 bool grant_mark_written(struct domain *d, grant_ref_t *next);
 
 /*

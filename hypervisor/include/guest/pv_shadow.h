@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tables the CPU walks in place of a PV guest's while the guest's writes are tracked (docs/design/log-dirty.md): to the guest they are
- * no more than another translation cache.  v->arch.shadow is NULL while there are none.
+ * Tables the CPU walks in place of a PV guest's while the guest's writes are tracked
+ * (docs/design/log-dirty.md): to the guest they are no more than another translation cache.  v->arch.shadow is
+ * NULL while there are none.
  */
 #ifndef XYLEM_GUEST_PV_SHADOW_H
 #define XYLEM_GUEST_PV_SHADOW_H

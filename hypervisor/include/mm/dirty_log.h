@@ -2,9 +2,10 @@
 /*
  * Which guest frames of a domain were written, while somebody wants to know (live migration).
  *
- * d->dirty_log is NULL most of the time.  The guest's own stores are caught by its room (guest/pv/shadow.c); whoever else writes into a
- * frame of a domain says so with dirty_log_frame() once the store is done and before the frame is let go.
- * A frame's number is what the machine-to-physical table says; numbers beyond the log always count as written.
+ * d->dirty_log is NULL most of the time.  The guest's own stores are caught by its room (guest/pv/shadow.c);
+ * whoever else writes into a frame of a domain says so with dirty_log_frame() once the store is done and
+ * before the frame is let go. A frame's number is what the machine-to-physical table says; numbers beyond
+ * the log always count as written.
  */
 #ifndef XYLEM_MM_DIRTY_LOG_H
 #define XYLEM_MM_DIRTY_LOG_H
@@ -48,8 +49,8 @@ static inline void dirty_log_frame(const struct frame *f)
 }
 
 /*
- * Page number index of the bits as they are, into words; with clear they are taken away.  Returns the bits set.
- * To clear, no vcpu of the domain may run.
+ * Page number index of the bits as they are, into words; with clear they are taken away.  Returns the bits
+ * set. To clear, no vcpu of the domain may run.
  */
 uint32_t dirty_log_harvest(struct dirty_log *log, uint64_t index, bool clear, uint64_t *words);
 

@@ -52,12 +52,15 @@ void pv_context_load(struct vcpu *v);     /* descriptor tables, stack for entry,
 /* Fault on the LDT area: maps the page the guest's LDT has there.  False: not the LDT's. */
 bool pv_map_ldt_page(uint64_t offset);
 /*
- * The page fault of v, the running vcpu with a shadow (v->arch.shadow), at a guest address: true when the guest's own tables
- * allow the access and it goes on.  False: the guest's fault, and *error_code is what its own tables would have given.
- * Any context; no locks.
+ * The page fault of v, the running vcpu with a shadow (v->arch.shadow), at a guest address: true when the
+ * guest's own tables allow the access and it goes on.  False: the guest's fault, and *error_code is what its
+ * own tables would have given. Any context; no locks.
  */
 bool pv_shadow_fault(struct vcpu *v, uint64_t address, uint32_t *error_code);
-/* Its shadow forgets the translation of one address, or everything (TLB_FLUSH_ALL; the CPU too when v runs here). */
+/*
+ * Its shadow forgets the translation of one address, or everything (TLB_FLUSH_ALL; the CPU too when v runs
+ * here).
+ */
 void pv_shadow_flush(struct vcpu *v, uint64_t address);
 /* guest/pv/entry.S: labels, not callable */
 void pv_exit_to_guest(void);

@@ -220,7 +220,8 @@ static void hypervisor_trap(struct cpu_user_regs *regs)
                     vector_name(regs->entry_vector), regs->error_code, address);
 }
 
-static void handle_nmi(void)
+/* Says nothing when it interrupted the hypervisor, which may hold the locks of the console. */
+static void handle_nmi(const struct cpu_user_regs *regs)
 {
     static uint32_t reported;
 
@@ -229,7 +230,7 @@ static void handle_nmi(void)
         for (;;)
             __asm__ volatile("hlt");
     }
-    if (!__atomic_exchange_n(&reported, 1, __ATOMIC_RELAXED))
+    if (regs_from_guest(regs) && !__atomic_exchange_n(&reported, 1, __ATOMIC_RELAXED))
         log_warning("CPU %u: NMI without a known cause (reported once)\n", cpu_id());
 }
 
@@ -274,7 +275,7 @@ void trap_dispatch(struct cpu_user_regs *regs)
     if (regs->entry_vector >= VECTOR_FIRST_IRQ) {
         handle_interrupt(regs);
     } else if (regs->entry_vector == VECTOR_NMI) {
-        handle_nmi();
+        handle_nmi(regs);
     } else if (regs->entry_vector == VECTOR_MC) {
         machine_check(regs);
     } else if (regs_from_guest(regs)) {

@@ -161,7 +161,7 @@ static const struct event_operation {
 };
 
 /* The result could not be written: a port nobody will hear of is closed again. */
-static void event_undo(uint64_t command, const struct event_operation *op, const event_args *args)
+static void event_undo(uint32_t command, const struct event_operation *op, const event_args *args)
 {
     domid_t owner = command == EVTCHNOP_alloc_unbound ? args->alloc_unbound.dom : DOMID_SELF;
     struct domain *d = op->port >= 0 ? domain_get_or_self(owner) : NULL;
@@ -172,17 +172,21 @@ static void event_undo(uint64_t command, const struct event_operation *op, const
     domain_put(d);
 }
 
-static long event_run(uint64_t command, uint64_t arg)
+/* Out of line, so that sending need not save registers for it. */
+static __attribute__((noinline)) long event_run(uint32_t command, uint64_t arg)
 {
-    const struct event_operation *op = &event_operations[command];
+    const struct event_operation *op = event_operations;
     event_args args;
     long rc;
 
+    if (command >= ARRAY_SIZE(event_operations) || !event_operations[command].run)
+        return -ENOSYS;
+    op += command;
     if (guest_read(&args, GUEST_ADDR(arg), op->size))
         return -EFAULT;
     rc = op->run(&args);
     if (rc == -ERESTART_LATER)
-        return hypercall_continue(__HYPERVISOR_event_channel_op, 2, command, arg);
+        return hypercall_continue(__HYPERVISOR_event_channel_op, 2, (uint64_t)command, arg);
     if (!rc && op->writes && guest_write(GUEST_ADDR(arg), &args, op->size)) {
         event_undo(command, op, &args);
         rc = -EFAULT;
@@ -192,19 +196,14 @@ static long event_run(uint64_t command, uint64_t arg)
 
 long event_channel_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
 {
-    uint32_t number = (uint32_t)command;
+    struct evtchn_send send;
 
     (void)a3, (void)a4, (void)a5;
-    if (likely(number == EVTCHNOP_send)) {
-        struct evtchn_send send;
-
-        if (guest_read(&send, GUEST_ADDR(arg), sizeof(send)))
-            return -EFAULT;
-        return event_send(current->domain, send.port);
-    }
-    if (number >= ARRAY_SIZE(event_operations) || !event_operations[number].run)
-        return -ENOSYS;
-    return event_run(number, arg);
+    if (unlikely((uint32_t)command != EVTCHNOP_send))
+        return event_run((uint32_t)command, arg);
+    if (unlikely(guest_read(&send, GUEST_ADDR(arg), sizeof(send))))
+        return -EFAULT;
+    return event_send(current->domain, send.port);
 }
 
 /* The first form of the call: command and arguments in one struct, for the operations that existed then. */

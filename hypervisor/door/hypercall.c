@@ -27,7 +27,10 @@ struct hypercall_row {
     uint8_t guests;     /* FOR_* */
     bool privileged;    /* the control domain alone: anyone else gets -EPERM before the handler */
     bool no_multicall;  /* makes no sense as a multicall entry */
+    bool pv_direct;     /* a PV guest's call needs no look at the rest: guest/pv/entry.S calls fn */
 };
+_Static_assert(sizeof(struct hypercall_row) == 16 && offsetof(struct hypercall_row, fn) == 0 &&
+                   offsetof(struct hypercall_row, pv_direct) == 12, "guest/pv/entry.S: ROW_SHIFT, ROW_DIRECT");
 
 PER_CPU_DEFINE(struct multicall_state, multicall_state);
 
@@ -38,11 +41,14 @@ static long not_offered(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint
     return -EOPNOTSUPP;
 }
 
-#define ROW(name, handler, count, who) [__HYPERVISOR_##name] = {.fn = (handler), .arguments = (count), .guests = (who)}
+#define ROW(name, handler, count, who)                                                                           \
+    [__HYPERVISOR_##name] = {                                                                                    \
+        .fn = (handler), .arguments = (count), .guests = (who), .pv_direct = ((who) & FOR_PV) != 0}
 #define ROW_CONTROL(name, handler, count)                                                                        \
     [__HYPERVISOR_##name] = {.fn = (handler), .arguments = (count), .guests = FOR_ALL, .privileged = true}
 
-static const struct hypercall_row table[] = {
+extern const struct hypercall_row hypercall_table[];
+const struct hypercall_row hypercall_table[] = {
     ROW(set_trap_table, pv_set_trap_table, 1, FOR_PV),
     ROW(mmu_update, pv_mmu_update, 4, FOR_PV),
     ROW(set_gdt, pv_set_gdt, 2, FOR_PV),
@@ -55,7 +61,7 @@ static const struct hypercall_row table[] = {
     ROW(get_debugreg, pv_get_debugreg, 1, FOR_PV),
     ROW(update_descriptor, pv_update_descriptor, 2, FOR_PV),
     ROW(memory_op, memory_op, 2, FOR_ALL),
-    [__HYPERVISOR_multicall] = {.fn = multicall, .arguments = 2, .guests = FOR_ALL, .no_multicall = true},
+    [__HYPERVISOR_multicall] = {.fn = multicall, .arguments = 2, .guests = FOR_ALL, .no_multicall = true, .pv_direct = true},
     ROW(update_va_mapping, pv_update_va_mapping, 3, FOR_PV),
     ROW(set_timer_op, set_timer_op, 1, FOR_ALL),
     ROW(event_channel_op_compat, event_channel_op_compat, 1, FOR_ALL),
@@ -64,7 +70,7 @@ static const struct hypercall_row table[] = {
     ROW(grant_table_op, grant_table_op, 3, FOR_ALL),
     ROW(vm_assist, pv_vm_assist, 2, FOR_ALL),
     ROW(update_va_mapping_otherdomain, pv_update_va_mapping_otherdomain, 4, FOR_PV),
-    [__HYPERVISOR_iret] = {.fn = pv_iret, .arguments = 0, .guests = FOR_PV, .no_multicall = true},
+    [__HYPERVISOR_iret] = {.fn = pv_iret, .arguments = 0, .guests = FOR_PV, .no_multicall = true, .pv_direct = true},
     ROW(vcpu_op, vcpu_op, 3, FOR_ALL),
     ROW(set_segment_base, pv_set_segment_base, 2, FOR_PV),
     ROW(mmuext_op, pv_mmuext_op, 4, FOR_PV),
@@ -80,13 +86,23 @@ static const struct hypercall_row table[] = {
     /* xsm_op, kexec_op, hvm_op, dm_op, hypfs_op, tmem_op, xenoprof_op and the machine-check group: -ENOSYS */
 };
 
+#ifndef XYLEM_HOST
+/* How many rows there are, for guest/pv/entry.S. */
+void hypercall_offsets(void);
+__attribute__((used, noinline)) void hypercall_offsets(void)
+{
+    __asm__ volatile(".globl hypercall_rows\n.hidden hypercall_rows\n.set hypercall_rows, %c0"
+                     : : "i"(ARRAY_SIZE(hypercall_table)));
+}
+#endif
+
 static inline const struct hypercall_row *row_of(uint64_t number)
 {
     const struct hypercall_row *row;
 
-    if (unlikely(number >= ARRAY_SIZE(table)))
+    if (unlikely(number >= ARRAY_SIZE(hypercall_table)))
         return NULL;
-    row = &table[number];
+    row = &hypercall_table[number];
     return likely(row->guests >> current->domain->is_hvm & 1) ? row : NULL;
 }
 

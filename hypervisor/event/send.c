@@ -84,12 +84,12 @@ static inline void event_deliver_remote(const struct event_channel *c)
 int event_send(struct domain *d, evtchn_port_t port)
 {
     struct event_channel *c = event_channel(d->event, port);
-    uint64_t flags;
     int rc = 0;
 
     if (unlikely(!c))
         return -EINVAL;
-    flags = spin_lock_irqsave(&c->lock);
+    irq_disable();
+    spin_lock(&c->lock);
     if (unlikely(c->consumer))
         rc = -EINVAL;
     else if (c->state == EVENT_INTERDOMAIN)
@@ -98,7 +98,8 @@ int event_send(struct domain *d, evtchn_port_t port)
         event_set_pending(d, c, port);
     else if (c->state != EVENT_UNBOUND) /* nobody there yet: silently dropped */
         rc = -EINVAL;
-    spin_unlock_irqrestore(&c->lock, flags);
+    spin_unlock(&c->lock);
+    irq_enable();
     return rc;
 }
 

@@ -151,11 +151,12 @@ static int end_frame(struct grant_copy_end *end)
 
 static int end_claim(struct grant_copy_end *end)
 {
+    struct domain *self = current->domain;
     int rc;
 
     if (!end->is_grant && end->domid != DOMID_SELF)
         return GNTST_permission_denied; /* others' frames only by grant */
-    end->domain = end->domid == DOMID_SELF ? current->domain : domain_get(end->domid);
+    end->domain = end->domid == DOMID_SELF || end->domid == self->id ? self : domain_get(end->domid);
     if (!end->domain)
         return GNTST_bad_domain;
     rc = end->domain->grant ? end_frame(end) : GNTST_bad_domain;

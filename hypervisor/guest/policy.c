@@ -273,33 +273,33 @@ static void cpuid_adjust(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32
     }
 }
 
-static bool leaf_in_range(struct cpu_policy *p, uint32_t leaf)
+/* The element that answers, within the limits the policy's own first leaves tell; NULL: zeros. */
+static inline const xen_cpuid_leaf_t *cpuid_find(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
 {
-    const xen_cpuid_leaf_t *first = policy_leaf(p, leaf & 0x80000000u, XEN_CPUID_NO_SUBLEAF);
+    uint8_t first = leaf & POLICY_EXTENDED_BASE ? p->extended[0] : p->basic[0];
 
-    return first && leaf <= first->a;
+    if (!first || leaf > p->leaves[first - 1].a)
+        return NULL;
+    return policy_leaf(p, leaf, POLICY_HAS_SUBLEAVES(leaf) ? subleaf : XEN_CPUID_NO_SUBLEAF);
 }
 
 void cpu_policy_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     struct cpu_policy *p = v->domain->policy;
-    const xen_cpuid_leaf_t *l;
+    const xen_cpuid_leaf_t *l = likely(p) ? cpuid_find(p, leaf, subleaf) : NULL;
 
-    out[0] = out[1] = out[2] = out[3] = 0;
-    if (leaf >= XEN_LEAF_BASE && leaf <= XEN_LEAF_BASE + XEN_CPUID_MAX_NUM_LEAVES) {
-        cpuid_xen(v, leaf - XEN_LEAF_BASE, subleaf, out);
+    if (likely(l)) {
+        out[0] = l->a;
+        out[1] = l->b;
+        out[2] = l->c;
+        out[3] = l->d;
+        if (leaf == 1 || leaf == 0xb || leaf == 0xd)
+            cpuid_adjust(v, leaf, subleaf, out);
         return;
     }
-    if (!p || !leaf_in_range(p, leaf))
-        return;
-    l = policy_leaf(p, leaf, POLICY_HAS_SUBLEAVES(leaf) ? subleaf : XEN_CPUID_NO_SUBLEAF);
-    if (!l)
-        return;
-    out[0] = l->a;
-    out[1] = l->b;
-    out[2] = l->c;
-    out[3] = l->d;
-    cpuid_adjust(v, leaf, subleaf, out);
+    out[0] = out[1] = out[2] = out[3] = 0;
+    if (leaf - XEN_LEAF_BASE <= XEN_CPUID_MAX_NUM_LEAVES)
+        cpuid_xen(v, leaf - XEN_LEAF_BASE, subleaf, out);
 }
 
 /* ---- policy hypercalls ---- */

@@ -11,11 +11,14 @@
 #define POLICY_EXTENDED_BASE 0x80000000u
 #define POLICY_EXTENDED_MAX 0x80000021u
 #define POLICY_MAX_LEAVES 160
+_Static_assert(POLICY_MAX_LEAVES < 255, "indices are bytes");
 #define POLICY_WORDS 19 /* of a feature set: cpufeatureset.h */
 
 struct cpu_policy {
     unsigned count;
     xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES]; /* ascending by leaf and subleaf */
+    uint8_t basic[POLICY_BASIC_MAX + 1];        /* by leaf: one more than the index of its first element, 0 none */
+    uint8_t extended[POLICY_EXTENDED_MAX - POLICY_EXTENDED_BASE + 1];
     uint64_t platform_info, arch_capabilities;  /* MSRs 0xce, 0x10a */
 };
 
@@ -33,6 +36,7 @@ bool policy_has(struct cpu_policy *p, unsigned feature);
 void policy_read_cpu(struct cpu_policy *p);
 /* Follows from the features: XSAVE's sizes, and what stays hidden. host: the machine's. */
 void policy_derive(struct cpu_policy *p, struct cpu_policy *host);
-#define POLICY_HAS_SUBLEAVES(leaf) ((leaf) == 4 || (leaf) == 7 || (leaf) == 0xb || (leaf) == 0xd)
+#define POLICY_SUBLEAVES (1u << 4 | 1u << 7 | 1u << 0xb | 1u << 0xd)
+#define POLICY_HAS_SUBLEAVES(leaf) ((leaf) < 32 && (POLICY_SUBLEAVES >> (leaf) & 1))
 
 #endif

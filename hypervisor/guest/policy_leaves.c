@@ -51,10 +51,23 @@ static uint32_t *leaf_register(xen_cpuid_leaf_t *l, unsigned reg)
     }
 }
 
+/* Where the first element of a leaf is remembered; NULL for leaves no policy has. */
+static inline uint8_t *leaf_index(struct cpu_policy *p, uint32_t leaf)
+{
+    if (leaf <= POLICY_BASIC_MAX)
+        return &p->basic[leaf];
+    leaf -= POLICY_EXTENDED_BASE;
+    return leaf <= POLICY_EXTENDED_MAX - POLICY_EXTENDED_BASE ? &p->extended[leaf] : NULL;
+}
+
 xen_cpuid_leaf_t *policy_leaf(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
 {
-    for (unsigned i = 0; i < p->count; i++)
-        if (p->leaves[i].leaf == leaf && p->leaves[i].subleaf == subleaf)
+    const uint8_t *index = leaf_index(p, leaf);
+
+    if (!index || !*index)
+        return NULL;
+    for (unsigned i = *index - 1u; i < p->count && p->leaves[i].leaf == leaf; i++)
+        if (p->leaves[i].subleaf == subleaf)
             return &p->leaves[i];
     return NULL;
 }
@@ -104,9 +117,14 @@ static void leaf_add(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid_result r = cpuid(leaf, subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : subleaf);
 
-    if (p->count < POLICY_MAX_LEAVES)
-        p->leaves[p->count++] =
-            (xen_cpuid_leaf_t){.leaf = leaf, .subleaf = subleaf, .a = r.eax, .b = r.ebx, .c = r.ecx, .d = r.edx};
+    uint8_t *index = leaf_index(p, leaf);
+
+    if (p->count >= POLICY_MAX_LEAVES)
+        return;
+    p->leaves[p->count++] =
+        (xen_cpuid_leaf_t){.leaf = leaf, .subleaf = subleaf, .a = r.eax, .b = r.ebx, .c = r.ecx, .d = r.edx};
+    if (index && !*index)
+        *index = (uint8_t)p->count;
 }
 
 static void leaf_add_xstates(struct cpu_policy *p)

@@ -3,9 +3,9 @@
  * Exceptions and interrupts: one stub per vector, a common path that completes a struct cpu_user_regs on the stack, and the
  * way back.  The seam with the PV guest's side is told in include/arch/x86/entry.h.
  */
+#include "arch/extable.h"
 #include "arch/layout.h"
 #include "arch/x86/descriptor.h"
-#include "arch/x86/extable.h"
 #include "arch/x86/regs.h"
 #include "asm-offsets.h"
 
@@ -62,6 +62,10 @@ entry_stubs:
     movl $vector, 4(%rsp)
     .if vector == VECTOR_NMI || vector == VECTOR_DF || vector == VECTOR_MC || vector == VECTOR_DB
     jmp entry_ist
+    .elseif vector == VECTOR_PF
+    jmp entry_page_fault
+    .elseif vector < 32
+    jmp entry_exception
     .else
     jmp entry_common
     .endif
@@ -69,6 +73,13 @@ entry_stubs:
     .endr
 
     .balign 16
+entry_page_fault:
+    testb $3, UREGS_cs - UREGS_error_code(%rsp)
+    jnz pv_page_fault_entry
+    jmp entry_common
+entry_exception:
+    testb $3, UREGS_cs - UREGS_error_code(%rsp)
+    jnz pv_exception_entry
 entry_common:
     cld
     SAVE_GENERAL

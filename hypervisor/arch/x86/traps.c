@@ -7,10 +7,10 @@
  */
 #include "arch/x86/traps.h"
 
+#include "arch/extable.h"
 #include "arch/x86/apic.h"
 #include "arch/x86/descriptor.h"
 #include "arch/x86/entry.h"
-#include "arch/x86/extable.h"
 #include "arch/x86/machine_check.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
@@ -37,7 +37,6 @@ void tlb_flush_serve(void);
 
 PER_CPU_DEFINE(uint64_t *, gdt_page);
 PER_CPU_DEFINE(mfn_t, gdt_frame);
-PER_CPU_DEFINE(uint64_t, trap_address);
 static PER_CPU_DEFINE(struct tss, tss);
 struct idt_entry idt[256] __attribute__((aligned(4096)));
 
@@ -279,8 +278,6 @@ void trap_dispatch(struct cpu_user_regs *regs)
     } else if (regs->entry_vector == VECTOR_MC) {
         machine_check(regs);
     } else if (regs_from_guest(regs)) {
-        if (regs->entry_vector == VECTOR_PF)
-            this_cpu(trap_address) = read_cr2();
         irq_enable();
         pv_trap(regs);
     } else {

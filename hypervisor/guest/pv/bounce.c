@@ -9,10 +9,11 @@
  */
 #include "guest/pv/traps.h"
 
-#define BOUNCE_MAX_WORDS 12
+#define BOUNCE_MAX_BYTES 96 /* 12 words */
+#define BOUNCE_TOP_WORDS 5   /* of every frame: rip to ss */
 
 /* rflags as the guest's kernel believes them. */
-static uint64_t bounce_rflags(const struct vcpu *v, const struct cpu_user_regs *regs, uint8_t mask)
+static inline uint64_t bounce_rflags(const struct vcpu *v, const struct cpu_user_regs *regs, uint8_t mask)
 {
     uint64_t rflags = regs->rflags & ~(uint64_t)(RFLAGS_IF | RFLAGS_IOPL);
 
@@ -23,64 +24,79 @@ static uint64_t bounce_rflags(const struct vcpu *v, const struct cpu_user_regs *
     return rflags;
 }
 
-static unsigned bounce_fill(const struct vcpu *v, const struct cpu_user_regs *regs, uint64_t *frame, uint32_t flags,
-                            uint32_t error_code, uint16_t cs, uint8_t mask)
+static uint64_t *store_segments(uint64_t *at, int *result)
 {
-    unsigned n = 0;
+    int rc = 0;
 
-    frame[n++] = regs->rcx;
-    frame[n++] = regs->r11;
-    if (flags & TRAP_BOUNCE_FAILSAFE) {
-        frame[n++] = read_ds();
-        frame[n++] = read_es();
-        frame[n++] = read_fs();
-        frame[n++] = read_gs();
+    at -= 4;
+    GUEST_STORE(rc, read_ds(), uint64_t, &at[0]);
+    GUEST_STORE(rc, read_es(), uint64_t, &at[1]);
+    GUEST_STORE(rc, read_fs(), uint64_t, &at[2]);
+    GUEST_STORE(rc, read_gs(), uint64_t, &at[3]);
+    *result |= rc;
+    return at;
+}
+
+/* Builds the frame below top and returns its lowest address; NULL when it does not fit. */
+static inline uint64_t *frame_store(const struct vcpu *v, const struct cpu_user_regs *regs, uint64_t *top,
+                                    uint32_t flags, uint32_t error_code, uint64_t cs)
+{
+    uint8_t mask = v->info->evtchn_upcall_mask;
+    uint64_t *at = top - BOUNCE_TOP_WORDS;
+    int rc = 0;
+
+    if (unlikely(!guest_words_ok((uint64_t)top - BOUNCE_MAX_BYTES, BOUNCE_MAX_BYTES)))
+        return NULL;
+    GUEST_STORE(rc, regs->rip, uint64_t, &at[0]);
+    GUEST_STORE(rc, (uint64_t)mask << 32 | cs, uint64_t, &at[1]);
+    GUEST_STORE(rc, bounce_rflags(v, regs, mask), uint64_t, &at[2]);
+    GUEST_STORE(rc, regs->rsp, uint64_t, &at[3]);
+    GUEST_STORE(rc, regs->ss, uint64_t, &at[4]);
+    if (flags & TRAP_BOUNCE_ERROR_CODE) {
+        at--;
+        GUEST_STORE(rc, error_code, uint64_t, at);
     }
-    if (flags & TRAP_BOUNCE_ERROR_CODE)
-        frame[n++] = error_code;
-    frame[n++] = regs->rip;
-    frame[n++] = (uint64_t)mask << 32 | cs;
-    frame[n++] = bounce_rflags(v, regs, mask);
-    frame[n++] = regs->rsp;
-    frame[n++] = regs->ss;
-    return n;
+    if (unlikely(flags & TRAP_BOUNCE_FAILSAFE))
+        at = store_segments(at, &rc);
+    at -= 2;
+    GUEST_STORE(rc, regs->rcx, uint64_t, &at[0]);
+    GUEST_STORE(rc, regs->r11, uint64_t, &at[1]);
+    return likely(!rc) ? at : NULL;
+}
+
+static bool bounce_failed(struct vcpu *v, const struct cpu_user_regs *regs, uint64_t rip)
+{
+    pv_dump_guest(regs, rip ? "bad kernel stack" : "no handler");
+    if (rip)
+        domain_crash(v->domain, "trap frame does not fit on the kernel stack\n");
+    else
+        domain_crash(v->domain, "trap without a handler (vector %u)\n", regs->entry_vector & 0xff);
+    return false;
 }
 
 bool pv_bounce(struct vcpu *v, uint64_t rip, uint32_t flags, uint32_t error_code)
 {
     struct cpu_user_regs *regs = &cpu_info()->guest_regs;
-    uint64_t frame[BOUNCE_MAX_WORDS], sp;
-    uint16_t cs = regs->cs;
-    uint8_t mask;
-    unsigned n;
+    uint64_t sp = regs->rsp, cs = regs->cs & 0xfffc; /* RPL 0: the kernel was interrupted */
+    uint64_t *frame;
 
-    if (!rip) {
-        pv_dump_guest(regs, "no handler");
-        domain_crash(v->domain, "trap without a handler (vector %u)\n", regs->entry_vector & 0xff);
-        return false;
-    }
-    if (v->pv->kernel_mode) {
-        sp = regs->rsp;
-        cs &= 0xfffc;
-    } else {
+    if (unlikely(!rip))
+        return bounce_failed(v, regs, 0);
+    if (!v->pv->kernel_mode) {
         pv_toggle_mode(v);
         sp = v->pv->kernel_sp;
+        cs = regs->cs;
     }
-    mask = v->info->evtchn_upcall_mask;
-    n = bounce_fill(v, regs, frame, flags, error_code, cs, mask);
-    sp = (sp & ~15UL) - n * sizeof(frame[0]);
-    if (guest_write(GUEST_ADDR(sp), frame, n * sizeof(frame[0]))) {
-        pv_dump_guest(regs, "bad kernel stack");
-        domain_crash(v->domain, "trap frame does not fit on the kernel stack at %#lx\n", sp);
-        return false;
-    }
+    frame = frame_store(v, regs, (uint64_t *)(sp & ~15UL), flags, error_code, cs);
+    if (unlikely(!frame))
+        return bounce_failed(v, regs, rip);
     if (flags & TRAP_BOUNCE_INTERRUPT)
         v->info->evtchn_upcall_mask = 1;
     /* The kernel finds rcx and r11 on its stack, so sysret may take it there. */
     regs->entry_vector |= PV_ENTRY_SYSCALL;
     regs->rflags &= ~(uint64_t)(RFLAGS_AC | RFLAGS_VM | RFLAGS_RF | RFLAGS_NT | RFLAGS_TF);
     regs->ss = FLAT_KERNEL_SS;
-    regs->rsp = sp;
+    regs->rsp = (uint64_t)frame;
     regs->cs = FLAT_KERNEL_CS;
     regs->rip = rip;
     return true;
@@ -204,13 +220,22 @@ void pv_inject_trap(unsigned vector, uint32_t error_code, bool has_error_code)
                          (TI_GET_IF(t) ? TRAP_BOUNCE_INTERRUPT : 0));
 }
 
+/* Tells v where it faulted; error_code as its kernel sees it. */
+static inline uint32_t page_fault_show(struct vcpu *v, uint64_t address, uint32_t error_code)
+{
+    v->info->arch.cr2 = address;
+    return v->pv->kernel_mode ? error_code & ~(uint32_t)PF_USER : error_code | PF_USER;
+}
+
 void pv_inject_page_fault(uint64_t address, uint32_t error_code)
 {
-    struct vcpu *v = current;
+    pv_inject_trap(VECTOR_PF, page_fault_show(current, address, error_code), true);
+}
 
-    v->info->arch.cr2 = address;
-    error_code &= ~(uint32_t)PF_USER;
-    if (!v->pv->kernel_mode)
-        error_code |= PF_USER;
-    pv_inject_trap(VECTOR_PF, error_code, true);
+void pv_bounce_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
+{
+    const struct trap_info *t = &v->pv->traps[VECTOR_PF];
+    uint32_t flags = TRAP_BOUNCE_ERROR_CODE | (TI_GET_IF(t) ? TRAP_BOUNCE_INTERRUPT : 0);
+
+    pv_bounce(v, t->address, flags, page_fault_show(v, address, error_code));
 }

@@ -8,23 +8,21 @@
  * PV_* offsets: offsets.c.  Frames and rules: xen/arch-x86/xen-x86_64.h.
  */
 #include <xen/arch-x86/xen-x86_64.h>
-#include "arch/x86/extable.h"
+#include "arch/extable.h"
 #include "guest/pv/traps.h"
 
-#define REG_RBX 40
+#define REG_RAX 80
 #define REG_ENTRY_VECTOR 124
 #define REG_RIP 128
-#define REG_CS 136
 #define REG_RFLAGS 144
 #define REG_RSP 152
-#define NR_IRET 23 /* __HYPERVISOR_iret */
+#define ROW_SHIFT 4 /* of the hypercall table: door/hypercall.c */
+#define ROW_DIRECT 12
 
     .text
 
-/* From rsp = &guest_regs.rip: error code, vector and general registers; then rbx and r12 as above. */
-.macro SAVE_REST vector
-    push $0
-    movl $\vector, 4(%rsp)
+/* From rsp = &guest_regs.error_code: the general registers; then rbx and r12 as above. */
+.macro SAVE_GENERAL
     push %rdi
     push %rsi
     push %rdx
@@ -44,6 +42,13 @@
     mov PV_VCPU_PV(%rbx), %r12
 .endm
 
+/* From rsp = &guest_regs.rip: error code and vector, and the rest. */
+.macro SAVE_REST vector
+    push $0
+    movl $\vector, 4(%rsp)
+    SAVE_GENERAL
+.endm
+
 .macro GLOBAL_LABEL name
     .globl \name
     .hidden \name
@@ -52,6 +57,10 @@
 \name:
 .endm
 
+/*
+ * A hypercall: the guest's registers are the handler's arguments, all but one in place.  What the table does not let through at once is
+ * looked at by hypercall_dispatch().  The mask keeps a mispredicted bound from reaching beyond the table.
+ */
 GLOBAL_LABEL pv_syscall_entry
     push %r11
     push $FLAT_KERNEL_CS64
@@ -60,59 +69,18 @@ GLOBAL_LABEL pv_syscall_entry
     cmpb $0, PV_KERNEL_MODE(%r12)
     je .Luser_syscall
     sti
-    mov %rsp, %rdi
-    cmp $NR_IRET, %eax
-    je .Liret_hypercall
-    call hypercall_dispatch
-    jmp .Lexit
-.Liret_hypercall:
-    call pv_iret_fast
-    jmp .Lexit
-.Luser_syscall:
-    mov %rsp, %rdi
-    call pv_bounce_syscall
-    jmp .Lexit
+    cmp $hypercall_rows, %rax
+    jae .Lhypercall
+    sbb %r11, %r11
+    and %r11, %rax
+    shl $ROW_SHIFT, %rax
+    lea hypercall_table(%rip), %r11
+    cmpb $0, ROW_DIRECT(%r11, %rax)
+    je .Lhypercall
+    mov %r10, %rcx
+    call *(%r11, %rax)
+    mov %rax, REG_RAX(%rsp)
 
-GLOBAL_LABEL pv_syscall32_entry
-    push %r11
-    push $FLAT_USER_CS32
-    push %rcx
-    SAVE_REST PV_ENTRY_SYSCALL
-    sti
-    mov %rsp, %rdi
-    call pv_bounce_syscall32
-    jmp .Lexit
-
-/* sysenter leaves neither rip nor rsp: the kernel's callback knows where it was. */
-GLOBAL_LABEL pv_sysenter_entry
-    push $FLAT_USER_SS
-    push $0
-    push $0x202
-    push $3
-    push $0
-    SAVE_REST PV_ENTRY_SYSCALL
-    pushq $2 /* sysenter leaves DF, NT, AC and TF as the guest had them */
-    popfq
-    sti
-    mov %rsp, %rdi
-    call pv_bounce_sysenter
-    jmp .Lexit
-
-/* int 0x80 of user space. */
-GLOBAL_LABEL pv_int80_entry
-    SAVE_REST VECTOR_INT80
-    sti
-    cld
-    mov %rsp, %rdi
-    call pv_trap
-    jmp .Lexit
-
-GLOBAL_LABEL pv_exit_to_guest
-    mov %rsp, %rax /* %rsp changes once: an interrupt may come at any time */
-    or $(PV_STACK_SIZE - 1), %rax
-    lea 1 - PV_CPU_INFO_SIZE(%rax), %rsp
-    mov PV_CPU_CURRENT(%rsp), %rbx
-    mov PV_VCPU_PV(%rbx), %r12
 .Lexit:
     testb $1, PV_BOUNCE_FLAGS(%r12)
     jnz .Lbounce
@@ -155,12 +123,8 @@ GLOBAL_LABEL pv_exit_to_guest
     pop %rsi
     pop %rdi
     mov REG_RFLAGS - 120(%rsp), %r11
-    cmpw $FLAT_USER_CS32, REG_CS - 120(%rsp)
     mov REG_RSP - 120(%rsp), %rsp
-    je .Lsysret32
     sysretq
-.Lsysret32:
-    sysretl
 
 .Lrestore_iret:
     pop %r15
@@ -208,6 +172,76 @@ GLOBAL_LABEL pv_exit_to_guest
 .Levent:
     sti
     call pv_bounce_event
+    jmp .Lexit
+
+.Lhypercall:
+    mov %rsp, %rdi
+    call hypercall_dispatch
+    jmp .Lexit
+.Luser_syscall:
+    mov %rsp, %rdi
+    call pv_bounce_syscall
+    jmp .Lexit
+
+/* Neither this nor sysenter goes back where it came from without the kernel, and never by sysretq. */
+GLOBAL_LABEL pv_syscall32_entry
+    push %r11
+    push $FLAT_USER_CS32
+    push %rcx
+    SAVE_REST 0
+    sti
+    mov %rsp, %rdi
+    call pv_bounce_syscall32
+    jmp .Lexit
+
+/* sysenter leaves neither rip nor rsp: the kernel's callback knows where it was. */
+GLOBAL_LABEL pv_sysenter_entry
+    push $FLAT_USER_SS
+    push $0
+    push $0x202
+    push $3
+    push $0
+    SAVE_REST 0
+    pushq $2 /* sysenter leaves DF, NT, AC and TF as the guest had them */
+    popfq
+    sti
+    mov %rsp, %rdi
+    call pv_bounce_sysenter
+    jmp .Lexit
+
+/* int 0x80 of user space. */
+GLOBAL_LABEL pv_int80_entry
+    SAVE_REST VECTOR_INT80
+    sti
+    cld
+    mov %rsp, %rdi
+    call pv_trap
+    jmp .Lexit
+
+/* An exception of the guest: error code and vector are stored, all else as in the guest, interrupts off. */
+GLOBAL_LABEL pv_exception_entry
+    cld
+    SAVE_GENERAL
+    mov %rsp, %rdi
+    sti
+    call pv_trap
+    jmp .Lexit
+
+GLOBAL_LABEL pv_page_fault_entry
+    cld
+    SAVE_GENERAL
+    mov %rsp, %rdi
+    mov %cr2, %rsi
+    sti
+    call pv_page_fault
+    jmp .Lexit
+
+GLOBAL_LABEL pv_exit_to_guest
+    mov %rsp, %rax /* %rsp changes once: an interrupt may come at any time */
+    or $(PV_STACK_SIZE - 1), %rax
+    lea 1 - PV_CPU_INFO_SIZE(%rax), %rsp
+    mov PV_CPU_CURRENT(%rsp), %rbx
+    mov PV_VCPU_PV(%rbx), %r12
     jmp .Lexit
 
     .section .note.GNU-stack, "", @progbits

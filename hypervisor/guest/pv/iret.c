@@ -5,21 +5,49 @@
  */
 #include "guest/pv/traps.h"
 
-static uint64_t iret_do(struct vcpu *v, struct cpu_user_regs *regs)
+/* The whole frame, or -EFAULT. */
+static inline int iret_read(struct iret_context *c, uint64_t sp)
 {
+    const struct iret_context *from = (const struct iret_context *)sp;
+    int rc = 0;
+
+    if (!guest_words_ok(sp, sizeof(*c)))
+        return -EFAULT;
+    GUEST_LOAD(rc, c->rax, uint64_t, &from->rax);
+    GUEST_LOAD(rc, c->r11, uint64_t, &from->r11);
+    GUEST_LOAD(rc, c->rcx, uint64_t, &from->rcx);
+    GUEST_LOAD(rc, c->flags, uint64_t, &from->flags);
+    GUEST_LOAD(rc, c->rip, uint64_t, &from->rip);
+    GUEST_LOAD(rc, c->cs, uint64_t, &from->cs);
+    GUEST_LOAD(rc, c->rflags, uint64_t, &from->rflags);
+    GUEST_LOAD(rc, c->rsp, uint64_t, &from->rsp);
+    GUEST_LOAD(rc, c->ss, uint64_t, &from->ss);
+    return rc;
+}
+
+static bool iret_to_user(struct vcpu *v)
+{
+    if (v->pv->user_table.value == INVALID_MFN.value || v->pv->user_table.value == 0) {
+        domain_crash(v->domain, "goes to user mode without page tables for it\n");
+        return false;
+    }
+    pv_toggle_mode(v);
+    return true;
+}
+
+long pv_iret(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    struct vcpu *v = current;
+    struct cpu_user_regs *regs = &cpu_info()->guest_regs;
     struct iret_context c;
 
-    if (guest_read(&c, GUEST_ADDR(regs->rsp), sizeof(c))) {
+    (void)a1, (void)a2, (void)a3, (void)a4, (void)a5;
+    if (unlikely(iret_read(&c, regs->rsp))) {
         domain_crash(v->domain, "iret frame at %#lx is not readable\n", regs->rsp);
-        return regs->rax;
+        return (long)regs->rax;
     }
-    if ((c.cs & 3) == 3) {
-        if (v->pv->user_table.value == INVALID_MFN.value || v->pv->user_table.value == 0) {
-            domain_crash(v->domain, "goes to user mode without page tables for it\n");
-            return regs->rax;
-        }
-        pv_toggle_mode(v);
-    }
+    if ((c.cs & 3) == 3 && unlikely(!iret_to_user(v)))
+        return (long)regs->rax;
     if (v->domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl))
         v->pv->iopl = (uint8_t)((c.rflags & RFLAGS_IOPL) >> 12);
     regs->rip = c.rip;
@@ -28,22 +56,14 @@ static uint64_t iret_do(struct vcpu *v, struct cpu_user_regs *regs)
     regs->rsp = c.rsp;
     regs->ss = (uint16_t)(c.ss | 3);
     if (!(c.flags & VGCF_in_syscall)) {
-        regs->entry_vector &= ~(uint32_t)PV_ENTRY_SYSCALL;
+        regs->entry_vector = 0; /* every register counts: no sysret */
         regs->r11 = c.r11;
         regs->rcx = c.rcx;
+    } else if (unlikely((uint16_t)c.cs == FLAT_USER_CS32)) {
+        regs->entry_vector = 0; /* sysretq would make it 64-bit code */
     }
     v->info->evtchn_upcall_mask = !(c.rflags & RFLAGS_IF);
-    pv_async_done(v);
-    return c.rax;
-}
-
-void pv_iret_fast(struct cpu_user_regs *regs)
-{
-    regs->rax = iret_do(current, regs);
-}
-
-long pv_iret(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
-{
-    (void)a1, (void)a2, (void)a3, (void)a4, (void)a5;
-    return (long)iret_do(current, &cpu_info()->guest_regs);
+    if (unlikely(v->async_masked))
+        pv_async_done(v);
+    return (long)c.rax;
 }

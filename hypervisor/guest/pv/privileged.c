@@ -9,7 +9,7 @@
 #include "guest/pv/decode.h"
 #include "guest/pv/traps.h"
 
-#define FORCED_PREFIX_LENGTH 5
+#define FORCED_LENGTH 7 /* prefix and cpuid */
 #define STRING_CHUNK 256 /* elements of a repeated string instruction done before looking for other work */
 
 enum outcome { DONE, REPEAT, FAULT }; /* REPEAT: goes on at the same rip */
@@ -314,17 +314,20 @@ bool pv_emulate_privileged(struct cpu_user_regs *regs)
     }
 }
 
+/* Seven bytes, as two words that overlap: ud2, "xen", cpuid. */
 bool pv_emulate_forced(struct cpu_user_regs *regs)
 {
-    static const uint8_t pattern[FORCED_PREFIX_LENGTH + 2] = {0x0f, 0x0b, 'x', 'e', 'n', 0x0f, 0xa2};
-    uint8_t code[sizeof(pattern)];
+    const uint32_t first = 0x65780b0f, last = 0xa20f6e65;
+    uint32_t a, b;
+    int rc = 0;
 
-    if (guest_read(code, GUEST_ADDR(regs->rip), sizeof(code)))
+    if (!guest_words_ok(regs->rip, FORCED_LENGTH))
         return false;
-    for (unsigned i = 0; i < sizeof(pattern); i++)
-        if (code[i] != pattern[i])
-            return false;
+    GUEST_LOAD(rc, a, uint32_t, regs->rip);
+    GUEST_LOAD(rc, b, uint32_t, regs->rip + FORCED_LENGTH - sizeof(b));
+    if (rc || a != first || b != last)
+        return false;
     cpuid_execute(current, regs);
-    instruction_done(regs, sizeof(pattern));
+    instruction_done(regs, FORCED_LENGTH);
     return true;
 }

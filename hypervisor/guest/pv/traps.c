@@ -72,38 +72,47 @@ static void trap_software(struct cpu_user_regs *regs, unsigned vector)
     pv_inject_trap(vector, 0, false);
 }
 
-/* A fault on the mapped descriptor tables: the LDT's pages come in one by one. */
-static bool trap_descriptor_fault(uint64_t address, uint32_t error_code)
-{
-    uint64_t base = PERDOMAIN_LDT(current->id);
-
-    if (error_code & (PF_USER | PF_RESERVED | PF_PRESENT))
-        return false;
-    return address >= base && address < base + 16 * PAGE_SIZE && pv_map_ldt_page(address - base);
-}
-
-static void trap_page_fault(struct cpu_user_regs *regs)
+/* A fault on the mapped LDT: its pages come in one by one.  False: it is the guest's, at the address it knows. */
+static bool trap_descriptor_fault(uint64_t *address, uint32_t error_code)
 {
     struct vcpu *v = current;
-    uint64_t address = this_cpu(trap_address);
+    uint64_t offset = *address - PERDOMAIN_LDT(v->id);
+
+    if (offset >= v->pv->ldt_entries * 8UL)
+        return false;
+    if (!(error_code & (PF_USER | PF_RESERVED | PF_PRESENT)) && pv_map_ldt_page(offset))
+        return true;
+    *address = v->pv->ldt_base + offset;
+    return false;
+}
+
+static inline bool fault_on_present(struct cpu_user_regs *regs, uint64_t address, uint32_t error_code)
+{
+    if (current->pv->kernel_mode && (error_code & (PF_WRITE | PF_RESERVED)) == PF_WRITE &&
+        pv_fault_emulate_write(regs, address, error_code))
+        return true;
+    return pv_fault_spurious(regs, address, error_code);
+}
+
+/*
+ * A fault on a page that is not present is the guest's: the CPU keeps no translations that say so.  Others may be a
+ * table write to emulate, or a translation that is stale.
+ */
+void pv_page_fault(struct cpu_user_regs *regs, uint64_t address)
+{
+    struct vcpu *v = current;
     uint32_t error_code = regs->error_code;
 
-    if (address >= PERDOMAIN_START && address < PERDOMAIN_END) {
-        if (trap_descriptor_fault(address, error_code))
+    if (unlikely(address - HYPERVISOR_RANGE_START < HYPERVISOR_RANGE_END - HYPERVISOR_RANGE_START)) {
+        if (trap_descriptor_fault(&address, error_code))
             return;
-        /* The guest knows its LDT by its own address alone. */
-        if (address - PERDOMAIN_LDT(v->id) < v->pv->ldt_entries * 8UL)
-            address = v->pv->ldt_base + (address - PERDOMAIN_LDT(v->id));
-    } else if (address < HYPERVISOR_RANGE_START || address >= HYPERVISOR_RANGE_END) {
+    } else {
         if (unlikely(v->arch.shadow) && pv_shadow_fault(v, address, &error_code))
             return;
-        if (v->pv->kernel_mode && (error_code & (PF_WRITE | PF_PRESENT | PF_RESERVED)) == (PF_WRITE | PF_PRESENT) &&
-            pv_fault_emulate_write(regs, address, error_code))
-            return;
-        if (pv_fault_spurious(regs, address, error_code))
+        if ((error_code & PF_PRESENT) && fault_on_present(regs, address, error_code))
             return;
     }
-    pv_inject_page_fault(address, error_code);
+    pv_bounce_page_fault(v, address, error_code);
 }
 
 static void trap_general_protection(struct cpu_user_regs *regs)
@@ -150,16 +159,11 @@ void pv_trap(struct cpu_user_regs *regs)
 {
     unsigned vector = regs->entry_vector & 0xff;
 
+    if (vector == VECTOR_UD && pv_emulate_forced(regs)) /* first: cpuid is asked for most */
+        return;
     switch (vector) {
-    case VECTOR_PF:
-        trap_page_fault(regs);
-        break;
     case VECTOR_GP:
         trap_general_protection(regs);
-        break;
-    case VECTOR_UD:
-        if (!pv_emulate_forced(regs))
-            pv_inject_trap(vector, 0, false);
         break;
     case VECTOR_NM:
         trap_device_not_available();
@@ -174,6 +178,7 @@ void pv_trap(struct cpu_user_regs *regs)
     case VECTOR_BP:
     case VECTOR_OF:
     case VECTOR_BR:
+    case VECTOR_UD:
     case VECTOR_MF:
     case VECTOR_XM:
         pv_inject_trap(vector, 0, false);

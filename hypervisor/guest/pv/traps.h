@@ -8,7 +8,7 @@
 
 #define PV_CPU_INFO_SIZE 232
 #define PV_STACK_SIZE 0x8000
-/* entry_vector: came in by syscall, or its rcx and r11 are on the guest's stack: sysret may bring it back */
+/* entry_vector: came in by 64-bit syscall, or its rcx and r11 are on the guest's stack: sysret may bring it back */
 #define PV_ENTRY_SYSCALL 0x100
 #define VECTOR_INT80 0x80
 
@@ -51,8 +51,10 @@ static inline void pv_inject_gp(uint32_t error_code) { pv_inject_trap(VECTOR_GP,
 void pv_dump_guest(const struct cpu_user_regs *regs, const char *why);
 /* NMI or machine check of the guest is over (its iret): the next may come. */
 void pv_async_done(struct vcpu *v);
-/* Where hypercall "iret" enters without the table: result is the guest's rax. */
-void pv_iret_fast(struct cpu_user_regs *regs);
+/* From entry.S: a page fault in ring 3. */
+void pv_page_fault(struct cpu_user_regs *regs, uint64_t address);
+/* Bounces one at once; nothing else is queued. */
+void pv_bounce_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code);
 
 static inline bool pv_kernel_mode(const struct vcpu *v) { return v->pv->kernel_mode; }
 

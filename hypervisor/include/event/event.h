@@ -23,6 +23,7 @@ int event_bind_virq(struct domain *d, unsigned virq, unsigned vcpu, evtchn_port_
 int event_bind_ipi(struct domain *d, unsigned vcpu, evtchn_port_t *port);
 int event_bind_pirq(struct domain *d, unsigned pirq, unsigned flags, evtchn_port_t *port);
 int event_close(struct domain *d, evtchn_port_t port, bool by_guest);
+/* From a hypercall of d: interrupts are on. */
 int event_send(struct domain *d, evtchn_port_t port);
 int event_status(struct domain *d, struct evtchn_status *status);
 int event_bind_vcpu(struct domain *d, evtchn_port_t port, unsigned vcpu);

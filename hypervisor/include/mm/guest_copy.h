@@ -9,8 +9,28 @@
 
 #include "types.h"
 
+#ifdef XYLEM_HOST
 int guest_read(void *to, guest_addr_t from, size_t size);
 int guest_write(guest_addr_t to, const void *from, size_t size);
+#else
+#include "arch/guest_word.h"
+
+int guest_read_bytes(void *to, guest_addr_t from, size_t size);
+int guest_write_bytes(guest_addr_t to, const void *from, size_t size);
+
+/* Small sizes the compiler knows become a few moves in line. */
+static inline __attribute__((always_inline)) int guest_read(void *to, guest_addr_t from, size_t size)
+{
+    return __builtin_constant_p(size) && guest_size_is_short(size) ? guest_read_short(to, from.value, size)
+                                                                   : guest_read_bytes(to, from, size);
+}
+
+static inline __attribute__((always_inline)) int guest_write(guest_addr_t to, const void *from, size_t size)
+{
+    return __builtin_constant_p(size) && guest_size_is_short(size) ? guest_write_short(to.value, from, size)
+                                                                   : guest_write_bytes(to, from, size);
+}
+#endif
 int guest_zero(guest_addr_t to, size_t size);
 
 /* Address of element index of an array; saturates to an address every copy refuses when it would wrap. */

@@ -41,7 +41,7 @@
 #define EFER_FFXSE 0x4000
 
 #ifndef __ASSEMBLER__
-#include "arch/x86/extable.h"
+#include "arch/extable.h"
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -5,8 +5,8 @@
  * too: nothing stays pushed).  Nothing says which fault it was, except: EXTABLE_INFO entries find (error code
  * << 32 | vector) in rax.
  */
-#ifndef XYLEM_ARCH_X86_EXTABLE_H
-#define XYLEM_ARCH_X86_EXTABLE_H
+#ifndef XYLEM_ARCH_EXTABLE_H
+#define XYLEM_ARCH_EXTABLE_H
 
 #ifdef __ASSEMBLER__
 .macro EXTABLE fault, fixup

@@ -117,10 +117,10 @@ static void unclaim_grant(struct grant_copy_end *end)
     end->transit = NULL;
 }
 
-/* A domain named by its number was looked up and is held, the caller's own too. */
+/* Another domain was looked up and is held; the caller, by whatever name, is not. */
 static void domain_release(struct grant_copy_end *end)
 {
-    if (end->domid != DOMID_SELF)
+    if (end->domain != current->domain)
         domain_put(end->domain);
 }
 

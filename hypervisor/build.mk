@@ -31,7 +31,7 @@ HV_CPPFLAGS := -nostdinc -isystem $(shell $(HV_CC) -print-file-name=include 2>/d
 HV_CFLAGS := -std=gnu17 -O2 -g -ffreestanding -fpie -mno-red-zone -mno-mmx -mno-sse -mno-80387 -mgeneral-regs-only \
     -fno-stack-protector -fvisibility=hidden -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-common \
     -fcf-protection=none -fno-jump-tables -ffunction-sections -fdata-sections $(HV_WARNINGS)
-HV_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=none --gc-sections --no-warn-rwx-segments \
+HV_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=sha1 --gc-sections --no-warn-rwx-segments \
     --fatal-warnings
 
 # A flag change rebuilds everything.

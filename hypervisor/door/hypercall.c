@@ -61,7 +61,8 @@ const struct hypercall_row hypercall_table[] = {
     ROW(get_debugreg, pv_get_debugreg, 1, FOR_PV),
     ROW(update_descriptor, pv_update_descriptor, 2, FOR_PV),
     ROW(memory_op, memory_op, 2, FOR_ALL),
-    [__HYPERVISOR_multicall] = {.fn = multicall, .arguments = 2, .guests = FOR_ALL, .no_multicall = true, .pv_direct = true},
+    [__HYPERVISOR_multicall] = {
+        .fn = multicall, .arguments = 2, .guests = FOR_ALL, .no_multicall = true, .pv_direct = true},
     ROW(update_va_mapping, pv_update_va_mapping, 3, FOR_PV),
     ROW(set_timer_op, set_timer_op, 1, FOR_ALL),
     ROW(event_channel_op_compat, event_channel_op_compat, 1, FOR_ALL),
@@ -70,7 +71,7 @@ const struct hypercall_row hypercall_table[] = {
     ROW(grant_table_op, grant_table_op, 3, FOR_ALL),
     ROW(vm_assist, pv_vm_assist, 2, FOR_ALL),
     ROW(update_va_mapping_otherdomain, pv_update_va_mapping_otherdomain, 4, FOR_PV),
-    [__HYPERVISOR_iret] = {.fn = pv_iret, .arguments = 0, .guests = FOR_PV, .no_multicall = true, .pv_direct = true},
+    [__HYPERVISOR_iret] = {.fn = pv_iret, .guests = FOR_PV, .no_multicall = true, .pv_direct = true},
     ROW(vcpu_op, vcpu_op, 3, FOR_ALL),
     ROW(set_segment_base, pv_set_segment_base, 2, FOR_PV),
     ROW(mmuext_op, pv_mmuext_op, 4, FOR_PV),

@@ -77,10 +77,32 @@ static long version_commandline(guest_addr_t arg)
     return guest_write(arg, text, sizeof(text));
 }
 
-/* The image carries no build id: what the ABI answers then. */
-static long version_build_id(void)
+/* The linker's note: name size, size of what follows the name, type, "GNU", then the id (ELF notes, gABI chapter 5). */
+#define BUILD_ID_HEADER 16
+extern const char build_id_start[], build_id_end[];
+
+/* Length of the build id; without a buffer that is all the caller wants. */
+static long version_build_id(guest_addr_t arg)
 {
-    return permission_privileged() ? -EPERM : -ENODATA;
+    size_t size = (size_t)(build_id_end - build_id_start);
+    xen_build_id_t id;
+
+    if (permission_privileged())
+        return -EPERM;
+    if (size <= BUILD_ID_HEADER)
+        return -ENODATA;
+    size -= BUILD_ID_HEADER;
+    if (guest_addr_null(arg))
+        return (long)size;
+    if (guest_read(&id, arg, sizeof(id)))
+        return -EFAULT;
+    if (id.len == 0)
+        return -EINVAL;
+    if (id.len < size)
+        return -ENOBUFS;
+    if (guest_write(GUEST_ADDR(arg.value + offsetof(xen_build_id_t, buf)), build_id_start + BUILD_ID_HEADER, size))
+        return -EFAULT;
+    return (long)size;
 }
 
 long xen_version(uint64_t command, uint64_t arg_value, uint64_t a3, uint64_t a4, uint64_t a5)
@@ -113,7 +135,7 @@ long xen_version(uint64_t command, uint64_t arg_value, uint64_t a3, uint64_t a4,
     case XENVER_commandline:
         return version_commandline(arg);
     case XENVER_build_id:
-        return version_build_id();
+        return version_build_id(arg);
     default:
         return -ENOSYS;
     }

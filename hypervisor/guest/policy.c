@@ -187,6 +187,11 @@ void cpu_policy_free(struct domain *d)
     d->policy = NULL;
 }
 
+bool cpu_policy_has_ibpb(struct domain *d)
+{
+    return d->policy && policy_has(d->policy, XEN_X86_FEATURE_IBPB);
+}
+
 /* ---- CPUID of a vcpu ---- */
 
 static void cpuid_xen(struct vcpu *v, uint32_t number, uint32_t subleaf, uint32_t out[4])

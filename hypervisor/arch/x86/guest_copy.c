@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Copies to and from the running guest's memory.  Only addresses outside the hypervisor's range are touched (guest_range_ok), and a
- * fault at any instruction of the copy ends it with -EFAULT through the exception table.  Short sizes that are known when this is
- * compiled do not come here: guest_word.h.
+ * Copies to and from the running guest's memory.  Only addresses outside the hypervisor's range are touched
+ * (guest_range_ok), and a fault at any instruction of the copy ends it with -EFAULT through the exception table.  Short
+ * sizes that are known when this is compiled do not come here: guest_word.h.
  */
 #include "mm/guest_copy.h"
 

@@ -24,15 +24,16 @@ static inline uint64_t bounce_rflags(const struct vcpu *v, const struct cpu_user
     return rflags;
 }
 
-static uint64_t *store_segments(uint64_t *at, int *result)
+/* The selectors the guest's state names: its kernel compares them with the registers to see what was not loaded. */
+static uint64_t *store_segments(const struct pv_vcpu *pv, uint64_t *at, bool saved, int *result)
 {
     int rc = 0;
 
     at -= 4;
-    GUEST_STORE(rc, read_ds(), uint64_t, &at[0]);
-    GUEST_STORE(rc, read_es(), uint64_t, &at[1]);
-    GUEST_STORE(rc, read_fs(), uint64_t, &at[2]);
-    GUEST_STORE(rc, read_gs(), uint64_t, &at[3]);
+    GUEST_STORE(rc, saved ? pv->ds : read_ds(), uint64_t, &at[0]);
+    GUEST_STORE(rc, saved ? pv->es : read_es(), uint64_t, &at[1]);
+    GUEST_STORE(rc, saved ? pv->fs : read_fs(), uint64_t, &at[2]);
+    GUEST_STORE(rc, saved ? pv->gs : read_gs(), uint64_t, &at[3]);
     *result |= rc;
     return at;
 }
@@ -57,7 +58,7 @@ static inline uint64_t *frame_store(const struct vcpu *v, const struct cpu_user_
         GUEST_STORE(rc, error_code, uint64_t, at);
     }
     if (unlikely(flags & TRAP_BOUNCE_FAILSAFE))
-        at = store_segments(at, &rc);
+        at = store_segments(v->pv, at, flags & TRAP_BOUNCE_SAVED_SEGMENTS, &rc);
     at -= 2;
     GUEST_STORE(rc, regs->rcx, uint64_t, &at[0]);
     GUEST_STORE(rc, regs->r11, uint64_t, &at[1]);
@@ -199,6 +200,17 @@ void pv_iret_failed(void)
     uint32_t flags = TRAP_BOUNCE_FAILSAFE | (v->pv->callback_masks & 1 ? TRAP_BOUNCE_INTERRUPT : 0);
 
     pv_bounce(v, v->pv->failsafe_callback, flags, 0);
+}
+
+void pv_segments_failed(struct vcpu *v)
+{
+    struct trap_bounce *b = &v->pv->bounce;
+
+    if (!v->pv->failsafe_callback)
+        return;
+    b->rip = v->pv->failsafe_callback;
+    b->flags = (uint8_t)(TRAP_BOUNCE_PENDING | TRAP_BOUNCE_FAILSAFE | TRAP_BOUNCE_SAVED_SEGMENTS |
+                         (v->pv->callback_masks & 1 ? TRAP_BOUNCE_INTERRUPT : 0));
 }
 
 void pv_inject_trap(unsigned vector, uint32_t error_code, bool has_error_code)

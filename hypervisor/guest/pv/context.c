@@ -20,16 +20,17 @@ void pv_toggle_mode(struct vcpu *v)
 
 /* ---- on and off the CPU ---- */
 
-/* Selectors the descriptor tables do not allow any more are loaded as null. */
-#define SEGMENT_LOAD(name, value)                                                                                \
-    do {                                                                                                         \
-        uint32_t selector_ = (value), null_ = 0;                                                                 \
-                                                                                                                 \
-        __asm__ volatile("1: mov %w0, %%" #name "\n   jmp 3f\n"                                                  \
-                         "2: mov %w1, %%" #name "\n3:\n" EXTABLE(1b, 2b)                                         \
-                         :                                                                                       \
-                         : "r"(selector_), "r"(null_)                                                            \
-                         : "memory");                                                                            \
+/* A selector the descriptor tables do not allow (any more) is loaded as null, and failed set. */
+#define SEGMENT_LOAD(name, value, failed)                                                                    \
+    do {                                                                                                     \
+        uint32_t selector_ = (value), failed_ = 1;                                                           \
+                                                                                                             \
+        __asm__ volatile("1: mov %w1, %%" #name "\n   xor %0, %0\n   jmp 3f\n"                               \
+                         "2: mov %w2, %%" #name "\n3:\n" EXTABLE(1b, 2b)                                     \
+                         : "+r"(failed_)                                                                     \
+                         : "r"(selector_), "r"(0)                                                            \
+                         : "memory");                                                                        \
+        failed |= failed_;                                                                                   \
     } while (0)
 
 void pv_context_save(struct vcpu *v)
@@ -50,15 +51,18 @@ void pv_context_save(struct vcpu *v)
 static void context_load_segments(struct vcpu *v)
 {
     struct pv_vcpu *pv = v->pv;
+    uint32_t failed = 0;
 
     if (pv->ds | read_ds())
-        SEGMENT_LOAD(ds, pv->ds);
+        SEGMENT_LOAD(ds, pv->ds, failed);
     if (pv->es | read_es())
-        SEGMENT_LOAD(es, pv->es);
+        SEGMENT_LOAD(es, pv->es, failed);
     if (pv->fs | read_fs())
-        SEGMENT_LOAD(fs, pv->fs);
+        SEGMENT_LOAD(fs, pv->fs, failed);
     if (pv->gs | read_gs())
-        SEGMENT_LOAD(gs, pv->gs);
+        SEGMENT_LOAD(gs, pv->gs, failed);
+    if (unlikely(failed))
+        pv_segments_failed(v);
     wrmsr(MSR_FS_BASE, v->arch.fs_base);
     wrmsr(MSR_GS_BASE, v->arch.gs_base);
     wrmsr(MSR_KERNEL_GS_BASE, v->arch.gs_base_other);
@@ -77,6 +81,7 @@ void pv_context_load(struct vcpu *v)
     context_load_segments(v);
     pv_debug_load(v);
     pv_cr4_load(v);
+    pv_tsc_aux_load(v);
     if (v->pv->cr0_guest & CR0_TS)
         write_cr0(read_cr0() | CR0_TS);
 }

@@ -58,8 +58,8 @@
 .endm
 
 /*
- * A hypercall: the guest's registers are the handler's arguments, all but one in place.  What the table does not let through at once is
- * looked at by hypercall_dispatch().  The mask keeps a mispredicted bound from reaching beyond the table.
+ * A hypercall: the guest's registers are the handler's arguments, all but one in place.  What the table does not let
+ * through at once is looked at by hypercall_dispatch().  The mask keeps a mispredicted bound within the table.
  */
 GLOBAL_LABEL pv_syscall_entry
     push %r11

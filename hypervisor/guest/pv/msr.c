@@ -10,6 +10,7 @@
 #define MSR_PLATFORM_INFO 0xce
 #define MSR_SPEC_CTRL 0x48
 #define MSR_PRED_CMD 0x49
+#define PRED_CMD_IBPB 1u
 #define MSR_ARCH_CAPABILITIES 0x10a
 #define MSR_PERF_CAPABILITIES 0x345
 #define MSR_MISC_FEATURES_ENABLES 0x140
@@ -107,8 +108,10 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_TSC_AUX:
         if (!cpu_has(FEATURE_RDTSCP))
             return -EPERM;
-        *value = rdmsr(msr);
+        *value = v->arch.tsc_aux;
         return 0;
+    case MSR_PRED_CMD: /* cannot be read */
+        return -EPERM;
     default:
         break;
     }
@@ -136,6 +139,33 @@ static int msr_write_base(struct vcpu *v, uint32_t msr, uint64_t value)
     return 0;
 }
 
+static PER_CPU_DEFINE(uint32_t, tsc_aux_loaded);
+
+void pv_tsc_aux_load(const struct vcpu *v)
+{
+    if (v->arch.tsc_aux == this_cpu(tsc_aux_loaded))
+        return;
+    this_cpu(tsc_aux_loaded) = v->arch.tsc_aux;
+    wrmsr(MSR_TSC_AUX, v->arch.tsc_aux);
+}
+
+static int msr_write_tsc_aux(struct vcpu *v, uint64_t value)
+{
+    if (!cpu_has(FEATURE_RDTSCP) || value >> 32)
+        return -EPERM;
+    v->arch.tsc_aux = (uint32_t)value;
+    pv_tsc_aux_load(v);
+    return 0;
+}
+
+/* The barrier against branch predictions of others: for whoever is shown that there is one. */
+static int msr_write_prediction(struct vcpu *v, uint64_t value)
+{
+    if (!cpu_policy_has_ibpb(v->domain) || (value & ~(uint64_t)PRED_CMD_IBPB))
+        return -EPERM;
+    return !value || wrmsr_safe(MSR_PRED_CMD, value) ? 0 : -EPERM;
+}
+
 int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
     switch (msr) {
@@ -143,6 +173,10 @@ int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
     case MSR_GS_BASE:
     case MSR_KERNEL_GS_BASE:
         return msr_write_base(v, msr, value);
+    case MSR_TSC_AUX:
+        return msr_write_tsc_aux(v, value);
+    case MSR_PRED_CMD:
+        return msr_write_prediction(v, value);
     case MSR_EFER:
         return value == efer_shown() ? 0 : -EPERM;
     case MSR_PAT:

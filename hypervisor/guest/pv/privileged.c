@@ -126,7 +126,7 @@ static enum outcome tsc_read(struct vcpu *v, struct cpu_user_regs *regs, bool wi
     regs->rax = (uint32_t)tsc;
     regs->rdx = tsc >> 32;
     if (with_aux)
-        regs->rcx = (uint32_t)rdmsr(MSR_TSC_AUX);
+        regs->rcx = v->arch.tsc_aux;
     return DONE;
 }
 

@@ -45,6 +45,8 @@ void pv_bounce_syscall(struct cpu_user_regs *regs);
 void pv_bounce_syscall32(struct cpu_user_regs *regs);
 void pv_bounce_sysenter(struct cpu_user_regs *regs);
 void pv_iret_failed(void);     /* from entry.S: the guest's state cannot be restored */
+/* A selector in v->pv could not be loaded and is null: its kernel hears of it before it goes on, if it wants to. */
+void pv_segments_failed(struct vcpu *v);
 /* Injects whatever the decoder or an emulation found wrong. */
 static inline void pv_inject_gp(uint32_t error_code) { pv_inject_trap(VECTOR_GP, error_code, true); }
 /* Registers and stack of the running guest in the log, before it is crashed. */
@@ -71,6 +73,8 @@ void pv_port_write(struct vcpu *v, unsigned port, unsigned size, uint32_t value)
 /* MSRs (msr.c): 0, or -EPERM for #GP. */
 int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
 int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
+/* v runs here from now on. */
+void pv_tsc_aux_load(const struct vcpu *v);
 
 /* Registers (registers.c) */
 void pv_debug_load(struct vcpu *v);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Single words of the running guest's memory: what guest_copy.h and the bounce of traps are made of.  Each is one move; when it
- * faults, the exception table leads out of line, where the result becomes -EFAULT, and the code goes on behind it.  So a group of words
- * is tested once, at its end.
+ * Single words of the running guest's memory: what guest_copy.h and the bounce of traps are made of.  Each is one
+ * move; when it faults, the exception table leads out of line, where the result becomes -EFAULT, and the code goes on
+ * behind it.  So a group of words is tested once, at its end.
  *
  * The address has to be checked first: guest_words_ok().
  */
@@ -14,8 +14,8 @@
 #include "errno.h"
 
 /*
- * True when no byte of the `size` bytes at address, a constant below 4096, is in the hypervisor's range.  A wrap round the end of the
- * address space is of no consequence: both sides are the guest's.
+ * True when no byte of the `size` bytes at address, a constant below 4096, is in the hypervisor's range.  A wrap round
+ * the end of the address space is of no consequence: both sides are the guest's.
  */
 static inline bool guest_words_ok(uint64_t address, uint64_t size)
 {
@@ -23,18 +23,18 @@ static inline bool guest_words_ok(uint64_t address, uint64_t size)
            HYPERVISOR_RANGE_END - HYPERVISOR_RANGE_START + (size - 1);
 }
 
-#define GUEST_FIXUP                                                                                              \
+#define GUEST_FIXUP                                                                                          \
     "2:\n .pushsection .fixup, \"ax\"\n3: mov %[fault], %[rc]\n jmp 2b\n .popsection\n" EXTABLE(1b, 3b)
 
 /* value (an integer variable of the type) = *(type *)address; an int rc that was 0 becomes -EFAULT on a fault. */
-#define GUEST_LOAD(rc_, value_, type_, address_)                                                                 \
-    __asm__ volatile("1: mov %[from], %[to]\n" GUEST_FIXUP                                                       \
-                     : [rc] "+r"(rc_), [to] "=r"(value_)                                                         \
+#define GUEST_LOAD(rc_, value_, type_, address_)                                                             \
+    __asm__ volatile("1: mov %[from], %[to]\n" GUEST_FIXUP                                                   \
+                     : [rc] "+r"(rc_), [to] "=r"(value_)                                                     \
                      : [from] "m"(*(const type_ *)(address_)), [fault] "i"(-EFAULT))
 /* *(type *)address = value, likewise. */
-#define GUEST_STORE(rc_, value_, type_, address_)                                                                \
-    __asm__ volatile("1: mov %[from], %[to]\n" GUEST_FIXUP                                                       \
-                     : [rc] "+r"(rc_), [to] "=m"(*(type_ *)(address_))                                           \
+#define GUEST_STORE(rc_, value_, type_, address_)                                                            \
+    __asm__ volatile("1: mov %[from], %[to]\n" GUEST_FIXUP                                                   \
+                     : [rc] "+r"(rc_), [to] "=m"(*(type_ *)(address_))                                       \
                      : [from] "r"((type_)(value_)), [fault] "i"(-EFAULT))
 
 /* Sizes that are worth it: the fields and structs that hypercalls are made of. */
@@ -48,33 +48,33 @@ typedef uint64_t __attribute__((may_alias, aligned(1))) guest_word_t;
 typedef uint32_t __attribute__((may_alias, aligned(1))) guest_word32_t;
 typedef uint16_t __attribute__((may_alias, aligned(1))) guest_word16_t;
 
-#define GUEST_READ_ONE(type, offset)                                                                             \
-    do {                                                                                                         \
-        type word_;                                                                                              \
-                                                                                                                 \
-        GUEST_LOAD(rc, word_, type, from + (offset));                                                            \
-        *(type *)((char *)to + (offset)) = word_;                                                                \
+#define GUEST_READ_ONE(type, offset)                                                                         \
+    do {                                                                                                     \
+        type word_;                                                                                          \
+                                                                                                             \
+        GUEST_LOAD(rc, word_, type, from + (offset));                                                        \
+        *(type *)((char *)to + (offset)) = word_;                                                            \
     } while (0)
-#define GUEST_WRITE_ONE(type, offset)                                                                            \
+#define GUEST_WRITE_ONE(type, offset)                                                                        \
     GUEST_STORE(rc, *(const type *)((const char *)from + (offset)), type, to + (offset))
-#define GUEST_ALL(one)                                                                                           \
-    do {                                                                                                         \
-        if (size == 1)                                                                                           \
-            one(uint8_t, 0);                                                                                     \
-        else if (size == 2)                                                                                      \
-            one(guest_word16_t, 0);                                                                              \
-        else if (size == 4)                                                                                      \
-            one(guest_word32_t, 0);                                                                              \
-        if (size >= 8)                                                                                           \
-            one(guest_word_t, 0);                                                                                \
-        if (size >= 16)                                                                                          \
-            one(guest_word_t, 8);                                                                                \
-        if (size >= 24)                                                                                          \
-            one(guest_word_t, 16);                                                                               \
-        if (size >= 32)                                                                                          \
-            one(guest_word_t, 24);                                                                               \
-        if (size >= 40)                                                                                          \
-            one(guest_word_t, 32);                                                                               \
+#define GUEST_ALL(one)                                                                                       \
+    do {                                                                                                     \
+        if (size == 1)                                                                                       \
+            one(uint8_t, 0);                                                                                 \
+        else if (size == 2)                                                                                  \
+            one(guest_word16_t, 0);                                                                          \
+        else if (size == 4)                                                                                  \
+            one(guest_word32_t, 0);                                                                          \
+        if (size >= 8)                                                                                       \
+            one(guest_word_t, 0);                                                                            \
+        if (size >= 16)                                                                                      \
+            one(guest_word_t, 8);                                                                            \
+        if (size >= 24)                                                                                      \
+            one(guest_word_t, 16);                                                                           \
+        if (size >= 32)                                                                                      \
+            one(guest_word_t, 24);                                                                           \
+        if (size >= 40)                                                                                      \
+            one(guest_word_t, 32);                                                                           \
     } while (0)
 
 /* 0 or -EFAULT; size is a constant guest_size_is_short() allows.  On a fault *to holds nothing of meaning. */

@@ -18,7 +18,8 @@ struct trap_bounce {
 #define TRAP_BOUNCE_PENDING    (1u << 0)
 #define TRAP_BOUNCE_ERROR_CODE (1u << 1)
 #define TRAP_BOUNCE_INTERRUPT  (1u << 2) /* masks events, as an interrupt gate does */
-#define TRAP_BOUNCE_FAILSAFE   (1u << 3)
+#define TRAP_BOUNCE_FAILSAFE   (1u << 3) /* tells segment selectors, too */
+#define TRAP_BOUNCE_SAVED_SEGMENTS (1u << 4) /* those kept in struct pv_vcpu, not the CPU's */
 
 struct pv_vcpu {
     /* fast-path fields first: offsets are exported to assembly */
@@ -135,6 +136,8 @@ long pv_vm_assist(uint64_t cmd, uint64_t type, uint64_t, uint64_t, uint64_t);
 
 /* ---- cpu policy (guest/policy.c): what CPUID and MSRs say ---- */
 int cpu_policy_init_domain(struct domain *d);
+/* True when d may issue prediction barriers. */
+bool cpu_policy_has_ibpb(struct domain *d);
 void cpu_policy_free(struct domain *d);
 void cpu_policy_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]); /* eax ebx ecx edx */
 /* Policy hypercalls.  Buffers are hypervisor copies. */

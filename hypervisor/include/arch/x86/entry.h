@@ -5,12 +5,12 @@
  * cpu_info()->guest_regs lies at the top of each CPU's stack.  RSP0 of the TSS points just behind guest_regs.ss, so a
  * trap from ring 3 fills guest_regs; a frame that arrived on an IST stack from ring 3 is copied there first.
  *
- * Exceptions in ring 3 jump to pv_exception_entry, page faults to pv_page_fault_entry: rsp = &guest_regs.error_code, which is
- * stored with the vector, all else as in the guest, interrupts off.
+ * Exceptions in ring 3 jump to pv_exception_entry, page faults to pv_page_fault_entry: rsp = &guest_regs.error_code,
+ * which is stored with the vector, all else as in the guest, interrupts off.
  *
- * Everything else (interrupts, exceptions in ring 0, and those with a stack of their own): entry.S saves everything up to ss into a
- * struct cpu_user_regs and calls trap_dispatch(regs) with interrupts off.  A debug exception of ring 3 goes to pv_trap(regs) from
- * there; interrupts go to irq_dispatch(regs) or the handlers of arch/x86.
+ * Everything else (interrupts, exceptions in ring 0, and those with a stack of their own): entry.S saves everything
+ * up to ss into a struct cpu_user_regs and calls trap_dispatch(regs) with interrupts off.  A debug exception of ring
+ * 3 goes to pv_trap(regs) from there; interrupts go to irq_dispatch(regs) or the handlers of arch/x86.
  * On return to ring 3 entry.S jumps to pv_exit_to_guest, on the CPU's stack with rsp = &guest_regs, and interrupts
  * on or off; to ring 0 it restores and returns.
  *

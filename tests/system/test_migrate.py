@@ -6,8 +6,8 @@ import pytest
 
 from guests import Guest
 
-# Writes all the time to memory, and after each round checks that it holds what was written: /tmp/rounds grows, and when
-# something is wrong, /tmp/wrong appears and it ends.  One line, as it goes through a console.
+# Writes all the time to memory, and after each round checks that it holds what was written: /tmp/rounds grows,
+# and when something is wrong, /tmp/wrong appears and it ends.  One line, as it goes through a console.
 WRITER = ("mkdir -p /mnt; mount -t tmpfs -o size=12m tmpfs /mnt; "
           "dd if=/dev/urandom of=/mnt/seed bs=64k count=32 2>/dev/null; "
           "(sum=$(md5sum < /mnt/seed); n=0; while :; do c=/mnt/copy$((n % 3)); cat /mnt/seed > $c; "
@@ -95,13 +95,15 @@ def test_guest_that_writes_memory_moves_while_it_runs(guest_make, dom0, lab, vcp
     devices_check(guest)
 
 
-def test_migration_to_nobody_leaves_the_guest_running_at_full_speed(guest_make, dom0):
+def test_migration_that_breaks_off_leaves_the_guest_running_and_nothing_else(guest_make, dom0):
     guest = guest_make("refused").create().wait_ready()
     writer_start(guest)
     ident = guest.ident()
-    status, output = dom0.run("xl migrate -s '' refused 'dd bs=1M count=4 of=/dev/null' 2>&1", 180)
+    broken = "head -c 30000000 | xl migrate-receive"
+    status, output = dom0.run(f"xl migrate -s '' refused '{broken}' 2>&1", 180)
     assert status != 0, output
     assert guest.ident() == ident
+    assert len(dom0.check("xl list").splitlines()) == 3, "the half-made domain is still there"
     writer_check(guest)
 
 

@@ -7,27 +7,25 @@
 list=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 image_begin "$2"
 
-# sources_print: deb lines for this machine's Debian sources, or the public mirror when it has none.
+# sources_print: deb lines for this machine's Debian sources; nothing when it names no main archive.
 sources_print() {
     local lines
     lines=$(apt-get indextargets --format 'deb $(REPO_URI) $(CODENAME) $(COMPONENT) $(ORIGIN)' \
             'Created-By: Packages' 'Architecture: amd64' | awk '$5 == "Debian" && $3 ~ /^bookworm/' |
             cut -d' ' -f1-4 | grep ' main$' | sort -u || true)
-    if ! grep -q 'bookworm main' <<< "$lines"; then
-        lines=$(printf '%s\n' 'deb http://deb.debian.org/debian bookworm main' \
-                'deb http://deb.debian.org/debian-security bookworm-security main')
-    fi
-    echo "$lines"
+    ! grep -q 'bookworm main' <<< "$lines" || echo "$lines"
 }
 
 packages=$(sed 's/#.*//' "$list" | tr -s ' \n' '\n' | sed '/^$/d' | paste -sd,)
 log=$work/mmdebstrap.log
 sources_print > "$work/sources"
+mirror=() # mmdebstrap's own choice
+[ ! -s "$work/sources" ] || mirror=(-)
 for attempt in 1 2 3; do
     if mmdebstrap --quiet --variant=minbase --include="$packages" \
         --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
         --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/lib/udev/hwdb*' \
-        bookworm "$work/base.tar" - < "$work/sources" > "$log" 2>&1; then
+        bookworm "$work/base.tar" "${mirror[@]}" < "$work/sources" > "$log" 2>&1; then
         image_end "$work/base.tar"
         exit 0
     fi

@@ -8,6 +8,7 @@
 #include "door/domctl.h"
 #include "door/handlers.h"
 #include "door/hypercall.h"
+#include "boot_info.h"
 #include "errno.h"
 #include "guest/pv.h"
 #include "lib/bitmap.h"
@@ -80,6 +81,17 @@ static unsigned highest_cpu(void)
     return highest;
 }
 
+/* All memory of the machine, with what the hypervisor itself takes. */
+static uint64_t machine_pages(void)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < boot_info.memory_count; i++)
+        if (boot_info.memory[i].type == BOOT_MEMORY_RAM)
+            bytes += boot_info.memory[i].end - boot_info.memory[i].start;
+    return bytes >> PAGE_SHIFT;
+}
+
 static long sysctl_physinfo(struct xen_sysctl *op)
 {
     struct xen_sysctl_physinfo *p = &op->u.physinfo;
@@ -93,7 +105,7 @@ static long sysctl_physinfo(struct xen_sysctl *op)
     p->max_node_id = 0;
     p->cpu_khz = (uint32_t)time_tsc_khz();
     p->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
-    p->total_pages = heap_total_pages();
+    p->total_pages = machine_pages();
     p->free_pages = heap_free_pages();
     p->scrub_pages = heap_scrub_pages();
     p->outstanding_pages = heap_outstanding_claims();
@@ -125,7 +137,7 @@ static long sysctl_numainfo(struct xen_sysctl *op)
     struct xen_sysctl_numainfo *n = &op->u.numainfo;
     const uint32_t distance = NODE_DISTANCE;
     const struct xen_sysctl_meminfo memory = {
-        .memsize = heap_total_pages() << PAGE_SHIFT,
+        .memsize = machine_pages() << PAGE_SHIFT,
         .memfree = heap_free_pages() << PAGE_SHIFT,
     };
 

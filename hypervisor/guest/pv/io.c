@@ -6,7 +6,7 @@
  * share.
  */
 #include "arch/devices.h"
-#include "arch/x86/io.h"
+#include "arch/x86/ports.h"
 #include "guest/pv/traps.h"
 
 #define PORT_PCI_ADDRESS 0xcf8
@@ -48,18 +48,18 @@ static bool port_owned(struct vcpu *v, unsigned port, unsigned size)
 static uint32_t port_in(unsigned port, unsigned size)
 {
     switch (size) {
-    case 1: return inb((uint16_t)port);
-    case 2: return inw((uint16_t)port);
-    default: return inl((uint16_t)port);
+    case 1: return port_in8((uint16_t)port);
+    case 2: return port_in16((uint16_t)port);
+    default: return port_in32((uint16_t)port);
     }
 }
 
 static void port_out(unsigned port, unsigned size, uint32_t value)
 {
     switch (size) {
-    case 1: outb((uint16_t)port, (uint8_t)value); break;
-    case 2: outw((uint16_t)port, (uint16_t)value); break;
-    default: outl((uint16_t)port, value); break;
+    case 1: port_out8((uint16_t)port, (uint8_t)value); break;
+    case 2: port_out16((uint16_t)port, (uint16_t)value); break;
+    default: port_out32((uint16_t)port, value); break;
     }
 }
 
@@ -96,7 +96,7 @@ uint32_t pv_port_read(struct vcpu *v, unsigned port, unsigned size)
         if (port_is_pci_data(port, size))
             return pci_data_read(port, size);
         if ((port == PORT_RTC_INDEX || port == PORT_RTC_DATA || port == PORT_SPEAKER) && size == 1)
-            return inb((uint16_t)port);
+            return port_in8((uint16_t)port);
     }
     return port_owned(v, port, size) ? port_in(port, size) : all_ones(size);
 }
@@ -113,7 +113,7 @@ void pv_port_write(struct vcpu *v, unsigned port, unsigned size, uint32_t value)
             return;
         }
         if ((port == PORT_RTC_INDEX || port == PORT_RTC_DATA) && size == 1) {
-            outb((uint16_t)port, (uint8_t)value);
+            port_out8((uint16_t)port, (uint8_t)value);
             return;
         }
     }

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Hardware-assisted guests: what SVM and (later) VMX share.  A guest has its own physical address space, which
+ * nested page tables translate (the physmap, physmap.c), and no privilege but what the hardware gives it.
+ * ABI: xen/hvm/ (hvm_op.h, params.h, save.h, hvm_vcpu.h, start_info.h).
+ *
+ * Layers, top down: exits (what the guest did), devices (local APIC), the physmap, the vendor file that
+ * translates hardware state (svm/).  While a vcpu's exit or hypercall is handled the CPU is on idle_l4: guest
+ * memory is reached by walking the guest's tables in software and through the direct map.
+ */
+#ifndef XYLEM_GUEST_HVM_H
+#define XYLEM_GUEST_HVM_H
+
+#include "domain/domain.h"
+#include <xen/hvm/params.h>
+#include <xen/hvm/save.h>
+
+struct physmap;
+struct lapic;
+struct vcpu_hvm_context;
+
+struct hvm_domain {
+    struct physmap *physmap;
+    uint64_t params[HVM_NR_PARAMS];  /* lock of the domain for writers */
+    uint8_t callback_vector;         /* HVM_PARAM_CALLBACK_IRQ by vector: 0 none */
+};
+
+/* An exception or interrupt to be taken at the next entry. */
+struct hvm_injection {
+    bool pending, has_error_code;
+    uint8_t vector, type;            /* X86_EVENTTYPE of AMD APM volume 2, EVENTINJ: 0 interrupt, 2 NMI, 3 exception, 4 software */
+    uint8_t instruction_length;      /* of software interrupts */
+    uint32_t error_code;
+    uint64_t address;                /* page fault: cr2 */
+};
+
+struct hvm_vcpu {
+    struct hvm_injection inject;
+    uint8_t upcall_vector;           /* HVMOP_set_evtchn_upcall_vector: 0 the domain's callback_vector */
+    bool flush_nested;               /* translations of the physmap are to be forgotten before the next entry; atomic */
+    uint64_t cr0, cr3, cr4, efer;    /* as the guest believes them */
+    uint64_t tsc_offset, tsc_adjust;
+    uint64_t pat, mtrr_def_type;
+    struct lapic *lapic;
+    void *vendor;                    /* the vendor file's own (VMCB...) */
+};
+
+/* ---- machine (start.c): boot and every CPU ---- */
+
+/* True when this machine can run hardware-assisted guests: set once, before the first domain. */
+bool hvm_available(void);
+/* Boot CPU: looks for what is needed, allocates what every CPU needs; says in the log what there is or what is missing. */
+void hvm_init(void);
+/* Each CPU, as it starts, before it runs a vcpu.  0, or an error: the CPU must not come up. */
+int hvm_cpu_init(void);
+/* As a CPU leaves for good (panic, machine restart): hardware assistance off, so that INIT works. */
+void hvm_cpu_off(void);
+
+/* ---- life ---- */
+int hvm_domain_init(struct domain *d);
+void hvm_domain_free(struct domain *d);
+int hvm_vcpu_init(struct vcpu *v);  /* sets v->arch.enter */
+void hvm_vcpu_free(struct vcpu *v);
+/* Takes back all memory of a dying domain.  0 or -ERESTART_LATER. */
+int hvm_release_memory(struct domain *d);
+
+/* On and off the CPU, from arch_context_switch: interrupts are off. */
+void hvm_context_load(struct vcpu *v);
+void hvm_context_save(struct vcpu *v);
+
+/* ---- state (v is paused or current) ---- */
+void hvm_cpu_get(struct vcpu *v, struct hvm_hw_cpu *cpu);
+/* 0; -EINVAL a state no CPU could be in: nothing was changed. */
+int hvm_cpu_set(struct vcpu *v, const struct hvm_hw_cpu *cpu);
+/* VCPUOP_initialise and the first context of a PVH vcpu. 0, -EINVAL. */
+int hvm_context_set(struct vcpu *v, const struct vcpu_hvm_context *context);
+void hvm_lapic_get(struct vcpu *v, struct hvm_hw_lapic *lapic, struct hvm_hw_lapic_regs *regs);
+int hvm_lapic_set(struct vcpu *v, const struct hvm_hw_lapic *lapic, const struct hvm_hw_lapic_regs *regs);
+
+/* How the guest's own page tables are to be walked now. */
+struct hvm_paging {
+    uint64_t cr0, cr3, cr4, efer;
+    unsigned cpl;
+    bool ac;                         /* RFLAGS.AC: SMAP is off */
+    uint32_t pkru;
+};
+void hvm_paging_get(struct vcpu *v, struct hvm_paging *paging);
+
+/* ---- injection into the current vcpu ---- */
+void hvm_inject_exception(unsigned vector, bool has_error_code, uint32_t error_code);
+void hvm_inject_page_fault(uint64_t address, uint32_t error_code);
+
+/* ---- guest memory by linear address (copy.c): walked with the given rights ---- */
+
+/* Of the access, as in a page fault's error code */
+#define HVM_ACCESS_WRITE 2u
+#define HVM_ACCESS_USER  4u
+#define HVM_ACCESS_FETCH 16u
+/*
+ * The current vcpu's memory: size bytes at a linear address.  0; -EFAULT with *fault and *error_code as a page
+ * fault would have them (error_code ~0u: translated, but no memory behind it).
+ */
+int hvm_copy_from(void *to, uint64_t linear, size_t size, unsigned access, uint64_t *fault, uint32_t *error_code);
+int hvm_copy_to(uint64_t linear, const void *from, size_t size, unsigned access, uint64_t *fault, uint32_t *error_code);
+
+/* ---- the physmap (physmap.c): guest frames to machine frames ---- */
+
+enum physmap_type {
+    PHYSMAP_NONE,      /* nothing there */
+    PHYSMAP_RAM,       /* the domain's own */
+    PHYSMAP_RAM_RO,    /* its own, writes are dropped */
+    PHYSMAP_LOG_DIRTY, /* its own, read-only until the first write is noted */
+    PHYSMAP_GRANT, PHYSMAP_GRANT_RO, /* mapped grants: the grant room holds references */
+    PHYSMAP_FOREIGN,   /* another domain's: the entry holds a reference */
+    PHYSMAP_SHARED,    /* the hypervisor's (shared info, grant frames) */
+    PHYSMAP_MMIO,      /* device memory mapped directly */
+};
+
+/* Value for the nested base register: machine address of the root. */
+maddr_t physmap_root(const struct domain *d);
+/*
+ * What is behind gfn: its frame (INVALID_MFN none), type, and the order of the mapping it is part of.  No reference is
+ * taken: for that, physmap_get_frame() of mm/physmap.h, which works for both kinds of guest.
+ */
+mfn_t physmap_lookup(struct domain *d, gfn_t gfn, enum physmap_type *type, unsigned *order);
+/*
+ * Puts 1 << order frames (order 0, 9 or 18; both numbers aligned) in place of whatever was there.  What was there loses its
+ * references once the TLBs are flushed.  0, -EINVAL, -ENOMEM (the domain's pool of table pages is used up).
+ */
+int physmap_set(struct domain *d, gfn_t gfn, mfn_t frame, unsigned order, enum physmap_type type);
+int physmap_clear(struct domain *d, gfn_t gfn, unsigned order);
+/* Translations of d are forgotten on every CPU before any vcpu of d touches memory again.  Returns when that is so. */
+void physmap_flush(struct domain *d);
+
+enum physmap_fault { PHYSMAP_RETRY, PHYSMAP_DROP_WRITE, PHYSMAP_NO_MEMORY };
+/* The running vcpu of d had a nested page fault at gfn: what to do. write: it was a store. */
+enum physmap_fault physmap_fault(struct domain *d, gfn_t gfn, bool write);
+
+/* Pool of pages the tables are made of (XEN_DOMCTL_set_paging_mempool_size), bytes. 0, -ENOMEM, -ERESTART_LATER. */
+int physmap_pool_set(struct domain *d, uint64_t bytes);
+uint64_t physmap_pool_get(struct domain *d);
+
+/* ---- hypercalls ---- */
+long hvm_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
+
+#endif

@@ -88,6 +88,12 @@ class Guest:
         self.dom0.run(f"xl destroy {self.name}; rm -f {self.image}")
 
 
+def free_memory(dom0):
+    """MiB that xl info calls free, once domain 0 is alone and no domain is dying any more."""
+    dom0.check("for i in $(seq 40); do [ $(xl list | wc -l) = 2 ] && exit 0; sleep 0.5; done; xl list; exit 1")
+    return int(re.search(r"^free_memory *: (\d+)$", dom0.check("xl info"), re.M).group(1))
+
+
 def md5_find(text):
     """The MD5 in the output of md5sum."""
     found = re.findall(r"\b[0-9a-f]{32}\b", text)

@@ -1,30 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The ends of guests, and what is left of them."""
-import re
-
-import pytest
-
-from guests import Guest
-
-
-@pytest.fixture
-def guest_make(dom0):
-    """Makes guests that are gone after the test, whatever happens."""
-    made = []
-
-    def make(*args, **options):
-        made.append(Guest(dom0, *args, **options))
-        return made[-1]
-    yield make
-    for guest in made:
-        if dom0.machine.running():
-            guest.destroy()
-
-
-def free_memory(dom0):
-    """MiB that xl info calls free, once no domain is dying any more."""
-    dom0.check("for i in $(seq 40); do [ $(xl list | wc -l) = 2 ] && exit 0; sleep 0.5; done; xl list; exit 1")
-    return int(re.search(r"^free_memory *: (\d+)$", dom0.check("xl info"), re.M).group(1))
+from guests import free_memory
 
 
 def test_destroy_ends_a_running_guest(guest_make, dom0):

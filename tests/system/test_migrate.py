@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Guests saved, restored, and moved to the same machine while they run."""
-import re
-
 import pytest
 
-from guests import Guest
+from guests import free_memory
 
 # Writes all the time to memory, and after each round checks that it holds what was written: /tmp/rounds grows,
 # and when something is wrong, /tmp/wrong appears and it ends.  One line, as it goes through a console.
@@ -13,21 +11,6 @@ WRITER = ("mkdir -p /mnt; mount -t tmpfs -o size=12m tmpfs /mnt; "
           "(sum=$(md5sum < /mnt/seed); n=0; while :; do c=/mnt/copy$((n % 3)); cat /mnt/seed > $c; "
           "[ \"$(md5sum < $c)\" = \"$sum\" ] || { echo $n > /tmp/wrong; exit; }; "
           "n=$((n + 1)); echo $n > /tmp/rounds.new; mv /tmp/rounds.new /tmp/rounds; done) > /dev/null 2>&1 & true")
-
-
-@pytest.fixture
-def guest_make(dom0):
-    """Makes guests that are gone after the test, whatever happens."""
-    made = []
-
-    def make(*args, **options):
-        made.append(Guest(dom0, *args, **options))
-        return made[-1]
-    yield make
-    for guest in made:
-        if dom0.machine.running():
-            guest.destroy()
-            dom0.run(f"rm -f /srv/{guest.name}.save")
 
 
 def rounds(guest):
@@ -110,14 +93,10 @@ def test_migration_that_breaks_off_leaves_the_guest_running_and_nothing_else(gue
 def test_restore_of_a_broken_image_leaves_nothing_behind(guest_make, dom0):
     guest = guest_make("broken").create().wait_ready()
     dom0.check("xl save broken /srv/broken.save", 180)
-
-    def free():
-        dom0.check("for i in $(seq 40); do [ $(xl list | wc -l) = 2 ] && exit 0; sleep 0.5; done; xl list; exit 1")
-        return int(re.search(r"^free_memory *: (\d+)$", dom0.check("xl info"), re.M).group(1))
-    before = free()
+    before = free_memory(dom0)
     dom0.check("truncate -s 20M /srv/broken.save")
     status, output = dom0.run("xl restore /srv/broken.save 2>&1", 180)
     assert status != 0, output
     assert guest.ident() is None
-    after = free()
+    after = free_memory(dom0)
     assert after == before, f"free memory was {before} MiB before the failed restore and is {after} MiB now"

@@ -26,6 +26,7 @@
 
 #define ZONES (64 - PAGE_SHIFT + 1)
 #define SCRUB_MAX_ORDER 4 /* idle CPUs clear blocks in pieces of at most 64 KiB */
+#define SCRUB_MAX_CPUS 4  /* at once: a few fill the memory's bandwidth, more would only fight for the lock */
 #define JOIN_BATCH 256    /* blocks looked at with interrupts off, in a search for buddies of different cleanness */
 #define JOIN_BATCHES 64   /* of one allocation's search; the next goes on from there */
 
@@ -41,6 +42,7 @@ struct heap_node {
 static spinlock_t heap_lock = SPINLOCK_INIT(RANK_HEAP);
 static struct heap_node nodes[MAX_NUMA_NODES]; /* heap_lock */
 static uint64_t unscrubbed_pages;              /* heap_lock */
+static unsigned scrubbing_cpus;                /* atomic */
 static uint64_t total_pages;                   /* set at boot */
 
 /* ---- blocks: heap_lock held ---- */
@@ -365,14 +367,13 @@ static struct frame *dirty_block_take(unsigned *order)
     return NULL;
 }
 
-bool heap_scrub_some(void)
+/* One piece; false when there is none. */
+static bool scrub_piece(void)
 {
     struct frame *f;
     unsigned order;
     uint64_t flags;
 
-    if (!unscrubbed_pages || softirq_pending())
-        return false;
     flags = spin_lock_irqsave(&heap_lock);
     f = dirty_block_take(&order);
     spin_unlock_irqrestore(&heap_lock, flags);
@@ -383,4 +384,16 @@ bool heap_scrub_some(void)
     block_free(f, order, 0);
     spin_unlock_irqrestore(&heap_lock, flags);
     return true;
+}
+
+bool heap_scrub_some(void)
+{
+    bool more = false;
+
+    if (!unscrubbed_pages || softirq_pending())
+        return false;
+    if (__atomic_fetch_add(&scrubbing_cpus, 1, __ATOMIC_RELAXED) < SCRUB_MAX_CPUS)
+        more = scrub_piece();
+    __atomic_fetch_sub(&scrubbing_cpus, 1, __ATOMIC_RELAXED);
+    return more;
 }

@@ -24,7 +24,7 @@ static bool word_among(const char *word, const char *const *list)
     return false;
 }
 
-static int parse_bool(const char *value, bool *result)
+int option_parse_bool(const char *value, bool *result)
 {
     static const char *const yes[] = {"", "1", "yes", "on", "true", "enable", NULL};
     static const char *const no[] = {"0", "no", "off", "false", "disable", NULL};
@@ -74,7 +74,7 @@ static int option_set(const struct option *o, const char *value, bool negated)
 
     switch (o->kind) {
     case OPTION_BOOL:
-        rc = parse_bool(value, o->target);
+        rc = option_parse_bool(value, o->target);
         if (rc == 0 && negated)
             *(bool *)o->target = !*(bool *)o->target;
         return rc;

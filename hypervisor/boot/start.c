@@ -21,7 +21,9 @@
 #include "console/console.h"
 #include "domain/domain.h"
 #include "irq/irq.h"
+#include "lib/base.h"
 #include "lib/bitmap.h"
+#include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
 #include "options.h"
@@ -45,6 +47,44 @@ static void log_boot_info(void)
                   boot_info.memory[i].type);
     log_info("%lu MiB of memory, %u module%s\n", ram >> 20, boot_info.module_count,
              boot_info.module_count == 1 ? "" : "s");
+}
+
+/*
+ * mem=: memory from this address on is left alone.  It is called reserved, so that nobody takes the addresses for free.
+ */
+static uint64_t option_mem;
+OPTION_BYTES(mem, "mem", option_mem);
+
+static void memory_limit(void)
+{
+    uint64_t limit = ROUND_UP(option_mem, PAGE_SIZE);
+    unsigned count = boot_info.memory_count;
+
+    if (limit == 0)
+        return;
+    for (unsigned i = 0; i < boot_info.module_count; i++)
+        if (boot_info.modules[i].end > limit) {
+            limit = ROUND_UP(boot_info.modules[i].end, PAGE_SIZE);
+            log_warning("mem=: module %u ends at %#lx, which becomes the limit\n", i, limit);
+        }
+    for (unsigned i = 0; i < count; i++) {
+        struct boot_range *r = &boot_info.memory[i];
+
+        if (r->type != BOOT_MEMORY_RAM || r->end <= limit)
+            continue;
+        if (r->start < limit) {
+            if (boot_info.memory_count == BOOT_MAX_RANGES)
+                continue;
+            memmove(r + 1, r, (boot_info.memory_count - i) * sizeof(*r));
+            boot_info.memory_count++;
+            count++;
+            i++;
+            r->end = limit;
+            r++;
+            r->start = limit;
+        }
+        r->type = BOOT_MEMORY_RESERVED;
+    }
 }
 
 static void cpu_set_online(unsigned cpu)
@@ -143,6 +183,7 @@ void start_of_day(void)
     traps_cpu_init();
     options_parse(boot_info.cmdline);
     console_init_early();
+    memory_limit();
     log_boot_info();
     cpu_identify();
     fpu_init();

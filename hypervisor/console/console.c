@@ -13,6 +13,7 @@
 #include "domain/state.h"
 #include "errno.h"
 #include "lib/base.h"
+#include "lib/calendar.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "log.h"
@@ -28,6 +29,7 @@
 #define INPUT_SIZE 256
 #define GUEST_LINES 16
 #define GUEST_LINE_SIZE 128
+#define DATE_KNOWN_NS (365UL * 86400 * 1000000000) /* a clock before 1971 is not set */
 #define SWITCH_COUNT 3 /* Ctrl-A this often changes who gets the input */
 
 static spinlock_t console_lock = SPINLOCK_INIT(RANK_CONSOLE);
@@ -51,7 +53,7 @@ static struct tasklet ring_tasklet, key_tasklet;
 static bool tasklets_ready;
 static char key_pending;
 
-enum stamp { STAMP_NONE, STAMP_BOOT, STAMP_RAW };
+enum stamp { STAMP_NONE, STAMP_BOOT, STAMP_RAW, STAMP_DATE, STAMP_DATE_MS };
 static uint8_t stamp_mode;
 
 static uint64_t wanted_ring_size;
@@ -69,9 +71,12 @@ static int stamp_option(const char *value)
         stamp_mode = STAMP_NONE;
     else if (strcmp(value, "raw") == 0)
         stamp_mode = STAMP_RAW;
-    else if (strcmp(value, "boot") == 0 || strcmp(value, "date") == 0 || strcmp(value, "datems") == 0 ||
-             *value == 0)
+    else if (strcmp(value, "boot") == 0)
         stamp_mode = STAMP_BOOT;
+    else if (strcmp(value, "datems") == 0)
+        stamp_mode = STAMP_DATE_MS;
+    else if (strcmp(value, "date") == 0 || *value == 0)
+        stamp_mode = STAMP_DATE;
     else
         return -EINVAL;
     return 0;
@@ -135,18 +140,34 @@ static void put(const char *text, size_t length, bool show)
         devices_put(text, length);
 }
 
+/* Until the clock is set a date says nothing: seconds since boot stand in its place. */
+static int stamp_format(char *stamp, size_t size)
+{
+    nanoseconds_t now = stamp_mode >= STAMP_DATE ? time_wallclock() : 0;
+    struct calendar t;
+
+    if (stamp_mode == STAMP_NONE)
+        return 0;
+    if (stamp_mode == STAMP_RAW)
+        return print_format(stamp, size, "[%016lx] ", (uint64_t)__builtin_ia32_rdtsc());
+    if (stamp_mode == STAMP_BOOT || now < DATE_KNOWN_NS) {
+        now = time_now();
+        return print_format(stamp, size, "[%5lu.%06lu] ", now / 1000000000, now / 1000 % 1000000);
+    }
+    t = calendar_from_seconds(now / 1000000000);
+    if (stamp_mode == STAMP_DATE)
+        return print_format(stamp, size, "[%04u-%02u-%02u %02u:%02u:%02u] ", t.year, t.month, t.day, t.hour, t.minute,
+                            t.second);
+    return print_format(stamp, size, "[%04u-%02u-%02u %02u:%02u:%02u.%03lu] ", t.year, t.month, t.day, t.hour,
+                        t.minute, t.second, now / 1000000 % 1000);
+}
+
 static void put_prefix(const char *prefix, bool show)
 {
     char stamp[40];
-    nanoseconds_t now = stamp_mode == STAMP_BOOT ? time_now() : 0;
-    int length = 0;
 
     put(prefix, strlen(prefix), show);
-    if (stamp_mode == STAMP_BOOT)
-        length = print_format(stamp, sizeof(stamp), "[%5lu.%06lu] ", now / 1000000000, now / 1000 % 1000000);
-    else if (stamp_mode == STAMP_RAW)
-        length = print_format(stamp, sizeof(stamp), "[%016lx] ", (uint64_t)__builtin_ia32_rdtsc());
-    put(stamp, (size_t)length, show);
+    put(stamp, (size_t)stamp_format(stamp, sizeof(stamp)), show);
 }
 
 /* xenconsoled follows the ring: told soon, from a context where sending an event is allowed. */
@@ -211,8 +232,11 @@ int console_register(const struct console_driver *driver)
     struct console_hold hold = console_enter();
     int error = driver_count == MAX_DRIVERS ? -ENOSPC : 0;
 
-    if (error == 0)
+    if (error == 0) {
         drivers[driver_count++] = driver;
+        for (uint32_t at = ring_consumed; at != ring_produced; at++) /* what was said before there was a device */
+            driver->write(&ring[at & (ring_size - 1)], 1);
+    }
     console_leave(hold);
     return error;
 }

@@ -81,6 +81,8 @@ static void policy_make_host(struct cpu_policy *host, const struct cpu_policy *r
     leaf_limit(host, 0, POLICY_BASIC_MAX);
     leaf_limit(host, POLICY_EXTENDED_BASE, POLICY_EXTENDED_MAX);
     policy_features_get(host, words);
+    for (unsigned i = 0; i < POLICY_WORDS; i++)
+        words[i] &= ~cpu_hidden[i];
     if (!xsave_features)
         feature_put(words, XEN_X86_FEATURE_XSAVE, false);
     if (!(xsave_features & 4))

@@ -3,6 +3,7 @@
 #ifndef XYLEM_GUEST_POLICY_H
 #define XYLEM_GUEST_POLICY_H
 
+#include "arch/x86/cpufeature.h"
 #include "guest/pv.h"
 #include <xen/arch-x86/cpufeatureset.h>
 
@@ -12,7 +13,7 @@
 #define POLICY_EXTENDED_MAX 0x80000021u
 #define POLICY_MAX_LEAVES 160
 _Static_assert(POLICY_MAX_LEAVES < 255, "indices are bytes");
-#define POLICY_WORDS 19 /* of a feature set: cpufeatureset.h */
+#define POLICY_WORDS CPU_HIDDEN_WORDS /* of a feature set: cpufeatureset.h */
 
 struct cpu_policy {
     unsigned count;

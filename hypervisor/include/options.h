@@ -6,6 +6,7 @@
 #ifndef XYLEM_OPTIONS_H
 #define XYLEM_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum option_kind { OPTION_BOOL, OPTION_UNSIGNED, OPTION_SIZE, OPTION_STRING, OPTION_CALL };
@@ -25,6 +26,8 @@ struct option {
 /* int fn(const char *value): 0, or -EINVAL when it makes no sense */
 #define OPTION_FUNCTION(id, option_name, fn) OPTION_DEFINE(id, option_name, OPTION_CALL, (void *)(fn), 0)
 
+/* "", 1, yes, on, true, enable, and their opposites; -EINVAL anything else. */
+int option_parse_bool(const char *value, bool *result);
 /* Sets every option a command line names. */
 void options_parse(const char *cmdline);
 

@@ -4,9 +4,9 @@
  * fields of struct shared_info (xen/xen.h).
  *
  * A line turns a TSC value into nanoseconds since boot: time = base + scale(tsc - tsc_base).  Every CPU whose
- * counter agrees with the boot CPU's uses the same line, so that time_now is monotonic over CPUs for free.  A
- * CPU that does not agree gets a line of its own, set by the platform counter, and from then on time_now is
- * kept monotonic by a shared maximum.  Guests are told that the clock is stable (XEN_PVCLOCK_TSC_STABLE_BIT)
+ * counter agrees with the boot CPU's (tsc_compare.c) uses the same line, so that time_now is monotonic over CPUs
+ * for free.  A CPU that does not agree gets a line of its own, shifted by the difference, and from then on time_now
+ * is kept monotonic by a shared maximum.  Guests are told that the clock is stable (XEN_PVCLOCK_TSC_STABLE_BIT)
  * only when all CPUs share the line, a test with all of them at once saw no step back, and the counter's rate
  * is constant.
  */
@@ -21,7 +21,6 @@
 
 #define NS_PER_S 1000000000UL
 #define CALIBRATION_NS 50000000UL
-#define AGREE_NS 1000000 /* reading a slow counter under a hypervisor takes a while */
 #define WARP_TEST_NS 2000000
 
 struct time_line {
@@ -38,10 +37,7 @@ static bool lines_differ;      /* some CPU has its own */
 static bool guest_stable;
 static nanoseconds_t latest;   /* while lines differ: the latest time anyone was told */
 
-/* The platform counter and the system time when it was last read. */
-static const struct platform_timer *platform;
-static uint64_t platform_counter;
-static nanoseconds_t platform_time;
+static const struct platform_timer *platform; /* what the rate is measured against */
 
 static spinlock_t wallclock_lock = SPINLOCK_INIT(RANK_TIME);
 static uint64_t wallclock_base_ns; /* UTC at system time 0, nanoseconds since 1970; wallclock_lock */
@@ -181,18 +177,14 @@ static void wallclock_init(void)
 
 void time_init(void)
 {
-    struct reading now;
-
     platform = platform_timer_start();
     tsc_frequency = tsc_measure();
     if (tsc_frequency < 10000000) {
         log_warning("clock: %s does not count: the TSC is taken to run at 1 GHz\n", platform->name);
         tsc_frequency = NS_PER_S;
     }
-    now = reading_take();
-    shared_line.tsc_base = now.tsc;
+    shared_line.tsc_base = tsc_read_ordered();
     scale_choose(&shared_line, tsc_frequency);
-    platform_counter = now.counter;
     wallclock_init();
     log_info("clock: TSC at %lu.%03lu MHz, measured with the %s (%lu.%03lu MHz)\n", tsc_frequency / 1000000,
              tsc_frequency / 1000 % 1000, platform->name, platform->frequency / 1000000,
@@ -201,35 +193,19 @@ void time_init(void)
         log_warning("clock: this CPU does not promise a constant TSC: time may drift\n");
 }
 
-/* System time as the platform counter has it; good for one wrap of the counter after time_init. */
-static nanoseconds_t platform_now(uint64_t counter)
+/* From here on time_now is not below what anyone was told before, give or take what the comparison cannot see. */
+static void lines_set_apart(void)
 {
-    uint64_t elapsed = counter_elapsed(platform_counter, counter);
-
-    return platform_time + elapsed / platform->frequency * NS_PER_S +
-           elapsed % platform->frequency * NS_PER_S / platform->frequency;
-}
-
-static bool line_agrees(void)
-{
-    struct reading r = reading_take();
-    int64_t error = (int64_t)(line_time(&shared_line, r.tsc) - platform_now(r.counter));
-    uint64_t wrap_ns = BIT(min_t(unsigned, platform->width, 40)) * 1000 / (platform->frequency / 1000000 + 1);
-
-    if (platform->width < 32) /* it may have wrapped meanwhile: only the part below one wrap says something */
-        return r.tsc >= shared_line.tsc_base && line_time(&shared_line, r.tsc) < 600 * NS_PER_S;
-    return (uint64_t)(error < 0 ? -error : error) % wrap_ns < AGREE_NS;
-}
-
-static void line_make_own(unsigned cpu, struct time_line *line)
-{
-    struct reading r = reading_take();
-
-    line->tsc_base = r.tsc;
-    line->base = platform_now(r.counter);
-    latest = line->base;
+    keep_monotonic(line_time(&shared_line, tsc_read_ordered()));
     __atomic_store_n(&lines_differ, true, __ATOMIC_SEQ_CST);
-    log_warning("clock: CPU %u's TSC does not agree with the boot CPU's: it gets its own line\n", cpu);
+}
+
+static void line_make_own(unsigned cpu, struct time_line *line, int64_t ahead)
+{
+    line->tsc_base += (uint64_t)ahead;
+    keep_monotonic(line_time(line, tsc_read_ordered()));
+    __atomic_store_n(&lines_differ, true, __ATOMIC_SEQ_CST);
+    log_warning("clock: CPU %u's TSC is %ld cycles ahead of the boot CPU's: it gets its own line\n", cpu, ahead);
 }
 
 int time_cpu_init(unsigned cpu)
@@ -237,8 +213,12 @@ int time_cpu_init(unsigned cpu)
     struct time_line *line = &per_cpu(time_line, cpu);
 
     *line = shared_line;
-    if (cpu != 0 && !line_agrees())
-        line_make_own(cpu, line);
+    if (cpu != 0 && !tsc_is_boot_cpus(cpu)) {
+        int64_t ahead = tsc_compare();
+
+        if (ahead != 0)
+            line_make_own(cpu, line, ahead);
+    }
     return timer_cpu_init(cpu);
 }
 
@@ -255,12 +235,16 @@ static void warp_test(void *data)
 
     (void)data;
     do {
-        spin_lock(&warp_lock);
+        bool locked = spin_trylock(&warp_lock); /* no queue: an emulator may not run whose turn it is */
+
         now = tsc_read_ordered();
+        if (!locked)
+            continue;
         if (now < warp_last)
             warp_worst = max(warp_worst, warp_last - now);
         warp_last = now;
         spin_unlock(&warp_lock);
+        cpu_relax();
     } while ((int64_t)(end - now) > 0);
 }
 
@@ -268,13 +252,11 @@ void time_smp_done(void)
 {
     if (cpu_online_count > 1)
         cpu_call(&cpu_online_mask, warp_test, NULL, true);
-    guest_stable = tsc_constant() && !lines_differ && warp_worst == 0;
+    guest_stable = tsc_constant() && !tsc_differs() && !lines_differ && warp_worst == 0;
     if (warp_worst > 0)
         log_warning("clock: TSCs of the CPUs differ by %lu cycles\n", warp_worst);
-    if (warp_worst > 0 && !lines_differ) {
-        latest = time_now();
-        lines_differ = true; /* keeps time_now monotonic */
-    }
+    if ((warp_worst > 0 || tsc_differs()) && !lines_differ)
+        lines_set_apart();
     log_debug("clock: %s for guests\n", guest_stable ? "stable" : "not stable");
 }
 
@@ -380,11 +362,7 @@ void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, nanoseconds_t at
     }
 }
 
-uint64_t time_wallclock_seconds(void)
+nanoseconds_t time_wallclock(void)
 {
-    uint64_t flags = spin_lock_irqsave(&wallclock_lock);
-    uint64_t base = wallclock_base_ns;
-
-    spin_unlock_irqrestore(&wallclock_lock, flags);
-    return (base + time_now()) / NS_PER_S;
+    return __atomic_load_n(&wallclock_base_ns, __ATOMIC_RELAXED) + time_now();
 }

@@ -8,4 +8,10 @@
 /* Gives cpu its heap of timers; 0, -ENOMEM.  Called before cpu takes timer interrupts. */
 int timer_cpu_init(unsigned cpu);
 
+/*
+ * How many cycles the counter of the CPU that runs this is ahead of the boot CPU's, which must be calling time_answer;
+ * 0 when no difference can be seen.  One CPU at a time.
+ */
+int64_t tsc_compare(void);
+
 #endif

@@ -12,9 +12,11 @@
 #include "arch/x86/paging.h"
 #include "arch/x86/ports.h"
 #include "arch/x86/regs.h"
+#include "errno.h"
 #include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
+#include "options.h"
 
 #define ARCH_CAPS_RDCL_NO 1UL /* of MSR_ARCH_CAPS: neither Meltdown nor L1TF */
 
@@ -87,6 +89,13 @@ static void identify_extended(void)
     }
 }
 
+/* Words up to CPUID_71_EAX are the ABI's.  81_EDX repeats part of 1_EDX on AMD's CPUs, which the ABI does not number. */
+static void hide_features(void)
+{
+    for (unsigned i = 0; i <= CPUID_71_EAX; i++)
+        cpu_model.words[i] &= ~cpu_hidden[i];
+}
+
 static void identify_topology(void)
 {
     unsigned logical = cpu_model.words[CPUID_1_EDX] >> 28 & 1 ? cpuid(1, 0).ebx >> 16 & 255 : 1;
@@ -135,6 +144,7 @@ void cpu_identify(void)
     identify_vendor();
     identify_basic();
     identify_extended();
+    hide_features();
     identify_topology();
     choose_cr4();
     log_info("CPU: %s, family %u model %u stepping %u, %u-bit physical addresses\n",
@@ -176,13 +186,38 @@ unsigned machine_core(unsigned cpu)
 
 void machine_hw_caps(uint32_t caps[8])
 {
-    memcpy(caps, cpu_model.words, 7 * sizeof(uint32_t));
-    caps[7] = cpu_model.words[CPUID_87_EDX];
+    memcpy(caps, cpu_model.words, 8 * sizeof(uint32_t));
 }
+
+/* tsc=: what the administrator knows better than we find out. */
+static enum { TSC_BY_TEST, TSC_UNSTABLE, TSC_SKEWED, TSC_STABLE_IN_SOCKET } tsc_claim;
+
+static int tsc_option(const char *value)
+{
+    if (strcmp(value, "unstable") == 0) {
+        tsc_claim = TSC_UNSTABLE;
+        cpu_hidden[CPUID_87_EDX] |= 1u << (FEATURE_INVARIANT_TSC % 32);
+    } else if (strcmp(value, "skewed") == 0) {
+        tsc_claim = TSC_SKEWED;
+    } else if (strcmp(value, "stable:socket") == 0) {
+        tsc_claim = TSC_STABLE_IN_SOCKET;
+    } else {
+        return -EINVAL;
+    }
+    return 0;
+}
+OPTION_FUNCTION(tsc, "tsc", tsc_option);
 
 bool tsc_constant(void)
 {
-    return cpu_has(FEATURE_INVARIANT_TSC) || cpu_has(FEATURE_HYPERVISOR);
+    return tsc_claim != TSC_UNSTABLE && (cpu_has(FEATURE_INVARIANT_TSC) || cpu_has(FEATURE_HYPERVISOR));
+}
+
+bool tsc_differs(void) { return tsc_claim == TSC_UNSTABLE || tsc_claim == TSC_SKEWED; }
+
+bool tsc_is_boot_cpus(unsigned cpu)
+{
+    return tsc_claim == TSC_STABLE_IN_SOCKET && machine_socket(cpu) == machine_socket(0);
 }
 
 void delay_uncalibrated(void)

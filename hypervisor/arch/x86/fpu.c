@@ -73,8 +73,8 @@ void fpu_init(void)
     if (!cpu_has(FEATURE_XSAVE))
         return;
     have = cpuid(0xd, 0).eax;
-    xsave_features = XCR0_X87 | XCR0_SSE | (have & XCR0_AVX);
-    if ((have & XCR0_AVX) && (have & XCR0_AVX512) == XCR0_AVX512)
+    xsave_features = XCR0_X87 | XCR0_SSE | (cpu_has(FEATURE_AVX) ? have & XCR0_AVX : 0);
+    if ((xsave_features & XCR0_AVX) && cpu_has(FEATURE_AVX512F) && (have & XCR0_AVX512) == XCR0_AVX512)
         xsave_features |= XCR0_AVX512;
     xsave_size = xsave_size_of(xsave_features);
 }

@@ -10,6 +10,7 @@
 #include "arch/x86/acpi.h"
 #include "arch/x86/ports.h"
 #include "lib/base.h"
+#include "lib/calendar.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
@@ -148,19 +149,10 @@ static void rtc_decode(struct rtc_time *t)
         t->hour = (uint8_t)(t->hour % 12 + (afternoon ? 12 : 0));
 }
 
-/* Days since 1970-01-01 of a date in the Gregorian calendar, counting years from March. */
-static uint64_t days_since_epoch(unsigned year, unsigned month, unsigned day)
-{
-    unsigned y = month <= 2 ? year - 1 : year;
-    unsigned m = month <= 2 ? month + 9 : month - 3;
-
-    return 365UL * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-}
-
 uint64_t rtc_read(void)
 {
     struct rtc_time t = rtc_sample(), again = rtc_sample();
-    unsigned year;
+    struct calendar date;
 
     for (unsigned i = 0; i < 10 && memcmp(&t, &again, sizeof(t)) != 0; i++) {
         t = again;
@@ -170,6 +162,6 @@ uint64_t rtc_read(void)
     if (t.second > 59 || t.minute > 59 || t.hour > 23 || t.day < 1 || t.day > 31 || t.month < 1 ||
         t.month > 12)
         return 0;
-    year = t.year + (t.year < 70 ? 2000u : 1900u);
-    return days_since_epoch(year, t.month, t.day) * 86400 + t.hour * 3600u + t.minute * 60u + t.second;
+    date = (struct calendar){t.year + (t.year < 70 ? 2000u : 1900u), t.month, t.day, t.hour, t.minute, t.second};
+    return calendar_to_seconds(&date);
 }

@@ -36,7 +36,7 @@
 #define STACK_PAGES (1u << STACK_ORDER)
 #define GUARD_PAGE 2
 #define STUB_PAGE STACK_PAGES
-#define START_TIMEOUT_US 2000000
+#define START_TIMEOUT_US 10000000
 
 extern char percpu_start[], percpu_end[], trampoline_start[], trampoline_end[];
 extern char syscall_stub_start[], syscall_stub_end[];
@@ -56,6 +56,8 @@ static unsigned opt_maxcpus = MAX_CPUS;
 OPTION_UINT(maxcpus, "maxcpus", opt_maxcpus);
 static bool opt_smp = true;
 OPTION_BOOLEAN(smp, "smp", opt_smp);
+static bool opt_nosmp;
+OPTION_BOOLEAN(nosmp, "nosmp", opt_nosmp);
 
 uint32_t interrupt_target(unsigned cpu) { return cpu < MAX_CPUS ? cpu_ids[cpu].apic_id : 0; }
 uint32_t machine_apic_id(unsigned cpu) { return interrupt_target(cpu); }
@@ -163,8 +165,11 @@ static bool start_cpu(unsigned cpu, uint64_t page)
         for (unsigned us = 0; us < (attempt ? START_TIMEOUT_US : 1000) && cpu_arrived != cpu; us += 50)
             time_delay_us(50);
     }
-    for (unsigned us = 0; us < START_TIMEOUT_US && !cpu_online(cpu) && cpu_arrived == cpu; us += 50)
-        time_delay_us(50);
+    for (nanoseconds_t end = time_now() + START_TIMEOUT_US * 1000UL;
+         cpu_arrived == cpu && !cpu_online(cpu) && time_now() < end; cpu_relax())
+        time_answer();
+    if (!cpu_online(cpu))
+        apic_send_start(id, 0xc500); /* it must not come late, when the next one uses its number and stack */
     return cpu_online(cpu);
 }
 
@@ -173,8 +178,8 @@ void smp_start_cpus(void)
     uint64_t page = trampoline_page();
     unsigned cpu = 1;
 
-    if (page == 0 || !opt_smp) {
-        log_warning("SMP: %s\n", opt_smp ? "no memory below 640 KiB to start CPUs in" : "turned off");
+    if (page == 0 || !opt_smp || opt_nosmp) {
+        log_warning("SMP: %s\n", page == 0 ? "no memory below 640 KiB to start CPUs in" : "turned off");
         return;
     }
     memcpy(maddr_to_virt(MADDR(page)), trampoline_start, (size_t)(trampoline_end - trampoline_start));

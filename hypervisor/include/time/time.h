@@ -44,7 +44,7 @@ void time_update_vcpu(struct vcpu *v);
 /* Wall clock: seconds and nanoseconds (UTC) at the given system time; republished to every domain. */
 void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, nanoseconds_t at_system_time);
 void time_publish_wallclock(struct domain *d); /* writes d's shared_info wc_* fields */
-uint64_t time_wallclock_seconds(void);
+nanoseconds_t time_wallclock(void); /* since 1970, UTC; takes no lock */
 
 /*
  * Start of day.  time_init: boot CPU, after acpi_init and before interrupts: measures the TSC. 
@@ -54,6 +54,8 @@ uint64_t time_wallclock_seconds(void);
  */
 void time_init(void);
 int time_cpu_init(unsigned cpu);
+/* The boot CPU, again and again while another one it started is on its way: time_cpu_init there waits for it. */
+void time_answer(void);
 void time_smp_done(void);
 /* TSC value of the running CPU as system time, and back, for deadlines in TSC units. */
 uint64_t time_tsc_at(nanoseconds_t when);

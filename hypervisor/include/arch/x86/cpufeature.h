@@ -11,11 +11,14 @@
 
 enum cpu_vendor { CPU_VENDOR_OTHER, CPU_VENDOR_INTEL, CPU_VENDOR_AMD, CPU_VENDOR_HYGON, CPU_VENDOR_CENTAUR };
 
-/* Words kept of CPUID */
+/* Words kept of CPUID: those of xen/arch-x86/cpufeatureset.h in its order, then ours. */
 enum cpuid_word {
-    CPUID_1_EDX, CPUID_1_ECX, CPUID_81_EDX, CPUID_81_ECX, CPUID_D1_EAX, CPUID_7_EBX, CPUID_7_ECX, CPUID_7_EDX,
-    CPUID_87_EDX, CPUID_88_EBX, CPUID_71_EAX, CPUID_6_EAX, CPUID_WORDS
+    CPUID_1_EDX, CPUID_1_ECX, CPUID_81_EDX, CPUID_81_ECX, CPUID_D1_EAX, CPUID_7_EBX, CPUID_7_ECX, CPUID_87_EDX,
+    CPUID_88_EBX, CPUID_7_EDX, CPUID_71_EAX, CPUID_6_EAX, CPUID_WORDS
 };
+/* Features nobody may use, by the ABI's numbers: cpuid= (cpu_features.c). */
+#define CPU_HIDDEN_WORDS 19
+extern uint32_t cpu_hidden[CPU_HIDDEN_WORDS];
 #define CPU_FEATURE(word, bit) ((word) * 32 + (bit))
 #define FEATURE_TSC        CPU_FEATURE(CPUID_1_EDX, 4)
 #define FEATURE_APIC       CPU_FEATURE(CPUID_1_EDX, 9)
@@ -45,6 +48,7 @@ enum cpuid_word {
 #define FEATURE_FSGSBASE   CPU_FEATURE(CPUID_7_EBX, 0)
 #define FEATURE_SMEP       CPU_FEATURE(CPUID_7_EBX, 7)
 #define FEATURE_ERMS       CPU_FEATURE(CPUID_7_EBX, 9)
+#define FEATURE_AVX512F    CPU_FEATURE(CPUID_7_EBX, 16)
 #define FEATURE_SMAP       CPU_FEATURE(CPUID_7_EBX, 20)
 #define FEATURE_UMIP       CPU_FEATURE(CPUID_7_ECX, 2)
 #define FEATURE_LA57       CPU_FEATURE(CPUID_7_ECX, 16)

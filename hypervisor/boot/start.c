@@ -20,6 +20,7 @@
 #include "boot/dom0.h"
 #include "console/console.h"
 #include "domain/domain.h"
+#include "grant/grant.h"
 #include "irq/irq.h"
 #include "lib/base.h"
 #include "lib/bitmap.h"
@@ -164,6 +165,7 @@ static _Noreturn void start_on_guarded_stack(void)
     irq_init();
     cpu_set_online(0);
     sched_init();
+    grant_init();
     console_init_irq();
     irq_enable();
     smp_start_cpus();

@@ -4,6 +4,7 @@
  */
 #include "grant/internal.h"
 
+#include "console/console.h"
 #include "errno.h"
 #include "lib/string.h"
 #include "log.h"
@@ -12,6 +13,8 @@
 
 /* Frames added between two looks at pending work. */
 #define GROW_BATCH 16u
+/* Grants in use that the debug key shows one by one, of each domain; the others are counted. */
+#define DUMPED_GRANTS 16u
 
 /* ---- growth ---- */
 
@@ -509,21 +512,49 @@ int grant_cache_flush(struct domain *d, const struct gnttab_cache_flush *op)
     return 0;
 }
 
+static uint32_t mappings_count(const struct grant_table *t)
+{
+    const struct grant_mapping *mapping;
+    uint32_t count = 0;
+
+    for (uint32_t handle = 0; (mapping = grant_mapping(t, handle)) != NULL; handle++)
+        count += mapping->flags != 0;
+    return count;
+}
+
 void grant_dump(struct domain *d)
 {
     struct grant_table *t = d->grant;
+    uint32_t in_use = 0;
 
     if (!t)
         return;
-    log_info("domain %d: grant table version %u, %u frames of %u\n", d->id, t->version, t->frames, t->max_frames);
     read_lock(&t->lock);
     for (grant_ref_t ref = 0; ref < t->frames * GRANT_V1_PER_PAGE; ref++) {
         const struct grant_active *a = grant_active(t, ref);
 
-        if (a->pins)
-            log_info("  ref %u to domain %d: frame 0x%lx pins 0x%016lx\n", ref, a->domid, a->frame, a->pins);
+        if (a->pins && in_use++ < DUMPED_GRANTS)
+            log_error("  ref %u to d%u: frame %#lx pins %#018lx\n", ref, a->domid, a->frame, a->pins);
     }
+    log_error("d%u: grant table version %u, %u frames of %u, %u grants in use, %u mappings of others'\n", d->id,
+              t->version, t->frames, t->max_frames, in_use, mappings_count(t));
     read_unlock(&t->lock);
+}
+
+static void grant_dump_all(void)
+{
+    struct domain *d = domain_next(0), *next;
+
+    for (; d != NULL; d = next) {
+        grant_dump(d);
+        next = domain_next((domid_t)(d->id + 1));
+        domain_put(d);
+    }
+}
+
+void grant_init(void)
+{
+    debug_key_register('g', "print grant tables: what is in use", grant_dump_all);
 }
 
 /* ---- written frames ---- */

@@ -65,8 +65,10 @@ int grant_cache_flush(struct domain *d, const struct gnttab_cache_flush *op);
 int grant_get_table_frame(struct domain *d, uint32_t idx, bool status, mfn_t *frame);
 /* Makes an entry of a new domain's table usable by the toolstack (console, xenstore rings): permit_access, frame. */
 int grant_seed(struct domain *d, grant_ref_t ref, domid_t to, gfn_t gfn);
-/* A grant mapping's PTE is being removed by its owner through ordinary page-table updates: see guest/pv. */
+/* Prints what is in use of d's table, and how many mappings d holds. */
 void grant_dump(struct domain *d);
+/* Registers the debug key that prints all of them.  Boot only. */
+void grant_init(void);
 /*
  * Notes the frames others may write to now as written (mm/dirty_log.h).  True while there are more entries:
  * *next is where to go on, 0 first.

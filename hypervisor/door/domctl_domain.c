@@ -13,7 +13,6 @@
 #define IO_PORTS 65536u
 #define POLICY_LEAVES_MAX 1024
 #define POLICY_MSRS_MAX 256
-#define TSC_MODE_MAX 2 /* default, always emulated, never emulated */
 
 /* ---- types of pages, for save ---- */
 
@@ -132,26 +131,22 @@ long domctl_time_offset(struct domain *d, struct xen_domctl *op)
 long domctl_set_tsc(struct domain *d, struct xen_domctl *op)
 {
     const struct xen_domctl_tsc_info *info = &op->u.tsc_info;
+    long result;
 
-    if (info->tsc_mode > TSC_MODE_MAX)
-        return -EINVAL;
     domain_pause(d);
-    d->tsc_mode = info->tsc_mode;
-    d->tsc_khz = info->gtsc_khz;
-    d->tsc_incarnation = info->incarnation;
+    result = time_tsc_set(d, info->tsc_mode, info->gtsc_khz, info->incarnation, info->elapsed_nsec);
     domain_unpause(d);
-    return 0;
+    return result;
 }
 
 long domctl_get_tsc(struct domain *d, struct xen_domctl *op)
 {
     struct xen_domctl_tsc_info *info = &op->u.tsc_info;
 
-    info->tsc_mode = d->tsc_mode;
-    info->gtsc_khz = d->tsc_khz ? d->tsc_khz : (uint32_t)time_tsc_khz();
-    info->incarnation = d->tsc_incarnation;
+    info->tsc_mode = d->tsc.mode;
+    info->incarnation = d->tsc.incarnation;
     info->pad = 0;
-    info->elapsed_nsec = time_now();
+    time_tsc_get(d, &info->gtsc_khz, &info->elapsed_nsec);
     return 0;
 }
 

@@ -18,7 +18,6 @@
 #define XEN_VERSION_MINOR 17u
 #define XEN_LEAF_BASE XEN_CPUID_FIRST_LEAF
 #define XEN_MSR_BASE 0x40000000u
-#define TSC_MODE_EMULATED 1
 #define NR_SYSTEM_POLICIES 6
 #define MSR_PLATFORM_INFO 0xce
 #define MSR_ARCH_CAPABILITIES 0x10a
@@ -217,10 +216,11 @@ static void cpuid_xen(struct vcpu *v, uint32_t number, uint32_t subleaf, uint32_
         break;
     case 3:
         if (subleaf == 0) {
-            out[0] = (d->tsc_mode == TSC_MODE_EMULATED ? 1u : 0) | (cpu_has(FEATURE_INVARIANT_TSC) ? 2u : 0) |
+            out[0] = (d->tsc.emulated ? 1u : 0) | (cpu_has(FEATURE_INVARIANT_TSC) ? 2u : 0) |
                      (cpu_has(FEATURE_RDTSCP) ? 4u : 0);
-            out[1] = d->tsc_mode;
-            out[2] = (uint32_t)time_tsc_khz();
+            out[1] = d->tsc.mode;
+            out[2] = time_tsc_guest_khz(d);
+            out[3] = d->tsc.incarnation;
         } else if (subleaf == 2) {
             out[0] = (uint32_t)time_tsc_khz();
         }

@@ -51,14 +51,14 @@ static uint64_t scale(uint64_t delta, uint32_t mul, int shift)
 }
 
 /* mul in [2^31, 2^32) keeps all the precision there is. */
-static void scale_choose(struct time_line *line, uint64_t frequency)
+void time_scale_choose(uint64_t frequency, uint32_t *mul, int8_t *shift)
 {
-    line->shift = 0;
+    *shift = 0;
     for (; frequency > 2 * NS_PER_S; frequency >>= 1)
-        line->shift--;
+        --*shift;
     for (; frequency <= NS_PER_S; frequency <<= 1)
-        line->shift++;
-    line->mul = (uint32_t)((NS_PER_S << 32) / frequency);
+        ++*shift;
+    *mul = (uint32_t)((NS_PER_S << 32) / frequency);
 }
 
 static nanoseconds_t line_time(const struct time_line *line, uint64_t tsc)
@@ -95,6 +95,11 @@ nanoseconds_t time_now(void)
 uint64_t time_tsc_khz(void)
 {
     return tsc_frequency / 1000;
+}
+
+bool time_tsc_shared(void)
+{
+    return !lines_differ;
 }
 
 uint64_t time_tsc_at(nanoseconds_t when)
@@ -184,7 +189,7 @@ void time_init(void)
         tsc_frequency = NS_PER_S;
     }
     shared_line.tsc_base = tsc_read_ordered();
-    scale_choose(&shared_line, tsc_frequency);
+    time_scale_choose(tsc_frequency, &shared_line.mul, &shared_line.shift);
     wallclock_init();
     log_info("clock: TSC at %lu.%03lu MHz, measured with the %s (%lu.%03lu MHz)\n", tsc_frequency / 1000000,
              tsc_frequency / 1000 % 1000, platform->name, platform->frequency / 1000000,
@@ -262,10 +267,18 @@ void time_smp_done(void)
 
 /* ---- what a guest sees ---- */
 
-static void time_info_fill(struct vcpu_time_info *info)
+static void time_info_fill(const struct guest_tsc *tsc, struct vcpu_time_info *info)
 {
     const struct time_line *line = &this_cpu(time_line);
 
+    if (tsc->emulated) {
+        info->tsc_timestamp = tsc->base_ticks;
+        info->system_time = tsc->base_time;
+        info->tsc_to_system_mul = tsc->mul;
+        info->tsc_shift = tsc->shift;
+        info->flags = XEN_PVCLOCK_TSC_STABLE_BIT;
+        return;
+    }
     info->tsc_timestamp = line->tsc_base;
     info->system_time = line->base;
     info->tsc_to_system_mul = line->mul;
@@ -296,7 +309,7 @@ void time_update_vcpu(struct vcpu *v)
     struct vcpu_time_info *shown = &v->info->time;
     struct vcpu_time_info fresh = {0};
 
-    time_info_fill(&fresh);
+    time_info_fill(&v->domain->tsc, &fresh);
     fresh.version = __atomic_load_n(&shown->version, __ATOMIC_RELAXED) & ~1u;
     if (fresh.version == 0 || shown->tsc_timestamp != fresh.tsc_timestamp ||
         shown->system_time != fresh.system_time || shown->tsc_to_system_mul != fresh.tsc_to_system_mul ||

@@ -7,6 +7,10 @@
 
 /* Gives cpu its heap of timers; 0, -ENOMEM.  Called before cpu takes timer interrupts. */
 int timer_cpu_init(unsigned cpu);
+/* How ticks of a frequency (Hz) become nanoseconds: struct vcpu_time_info in xen/xen.h. */
+void time_scale_choose(uint64_t frequency, uint32_t *mul, int8_t *shift);
+/* All CPUs' counters are one. */
+bool time_tsc_shared(void);
 
 /*
  * How many cycles the counter of the CPU that runs this is ahead of the boot CPU's, which must be calling time_answer;

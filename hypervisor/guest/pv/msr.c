@@ -81,7 +81,7 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
         *value = rdmsr(msr);
         return 0;
     case MSR_TSC:
-        *value = rdtsc();
+        *value = pv_tsc(v);
         return 0;
     case MSR_EFER:
         *value = efer_shown();

@@ -119,10 +119,11 @@ static enum outcome xcr_write(struct vcpu *v, struct cpu_user_regs *regs)
 
 static enum outcome tsc_read(struct vcpu *v, struct cpu_user_regs *regs, bool with_aux)
 {
-    uint64_t tsc = rdtsc();
+    uint64_t tsc;
 
     if ((v->pv->cr4_guest & CR4_TSD) && !v->pv->kernel_mode)
         return FAULT;
+    tsc = pv_tsc(v);
     regs->rax = (uint32_t)tsc;
     regs->rdx = tsc >> 32;
     if (with_aux)

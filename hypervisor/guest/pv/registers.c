@@ -85,13 +85,13 @@ void pv_debug_save(struct vcpu *v)
         write_dr7(DR7_DEFAULT);
 }
 
-/* I/O breakpoints need CR4.DE, which the hypervisor does not watch for guests: they are refused. */
+/* Refused: I/O breakpoints, which need CR4.DE, and faults at every access to these registers, which are ours. */
 static bool debug_control_ok(uint64_t value)
 {
     for (unsigned i = 0; i < 4; i++)
         if ((value >> (i * 2) & 3) && (value >> (16 + i * 4) & 3) == DR_TYPE_IO)
             return false;
-    return !(value >> 32);
+    return !(value & DR7_GENERAL_DETECT);
 }
 
 /* The running guest's registers are loaded as they become of use; those of another vcpu when it runs. */
@@ -101,7 +101,7 @@ long pv_debug_write(struct vcpu *v, unsigned reg, uint64_t value)
     bool here = v == current, was_active = pv->debug[7] & DR7_ENABLE_MASK;
 
     if (reg > 7)
-        return -EINVAL;
+        return -ENODEV;
     if (reg == 4 || reg == 5)
         reg += 2;
     if (reg < 4) {
@@ -112,13 +112,15 @@ long pv_debug_write(struct vcpu *v, unsigned reg, uint64_t value)
             debug_write_hardware(reg, value);
         return 0;
     }
+    if (value >> 32)
+        return -EINVAL;
     if (reg == 6) {
         pv->debug[6] = (value & 0xe00fUL) | DR6_DEFAULT;
         return 0;
     }
     if (!debug_control_ok(value))
         return -EPERM;
-    pv->debug[7] = (value & ~(DR7_RESERVED_CLEAR | DR7_GENERAL_DETECT)) | DR7_DEFAULT;
+    pv->debug[7] = (value & ~DR7_RESERVED_CLEAR) | DR7_DEFAULT;
     if (here) {
         if (pv->debug[7] & DR7_ENABLE_MASK)
             pv_debug_load(v);
@@ -148,13 +150,13 @@ long pv_get_debugreg(uint64_t reg, uint64_t a2, uint64_t a3, uint64_t a4, uint64
     uint64_t value = pv_debug_read(current, (unsigned)reg, &ok);
 
     (void)a2, (void)a3, (void)a4, (void)a5;
-    return ok ? (long)value : -EINVAL;
+    return ok ? (long)value : -ENODEV;
 }
 
 /* ---- segment bases ---- */
 
-/* User gs by selector: loaded where the inactive base is, with the kernel's own kept. */
-static long base_load_user_gs(struct vcpu *v, uint16_t selector)
+/* User gs by selector: loaded where the inactive base is, with the kernel's own kept.  A bad one is loaded as null. */
+static void base_load_user_gs(struct vcpu *v, uint16_t selector)
 {
     uint16_t fixed = selector & 0xffff;
     uint32_t failed = 1;
@@ -169,7 +171,6 @@ static long base_load_user_gs(struct vcpu *v, uint16_t selector)
     if (failed)
         __asm__ volatile("swapgs; mov %w0, %%gs; mfence; swapgs" ::"r"(0) : "memory");
     v->arch.gs_base_other = rdmsr(MSR_KERNEL_GS_BASE);
-    return failed ? -EINVAL : 0;
 }
 
 long pv_set_segment_base(uint64_t which, uint64_t base, uint64_t a3, uint64_t a4, uint64_t a5)
@@ -177,8 +178,10 @@ long pv_set_segment_base(uint64_t which, uint64_t base, uint64_t a3, uint64_t a4
     struct vcpu *v = current;
 
     (void)a3, (void)a4, (void)a5;
-    if ((uint32_t)which == SEGBASE_GS_USER_SEL)
-        return base_load_user_gs(v, (uint16_t)base);
+    if ((uint32_t)which == SEGBASE_GS_USER_SEL) {
+        base_load_user_gs(v, (uint16_t)base);
+        return 0;
+    }
     if (!address_canonical(base))
         return -EINVAL;
     switch ((uint32_t)which) {
@@ -221,6 +224,8 @@ void pv_cr4_load(struct vcpu *v)
     uint64_t now = read_cr4();
     uint64_t want = (now & ~(uint64_t)(CR4_TSD | CR4_DE)) | (v->pv->cr4_guest & (CR4_TSD | CR4_DE));
 
+    if (v->domain->tsc.emulated)
+        want |= CR4_TSD; /* every read comes to tsc_read() of privileged.c */
     if (now != want)
         write_cr4(want);
 }

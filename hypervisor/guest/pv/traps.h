@@ -15,6 +15,7 @@
 #ifndef __ASSEMBLER__
 #include "arch/x86/descriptor.h"
 #include "arch/x86/entry.h"
+#include "arch/x86/io.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"
@@ -75,6 +76,11 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
 int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
 /* v runs here from now on. */
 void pv_tsc_aux_load(const struct vcpu *v);
+/* The time-stamp counter as the running v sees it. */
+static inline uint64_t pv_tsc(const struct vcpu *v)
+{
+    return v->domain->tsc.emulated ? time_tsc_emulated(v->domain) : rdtsc();
+}
 
 /* Registers (registers.c) */
 void pv_debug_load(struct vcpu *v);

@@ -82,7 +82,7 @@ struct domain {
 
     nanoseconds_t time_offset_ns;    /* settimeoffset */
     int64_t time_offset_seconds;
-    uint32_t tsc_mode;
+    struct guest_tsc tsc;            /* changed while it is paused */
     uint32_t poll_count;
     evtchn_port_t suspend_port;
 
@@ -99,7 +99,6 @@ struct domain {
     uint32_t watchdogs_used;         /* bitmap of those; lock */
     struct shared_info *retired_shared_info; /* of a dead domain, until nobody can still look at it */
     uint32_t emulation_flags, misc_flags;    /* struct xen_arch_domainconfig */
-    uint32_t tsc_khz, tsc_incarnation;       /* settscinfo */
 };
 BUILD_ASSERT(sizeof(struct domain) <= PAGE_SIZE); /* page-aligned: frames name their owner by frame number */
 

@@ -46,6 +46,32 @@ void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, nanoseconds_t at
 void time_publish_wallclock(struct domain *d); /* writes d's shared_info wc_* fields */
 nanoseconds_t time_wallclock(void); /* since 1970, UTC; takes no lock */
 
+/* struct guest_tsc.mode, as settscinfo has it (xl.cfg's tsc_mode). */
+#define TSC_MODE_DEFAULT 0
+#define TSC_MODE_ALWAYS_EMULATE 1
+#define TSC_MODE_NEVER_EMULATE 2
+
+/* The time-stamp counter a domain sees; all zero is the machine's own. */
+struct guest_tsc {
+    uint32_t mode, khz, incarnation;
+    bool emulated;           /* its reads trap, and answer time_tsc_emulated() */
+    int8_t shift;
+    uint32_t mul;            /* with shift: ticks to nanoseconds, as in struct vcpu_time_info */
+    uint64_t base_ticks;     /* what it showed at base_time */
+    nanoseconds_t base_time; /* system time of the last settscinfo */
+    nanoseconds_t elapsed;   /* how long it had run by then */
+};
+/*
+ * settscinfo of a paused domain, whose life number this is (one more than the image's, incarnation).  khz 0: the machine's rate; elapsed: nanoseconds the counter has run already (a restored
+ * domain).  0, or -EINVAL for a mode that does not exist.
+ */
+int time_tsc_set(struct domain *d, uint32_t mode, uint32_t khz, uint32_t incarnation, nanoseconds_t elapsed);
+/* gettscinfo: both 0 for a domain that takes the counter as it is. */
+void time_tsc_get(const struct domain *d, uint32_t *khz, nanoseconds_t *elapsed);
+uint32_t time_tsc_guest_khz(const struct domain *d);
+/* The counter of a domain for which it is emulated. */
+uint64_t time_tsc_emulated(const struct domain *d);
+
 /*
  * Start of day.  time_init: boot CPU, after acpi_init and before interrupts: measures the TSC. 
  * time_cpu_init(cpu): on each CPU itself (the boot CPU included) before it takes timer interrupts; -ENOMEM. 

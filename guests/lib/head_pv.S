@@ -18,6 +18,10 @@
 #define VECTOR_EVENT 32         /* trap.h: entries that are no exceptions */
 #define VECTOR_FAILSAFE 33
 #define VECTOR_SYSCALL 34
+#define VECTOR_SYSCALL32 35
+#define VECTOR_SYSENTER 36
+#define VECTOR_SOFTWARE 37
+#define VECTOR_NMI_CALLBACK 38
 
         .macro note_text type, text
         .pushsection .note.Xen, "a", @note
@@ -94,19 +98,23 @@ entry_\vector:
         entry \vector, 1
         .endr
 
-        .globl entry_event, entry_syscall, entry_failsafe
-entry_event:
+        .macro entry_plain name, vector
+        .globl \name
+\name:
         pop %rcx
         pop %r11
         push $0
-        push $VECTOR_EVENT
+        push $\vector
         jmp entry_common
-entry_syscall:
-        pop %rcx
-        pop %r11
-        push $0
-        push $VECTOR_SYSCALL
-        jmp entry_common
+        .endm
+
+        entry_plain entry_event, VECTOR_EVENT
+        entry_plain entry_syscall, VECTOR_SYSCALL
+        entry_plain entry_syscall32, VECTOR_SYSCALL32
+        entry_plain entry_sysenter, VECTOR_SYSENTER
+        entry_plain entry_software, VECTOR_SOFTWARE
+        entry_plain entry_nmi_callback, VECTOR_NMI_CALLBACK
+        .globl entry_failsafe
 /* RCX, R11, DS, ES, FS, GS, then the frame: reported, with the selectors dropped. */
 entry_failsafe:
         pop %rcx
@@ -116,7 +124,8 @@ entry_failsafe:
         push $VECTOR_FAILSAFE
         jmp entry_common
 
-entry_common:                           /* struct trap_frame of trap.h */
+entry_common:                           /* struct trap_frame of trap.h; DF is as it was */
+        cld
         push %rdi
         push %rsi
         push %rdx

@@ -15,11 +15,7 @@
 #include "result.h"
 #include "vcpu.h"
 
-#define MASK_EVENTS 4       /* trap_info.flags: events stay masked on entry */
-#define FROM_EVERYWHERE 3   /* INT n may come from user mode */
-
 extern const uint64_t trap_entries[32];
-extern char entry_event[], entry_syscall[], entry_failsafe[];
 
 static trap_handler *handlers[TRAP_COUNT];
 
@@ -28,15 +24,21 @@ static bool software_may_raise(unsigned int vector)
     return vector == TRAP_BREAKPOINT || vector == TRAP_OVERFLOW;
 }
 
-static void callback_register(unsigned int type, const char *entry)
+long trap_callback(unsigned int type, unsigned int flags, uint64_t address)
 {
-    struct callback_register request = {
-        .type = (uint16_t)type,
-        .flags = CALLBACKF_mask_events,
-        .address = (unsigned long)entry,
+    struct callback_register request = { .type = (uint16_t)type, .flags = (uint16_t)flags, .address = address };
+
+    return hypercall2(__HYPERVISOR_callback_op, CALLBACKOP_register, &request);
+}
+
+long trap_set(unsigned int vector, unsigned int flags, uint64_t address)
+{
+    struct trap_info table[2] = {
+        { .vector = (uint8_t)vector, .flags = (uint8_t)flags, .cs = FLAT_KERNEL_CS, .address = address },
+        { .address = 0 },
     };
 
-    NEED(hypercall2(__HYPERVISOR_callback_op, CALLBACKOP_register, &request));
+    return hypercall1(__HYPERVISOR_set_trap_table, table);
 }
 
 void trap_init(void)
@@ -46,16 +48,16 @@ void trap_init(void)
     for (unsigned int vector = 0; vector < 32; vector++) {
         table[vector] = (struct trap_info) {
             .vector = (uint8_t)vector,
-            .flags = MASK_EVENTS | (software_may_raise(vector) ? FROM_EVERYWHERE : 0),
+            .flags = TRAP_FLAG_MASK_EVENTS | (software_may_raise(vector) ? TRAP_FLAG_LEVEL : 0),
             .cs = FLAT_KERNEL_CS,
             .address = trap_entries[vector],
         };
     }
     table[32] = (struct trap_info) { .address = 0 };
     NEED(hypercall1(__HYPERVISOR_set_trap_table, table));
-    callback_register(CALLBACKTYPE_event, entry_event);
-    callback_register(CALLBACKTYPE_failsafe, entry_failsafe);
-    callback_register(CALLBACKTYPE_syscall, entry_syscall);
+    NEED(trap_callback(CALLBACKTYPE_event, CALLBACKF_mask_events, (uint64_t)entry_event));
+    NEED(trap_callback(CALLBACKTYPE_failsafe, CALLBACKF_mask_events, (uint64_t)entry_failsafe));
+    NEED(trap_callback(CALLBACKTYPE_syscall, CALLBACKF_mask_events, (uint64_t)entry_syscall));
 }
 
 void trap_handle(enum trap_vector vector, trap_handler *handler)

@@ -10,6 +10,7 @@
 enum trap_vector {
     TRAP_DIVIDE = 0,
     TRAP_DEBUG = 1,
+    TRAP_NMI = 2,
     TRAP_BREAKPOINT = 3,
     TRAP_OVERFLOW = 4,
     TRAP_INVALID_OPCODE = 6,
@@ -20,8 +21,20 @@ enum trap_vector {
     TRAP_EVENT = 32,
     TRAP_FAILSAFE = 33,
     TRAP_SYSCALL = 34,
-    TRAP_COUNT = 35,
+    TRAP_SYSCALL32 = 35,
+    TRAP_SYSENTER = 36,
+    TRAP_SOFTWARE = 37,
+    TRAP_NMI_CALLBACK = 38,
+    TRAP_COUNT = 39,
 };
+
+/* Where the entries that are no exceptions begin. trap_init registers the first three; tests register the others. */
+extern char entry_event[], entry_failsafe[], entry_syscall[];
+extern char entry_syscall32[], entry_sysenter[], entry_software[], entry_nmi_callback[];
+
+/* trap_info.flags: the privilege level that may use INT n, and events masked on entry. */
+#define TRAP_FLAG_LEVEL 3
+#define TRAP_FLAG_MASK_EVENTS 4
 
 /* As entry_common of head_pv.S pushes it. */
 struct trap_frame {
@@ -32,6 +45,10 @@ struct trap_frame {
 
 /* Registers all entries for this vcpu. */
 void trap_init(void);
+/* CALLBACKOP_register of one entry: the hypercall's result. flags: CALLBACKF_*. */
+long trap_callback(unsigned int type, unsigned int flags, uint64_t address);
+/* Sets one row of this vcpu's trap table: the hypercall's result. flags: TRAP_FLAG_*. */
+long trap_set(unsigned int vector, unsigned int flags, uint64_t address);
 
 typedef void trap_handler(struct trap_frame *frame);
 /* Who handles a vector from now on; NULL gives it back to the default, which ends the guest with ERROR. */

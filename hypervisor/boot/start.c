@@ -20,6 +20,7 @@
 #include "boot/dom0.h"
 #include "console/console.h"
 #include "domain/domain.h"
+#include "door/nmi.h"
 #include "grant/grant.h"
 #include "irq/irq.h"
 #include "lib/base.h"
@@ -172,6 +173,7 @@ static _Noreturn void start_on_guarded_stack(void)
     time_smp_done();
     give_holes_to_io();
     share_m2p();
+    nmi_init();
     dom0_construct();
     log_info("Start of day is over\n");
     irq_disable();

@@ -6,6 +6,7 @@
 #include "door/domain_life.h"
 #include "door/domctl.h"
 #include "door/hypercall.h"
+#include "door/nmi.h"
 #include "errno.h"
 #include "guest/pv.h"
 #include "lib/bitmap.h"
@@ -343,8 +344,7 @@ long domctl_send_trigger(struct domain *d, struct xen_domctl *op)
         return -ESRCH;
     switch (op->u.sendtrigger.trigger) {
     case XEN_DOMCTL_SENDTRIGGER_NMI:
-        if (!__atomic_exchange_n(&v->nmi_pending, 1, __ATOMIC_SEQ_CST))
-            vcpu_kick(v);
+        nmi_send(v);
         return 0;
     case XEN_DOMCTL_SENDTRIGGER_POWER:
     case XEN_DOMCTL_SENDTRIGGER_SLEEP:

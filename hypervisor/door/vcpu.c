@@ -5,6 +5,7 @@
 #include "arch/machine.h"
 #include "door/handlers.h"
 #include "door/hypercall.h"
+#include "door/nmi.h"
 #include "errno.h"
 #include "event/event.h"
 #include "guest/pv.h"
@@ -178,13 +179,6 @@ static long vcpu_register_info(struct vcpu *v, guest_addr_t arg)
     return result;
 }
 
-static long vcpu_send_nmi(struct vcpu *v)
-{
-    if (!__atomic_exchange_n(&v->nmi_pending, 1, __ATOMIC_SEQ_CST))
-        vcpu_kick(v);
-    return 0;
-}
-
 /* Meaningful only for domain 0's vcpus that never move. */
 static long vcpu_get_physical_id(struct vcpu *v, guest_addr_t arg)
 {
@@ -230,7 +224,8 @@ long vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg_value, uint64_t a4, u
     case VCPUOP_register_vcpu_info:
         return vcpu_register_info(v, arg);
     case VCPUOP_send_nmi:
-        return vcpu_send_nmi(v);
+        nmi_send(v);
+        return 0;
     case VCPUOP_get_physid:
         return vcpu_get_physical_id(v, arg);
     case VCPUOP_register_vcpu_time_memory_area:

@@ -13,6 +13,7 @@
 #include "arch/x86/entry.h"
 #include "arch/x86/machine_check.h"
 #include "arch/x86/msr.h"
+#include "arch/x86/nmi.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/smp.h"
@@ -32,11 +33,11 @@ extern struct extable_entry extable_start[], extable_end[];
 void segments_load(void);
 void smp_poke_arrived(void);
 void smp_call_serve(void);
-bool smp_stop_wanted(void);
 void tlb_flush_serve(void);
 
 PER_CPU_DEFINE(uint64_t *, gdt_page);
 PER_CPU_DEFINE(mfn_t, gdt_frame);
+PER_CPU_DEFINE(uint64_t, extable_noted);
 static PER_CPU_DEFINE(struct tss, tss);
 struct idt_entry idt[256] __attribute__((aligned(4096)));
 
@@ -156,8 +157,12 @@ bool extable_fixup(struct cpu_user_regs *regs)
         const struct extable_entry *e = low + (high - low) / 2;
 
         if (extable_key(e) == regs->rip) {
+            uint64_t cause = (uint64_t)regs->error_code << 32 | regs->entry_vector;
+
             if (e->kind == 1)
-                regs->rax = (uint64_t)regs->error_code << 32 | regs->entry_vector;
+                regs->rax = cause;
+            else if (e->kind == 2)
+                this_cpu(extable_noted) = cause;
             regs->rip = (uint64_t)&e->fixup + (uint64_t)(int64_t)e->fixup;
             return true;
         }
@@ -219,20 +224,6 @@ static void hypervisor_trap(struct cpu_user_regs *regs)
                     vector_name(regs->entry_vector), regs->error_code, address);
 }
 
-/* Says nothing when it interrupted the hypervisor, which may hold the locks of the console. */
-static void handle_nmi(const struct cpu_user_regs *regs)
-{
-    static uint32_t reported;
-
-    if (smp_stop_wanted()) {
-        irq_disable();
-        for (;;)
-            __asm__ volatile("hlt");
-    }
-    if (regs_from_guest(regs) && !__atomic_exchange_n(&reported, 1, __ATOMIC_RELAXED))
-        log_warning("CPU %u: NMI without a known cause (reported once)\n", cpu_id());
-}
-
 /* ---- dispatch ---- */
 
 static void handle_interrupt(struct cpu_user_regs *regs)
@@ -274,7 +265,7 @@ void trap_dispatch(struct cpu_user_regs *regs)
     if (regs->entry_vector >= VECTOR_FIRST_IRQ) {
         handle_interrupt(regs);
     } else if (regs->entry_vector == VECTOR_NMI) {
-        handle_nmi(regs);
+        nmi_arrived(regs);
     } else if (regs->entry_vector == VECTOR_MC) {
         machine_check(regs);
     } else if (regs_from_guest(regs)) {

@@ -190,18 +190,18 @@ void pv_bounce_sysenter(struct cpu_user_regs *regs)
     pv_bounce(v, v->pv->sysenter_callback, v->pv->callback_masks & 8 ? TRAP_BOUNCE_INTERRUPT : 0, 0);
 }
 
-/*
- * The state to go back to is not loadable: the kernel learns it at its failsafe callback.  If that state was the
- * callback itself, it would go on for ever: pv_bounce sets loadable values, so it cannot.
- */
+/* The state to go back to cannot be loaded: that state has the fault, as if it had been loaded and did nothing else. */
 void pv_iret_failed(void)
 {
-    struct vcpu *v = current;
-    uint32_t flags = TRAP_BOUNCE_FAILSAFE | (v->pv->callback_masks & 1 ? TRAP_BOUNCE_INTERRUPT : 0);
+    uint64_t cause = this_cpu(extable_noted);
 
-    pv_bounce(v, v->pv->failsafe_callback, flags, 0);
+    pv_inject_trap(cause & 0xff, (uint32_t)(cause >> 32), true);
 }
 
+/*
+ * Selectors of the vcpu could not be loaded when it came to this CPU: its kernel is told at the failsafe callback, if
+ * it has one.
+ */
 void pv_segments_failed(struct vcpu *v)
 {
     struct trap_bounce *b = &v->pv->bounce;

@@ -23,18 +23,9 @@ static void callback_mask_set(struct pv_vcpu *pv, uint8_t bit, bool set)
     pv->callback_masks = (uint8_t)(set ? pv->callback_masks | bit : pv->callback_masks & ~bit);
 }
 
-long pv_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall, uint64_t a4, uint64_t a5)
+static void nmi_handler_set(struct pv_vcpu *pv, uint64_t address)
 {
-    struct pv_vcpu *pv = current->pv;
-
-    (void)a4, (void)a5;
-    if (!callback_address_ok(event) || !callback_address_ok(failsafe) || !callback_address_ok(syscall))
-        return -EINVAL;
-    pv->event_callback = event;
-    pv->failsafe_callback = failsafe;
-    pv->syscall_callback = syscall;
-    callback_mask_set(pv, MASK_FAILSAFE | MASK_SYSCALL, false);
-    return 0;
+    pv->traps[VECTOR_NMI] = (struct trap_info){.vector = VECTOR_NMI, .cs = FLAT_KERNEL_CS, .address = address};
 }
 
 static long callback_register(struct pv_vcpu *pv, const struct callback_register *r)
@@ -64,12 +55,24 @@ static long callback_register(struct pv_vcpu *pv, const struct callback_register
         callback_mask_set(pv, MASK_SYSENTER, mask);
         return 0;
     case CALLBACKTYPE_nmi:
-        pv->traps[VECTOR_NMI] =
-            (struct trap_info){.vector = VECTOR_NMI, .cs = FLAT_KERNEL_CS, .address = r->address};
+        nmi_handler_set(pv, r->address);
         return 0;
     default:
         return -ENOSYS;
     }
+}
+
+/* The older form: an address that cannot be is passed over, as Xen does. */
+long pv_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall, uint64_t a4, uint64_t a5)
+{
+    const struct callback_register all[] = {{.type = CALLBACKTYPE_event, .address = event},
+                                            {.type = CALLBACKTYPE_failsafe, .address = failsafe},
+                                            {.type = CALLBACKTYPE_syscall, .address = syscall}};
+
+    (void)a4, (void)a5;
+    for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+        (void)callback_register(current->pv, &all[i]);
+    return 0;
 }
 
 static long callback_unregister(struct pv_vcpu *pv, uint16_t type)
@@ -119,10 +122,9 @@ long pv_nmi_op(uint64_t cmd, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5
     case XENNMI_register_callback:
         if (guest_read(&c, GUEST_ADDR(arg), sizeof(c)))
             return -EFAULT;
-        if (v->id != 0 || !callback_address_ok(c.handler_address))
+        if (!callback_address_ok(c.handler_address))
             return -EINVAL;
-        v->pv->traps[VECTOR_NMI] =
-            (struct trap_info){.vector = VECTOR_NMI, .cs = FLAT_KERNEL_CS, .address = c.handler_address};
+        nmi_handler_set(v->pv, c.handler_address);
         return 0;
     case XENNMI_unregister_callback:
         v->pv->traps[VECTOR_NMI] = (struct trap_info){0};

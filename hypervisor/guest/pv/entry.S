@@ -9,6 +9,7 @@
  */
 #include <xen/arch-x86/xen-x86_64.h>
 #include "arch/extable.h"
+#include "arch/x86/regs.h"
 #include "guest/pv/traps.h"
 
 #define REG_RAX 80
@@ -145,7 +146,7 @@ GLOBAL_LABEL pv_syscall_entry
     add $8, %rsp
 .Liretq:
     iretq
-    EXTABLE .Liretq, .Liret_failed
+    EXTABLE_NOTE .Liretq, .Liret_failed
 
 /* The guest's segments or rip cannot be loaded; its registers are as they would have been. */
 .Liret_failed:
@@ -194,11 +195,12 @@ GLOBAL_LABEL pv_syscall32_entry
     call pv_bounce_syscall32
     jmp .Lexit
 
-/* sysenter leaves neither rip nor rsp: the kernel's callback knows where it was. */
+/* sysenter leaves neither rip nor rsp: the kernel's callback knows where it was.  Of the flags it clears IF. */
 GLOBAL_LABEL pv_sysenter_entry
     push $FLAT_USER_SS
     push $0
-    push $0x202
+    pushfq
+    orl $RFLAGS_IF, (%rsp)
     push $3
     push $0
     SAVE_REST 0

@@ -3,7 +3,7 @@
  * Instructions that may fault in the hypervisor, and where to go on then.  After a fault at the first address
  * execution continues at the second with every register and the stack pointer as they were at the fault (rsp
  * too: nothing stays pushed).  Nothing says which fault it was, except: EXTABLE_INFO entries find (error code
- * << 32 | vector) in rax.
+ * << 32 | vector) in rax, and EXTABLE_NOTE entries, which need every register, in this CPU's extable_noted.
  */
 #ifndef XYLEM_ARCH_EXTABLE_H
 #define XYLEM_ARCH_EXTABLE_H
@@ -21,7 +21,14 @@
     .long \fault - ., \fixup - ., 1
     .popsection
 .endm
+.macro EXTABLE_NOTE fault, fixup
+    .pushsection .extable, "a"
+    .balign 4
+    .long \fault - ., \fixup - ., 2
+    .popsection
+.endm
 #else
+#include "arch/percpu.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,8 +39,10 @@
 
 struct extable_entry {
     int32_t fault, fixup; /* each relative to its own address */
-    uint32_t kind;        /* 1: rax tells */
+    uint32_t kind;        /* 1: rax tells; 2: extable_noted */
 };
+
+PER_CPU_DECLARE(uint64_t, extable_noted);
 
 struct cpu_user_regs;
 /* Rewrites regs to go on at the fix-up; false when the faulting address has none. */

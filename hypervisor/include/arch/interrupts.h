@@ -8,6 +8,7 @@
 
 #include "public.h"
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Vectors of irq/, except 0x80 and 0x82. */
 #define VECTOR_FIRST_IRQ 0x20
@@ -16,6 +17,12 @@
 void interrupt_end(void);                   /* this CPU may take others of the same or lower priority again */
 bool interrupt_in_service(unsigned vector); /* on this CPU, taken and not ended */
 uint32_t interrupt_target(unsigned cpu);    /* how a source names an online CPU */
+
+/*
+ * Why NMIs came since the last call, XEN_NMIREASON_* of xen/nmi.h; 0: none. SOFTIRQ_NMI is raised when there is
+ * something to take.
+ */
+uint32_t nmi_reasons_take(void);
 
 /* Upward, implemented by irq/: vector in regs->entry_vector, interrupts off; ends the interrupt. */
 void irq_dispatch(struct cpu_user_regs *regs);

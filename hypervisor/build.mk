@@ -19,7 +19,7 @@ HV_NM := nm
 
 include hypervisor/lib/lib.mk
 
-HV_ROOMS := arch/x86 boot console domain door event grant guest guest/pv guest/hvm irq mm sched sync time
+HV_ROOMS := arch/x86 boot console domain door event grant guest guest/pv guest/hvm guest/hvm/svm irq mm sched sync time
 HV_SOURCES := $(filter-out %/asm-offsets.c,$(foreach room,$(HV_ROOMS),$(wildcard hypervisor/$(room)/*.c hypervisor/$(room)/*.S)))
 HV_SOURCES += $(LIB_SOURCES) $(UNPACK_SOURCES)
 HV_OBJECTS := $(patsubst hypervisor/%,$(HV_OUT)/%.o,$(HV_SOURCES))

@@ -22,6 +22,7 @@
 #include "domain/domain.h"
 #include "door/nmi.h"
 #include "grant/grant.h"
+#include "guest/hvm.h"
 #include "irq/irq.h"
 #include "lib/base.h"
 #include "lib/bitmap.h"
@@ -107,6 +108,8 @@ void start_of_day_cpu(unsigned cpu)
     current = idle_vcpu[cpu];
     if (time_cpu_init(cpu))
         panic("No memory for the timers of CPU %u\n", cpu);
+    if (hvm_cpu_init())
+        panic("CPU %u cannot run PVH guests, the others can\n", cpu);
     cpu_set_online(cpu);
     irq_enable();
     arch_continue_running(current);
@@ -168,6 +171,9 @@ static _Noreturn void start_on_guarded_stack(void)
     sched_init();
     grant_init();
     console_init_irq();
+    hvm_init();
+    if (hvm_cpu_init())
+        panic("The boot CPU does not switch on what it says it has for PVH guests\n");
     irq_enable();
     smp_start_cpus();
     time_smp_done();

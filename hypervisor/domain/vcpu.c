@@ -11,6 +11,7 @@
 #include "mm/guest_copy.h"
 #include "mm/heap.h"
 #include "mm/physmap.h"
+#include <xen/sched.h>
 
 #define PERIODIC_TIMER_DEFAULT 10000000UL /* PV guests start with a 100 Hz tick */
 
@@ -119,6 +120,20 @@ void vcpu_unpause(struct vcpu *v)
 void vcpu_wake(struct vcpu *v)
 {
     sched_upcalls.wake(v);
+}
+
+void vcpu_take_down(struct vcpu *v)
+{
+    struct vcpu *other;
+
+    for_each_vcpu(v->domain, other) {
+        if (other == v || (__atomic_load_n(&other->pause_flags, __ATOMIC_RELAXED) & VCPU_DOWN))
+            continue;
+        if (!(__atomic_fetch_or(&v->pause_flags, VCPU_DOWN, __ATOMIC_SEQ_CST) & VCPU_DOWN))
+            sched_upcalls.sleep(v);
+        return;
+    }
+    domain_shutdown(v->domain, SHUTDOWN_poweroff);
 }
 
 void vcpu_unblock(struct vcpu *v)

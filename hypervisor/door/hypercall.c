@@ -16,7 +16,8 @@
 #include "guest/pv.h"
 #include "log.h"
 
-#define HYPERCALL_INSTRUCTION_SIZE 2
+#define PV_INSTRUCTION_SIZE 2
+#define HVM_INSTRUCTION_SIZE 3
 #define FOR_PV 1u
 #define FOR_HVM 2u
 #define FOR_ALL (FOR_PV | FOR_HVM)
@@ -138,7 +139,7 @@ static void continue_trap(unsigned op, unsigned count, const uint64_t args[5])
     for (unsigned i = 0; i < count; i++)
         *places[i] = args[i];
     regs->rax = op;
-    regs->rip -= HYPERCALL_INSTRUCTION_SIZE;
+    regs->rip -= current->domain->is_hvm ? HVM_INSTRUCTION_SIZE : PV_INSTRUCTION_SIZE;
 }
 
 long hypercall_continue(unsigned op, unsigned count, ...)

@@ -9,6 +9,7 @@
 #include "door/handlers.h"
 #include "door/hypercall.h"
 #include "errno.h"
+#include "guest/hvm.h"
 #include "log.h"
 #include "mm/guest_copy.h"
 #include "sched/sched.h"
@@ -21,9 +22,9 @@
 #define FAR_AWAY (1UL << 50)      /* ns: further ahead than any kernel means */
 #define FAR_AWAY_INSTEAD 100000000UL
 
-static bool must_not_block(const struct vcpu *v)
+static bool must_not_block(struct vcpu *v)
 {
-    return vcpu_event_deliverable(v) || v->nmi_pending;
+    return vcpu_event_deliverable(v) || v->nmi_pending || (v->domain->is_hvm && hvm_event_pending(v));
 }
 
 static long sched_block(struct vcpu *v)

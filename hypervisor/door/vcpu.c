@@ -58,22 +58,6 @@ static long vcpu_up(struct vcpu *v)
     return 0;
 }
 
-/* The last one to go down takes the domain with it. */
-static long vcpu_down(struct vcpu *v)
-{
-    struct vcpu *other;
-
-    for_each_vcpu(v->domain, other) {
-        if (other == v || (__atomic_load_n(&other->pause_flags, __ATOMIC_RELAXED) & VCPU_DOWN))
-            continue;
-        if (!(__atomic_fetch_or(&v->pause_flags, VCPU_DOWN, __ATOMIC_SEQ_CST) & VCPU_DOWN))
-            sched_sleep(v);
-        return 0;
-    }
-    domain_shutdown(v->domain, SHUTDOWN_poweroff);
-    return 0;
-}
-
 static long vcpu_set_periodic(struct vcpu *v, guest_addr_t arg)
 {
     struct vcpu_set_periodic_timer set;
@@ -206,7 +190,8 @@ long vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg_value, uint64_t a4, u
     case VCPUOP_up:
         return vcpu_up(v);
     case VCPUOP_down:
-        return vcpu_down(v);
+        vcpu_take_down(v);
+        return 0;
     case VCPUOP_is_up:
         return !(__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & VCPU_DOWN);
     case VCPUOP_get_runstate_info:

@@ -26,8 +26,10 @@ unsigned event_consumer_register(void (*fn)(struct vcpu *v, evtchn_port_t port))
 
 void event_mark_vcpu(struct vcpu *v)
 {
-    if (!__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST))
+    if (!__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST)) {
+        __atomic_store_n(&v->upcall_edge, 1, __ATOMIC_RELAXED);
         vcpu_kick(v);
+    }
 }
 
 static inline struct event_fifo *event_fifo(const struct domain *d)
@@ -139,6 +141,7 @@ void event_vcpu_info_moved(struct vcpu *v)
     /* What was shown in the old place is shown again: a guest has to tolerate a look for nothing. */
     __atomic_store_n(&v->info->evtchn_pending_sel, ~(xen_ulong_t)0, __ATOMIC_SEQ_CST);
     __atomic_store_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&v->upcall_edge, 1, __ATOMIC_SEQ_CST);
     vcpu_kick(v);
 }
 

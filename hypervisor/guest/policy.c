@@ -10,6 +10,7 @@
 #include "arch/x86/fpu.h"
 #include "arch/x86/paging.h"
 #include "errno.h"
+#include "guest/hvm.h"
 #include "lib/string.h"
 #include "mm/heap.h"
 #include <xen/arch-x86/cpuid.h>
@@ -22,6 +23,7 @@
 #define MSR_PLATFORM_INFO 0xce
 #define MSR_ARCH_CAPABILITIES 0x10a
 #define NR_MSRS 2
+#define APIC_BASE_ENABLED (1u << 11)
 
 static struct cpu_policy *system_policies[NR_SYSTEM_POLICIES];
 static spinlock_t init_lock = SPINLOCK_INIT(RANK_NONE);
@@ -227,7 +229,7 @@ static void cpuid_xen(struct vcpu *v, uint32_t number, uint32_t subleaf, uint32_
         break;
     case 4:
         if (d->is_hvm && subleaf == 0) {
-            out[0] = XEN_HVM_CPUID_VCPU_ID_PRESENT | XEN_HVM_CPUID_DOMID_PRESENT;
+            out[0] = XEN_HVM_CPUID_VCPU_ID_PRESENT | XEN_HVM_CPUID_DOMID_PRESENT | XEN_HVM_CPUID_UPCALL_VECTOR;
             out[1] = v->id;
             out[2] = d->id;
         }
@@ -251,6 +253,10 @@ static void cpuid_features(struct vcpu *v, uint32_t out[4])
 
     if (d->is_hvm) {
         out[1] |= v->id * 2 << 24;
+        if (v->hvm->cr4 & CR4_OSXSAVE)
+            out[2] |= 1u << (XEN_X86_FEATURE_OSXSAVE % 32);
+        if (!(v->hvm->apic_base & APIC_BASE_ENABLED))
+            out[3] &= ~(1u << (XEN_X86_FEATURE_APIC % 32));
         return;
     }
     out[2] &= ~(1u << (XEN_X86_FEATURE_OSXSAVE % 32));

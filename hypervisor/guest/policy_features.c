@@ -37,7 +37,7 @@ static const uint16_t features_hvm[] = {
 };
 /* Hardware-assisted guests with nested paging. */
 static const uint16_t features_hap[] = {
-    F(PCID), F(PAGE1GB), F(INVPCID), F(PKU),
+    F(PCID), F(PAGE1GB), F(INVPCID),
 };
 
 static void features_add(uint32_t *words, const uint16_t *list, unsigned count)

@@ -310,6 +310,7 @@ void time_update_vcpu(struct vcpu *v)
     struct vcpu_time_info fresh = {0};
 
     time_info_fill(&v->domain->tsc, &fresh);
+    fresh.tsc_timestamp += v->arch.tsc_offset;
     fresh.version = __atomic_load_n(&shown->version, __ATOMIC_RELAXED) & ~1u;
     if (fresh.version == 0 || shown->tsc_timestamp != fresh.tsc_timestamp ||
         shown->system_time != fresh.system_time || shown->tsc_to_system_mul != fresh.tsc_to_system_mul ||

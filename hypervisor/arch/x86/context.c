@@ -19,7 +19,10 @@ static void leave(struct vcpu *v)
     v->arch.user_regs = cpu_info()->guest_regs;
     fpu_save(v);
     v->arch.fpu_loaded = false;
-    pv_context_save(v);
+    if (unlikely(v->domain->is_hvm))
+        hvm_context_save(v);
+    else
+        pv_context_save(v);
 }
 
 static void load_idle(void)
@@ -42,7 +45,12 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
     } else {
         info->guest_regs = next->arch.user_regs;
         fpu_load(next);
-        pv_context_load(next);
+        if (unlikely(next->domain->is_hvm)) {
+            load_idle();
+            hvm_context_load(next);
+        } else {
+            pv_context_load(next);
+        }
     }
     sched_switched(prev);
     stack_reset_jump(next->arch.enter);

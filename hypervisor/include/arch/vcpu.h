@@ -18,6 +18,7 @@ struct arch_vcpu {
     bool fpu_loaded;                /* the CPU's vector registers hold this vcpu's state */
     bool fpu_initialised;
     uint64_t fs_base, gs_base, gs_base_other; /* gs_base_other: the inactive one (swapgs) */
+    uint64_t tsc_offset;            /* of its TSC to the machine's; PV: 0 */
     uint32_t tsc_aux;               /* what rdtscp and rdpid give besides the time */
     uint64_t cr3;                   /* value to load (machine address of the L4, plus flags) */
     struct pv_shadow *shadow;       /* tables walked in place of the guest's; NULL none; changed while paused */

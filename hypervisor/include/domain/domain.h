@@ -46,6 +46,8 @@ void vcpu_pause_nosync(struct vcpu *v);
 void vcpu_unpause(struct vcpu *v);
 void vcpu_wake(struct vcpu *v);             /* re-examines whether it can run */
 void vcpu_sleep_sync(struct vcpu *v);
+/* It goes down, until VCPUOP_up or a SIPI; the last one to do so takes the domain with it. */
+void vcpu_take_down(struct vcpu *v);
 /* Ends a block or a poll, whatever the reason; leaves pauses alone. */
 void vcpu_unblock(struct vcpu *v);
 /* Something the guest should look at is pending: unblocks it; interrupts its CPU if it is running elsewhere. */

@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * How a hypercall that takes long gives way: its loop asks whether to stop, and says with which arguments it
- * is to be issued again.  hypercall_continue is an upward call, implemented by door/hypercall.c and bound at
- * link time.
+ * is to be issued again.  hypercall_dispatch and hypercall_continue are upward calls, implemented by
+ * door/hypercall.c and bound at link time.
  */
 #ifndef XYLEM_DOMAIN_PREEMPT_H
 #define XYLEM_DOMAIN_PREEMPT_H
 
 #include "domain/domain.h"
+
+/*
+ * Runs the hypercall the running guest asked for: number in rax, arguments in rdi rsi rdx r10 r8, result into
+ * rax.  rip is behind the guest's instruction (2 bytes of a PV guest's syscall, 3 of vmmcall and vmcall): a continuation
+ * steps back over it.
+ */
+void hypercall_dispatch(struct cpu_user_regs *regs);
 
 /* True when a long operation should stop: softirqs pending here, or an event the guest wants to see. */
 static inline bool hypercall_should_stop(void)

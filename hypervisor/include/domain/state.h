@@ -124,6 +124,7 @@ struct vcpu {
     struct vcpu_info *info;  /* in shared_info, or where the guest registered it; dummy page before */
     struct frame *info_frame;/* holds a writable reference when registered */
     uint8_t nmi_pending, mce_pending; /* to be delivered; atomic */
+    uint8_t upcall_edge;     /* info started to show an event since this was cleared; atomic */
     uint8_t async_masked;    /* NMI or MCE being handled by the guest: bit 0 NMI, bit 1 MCE */
 
     struct vcpu_runstate_info runstate;

@@ -11,10 +11,4 @@
 
 typedef long (*hypercall_fn)(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 
-/*
- * Runs the hypercall the running guest asked for: number in rax, arguments in rdi rsi rdx r10 r8, result into
- * rax. The guest's instruction is 2 bytes long (syscall, vmcall, vmmcall); a continuation steps back over it.
- */
-void hypercall_dispatch(struct cpu_user_regs *regs);
-
 #endif

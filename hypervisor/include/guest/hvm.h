@@ -31,16 +31,22 @@ struct hvm_injection {
     uint8_t vector, type;            /* X86_EVENTTYPE of AMD APM volume 2, EVENTINJ: 0 interrupt, 2 NMI, 3 exception, 4 software */
     uint8_t instruction_length;      /* of software interrupts */
     uint32_t error_code;
-    uint64_t address;                /* page fault: cr2 */
+    uint64_t address;                /* page fault: cr2; debug exception: bits for dr6 */
 };
 
 struct hvm_vcpu {
     struct hvm_injection inject;
     uint8_t upcall_vector;           /* HVMOP_set_evtchn_upcall_vector: 0 the domain's callback_vector */
     bool flush_nested;               /* translations of the physmap are to be forgotten before the next entry; atomic */
-    uint64_t cr0, cr3, cr4, efer;    /* as the guest believes them */
-    uint64_t tsc_offset, tsc_adjust;
-    uint64_t pat, mtrr_def_type;
+    bool nmi_blocked;                /* the guest handles one */
+    bool debug_loaded;               /* the CPU's DR0 to DR3 hold the guest's */
+    uint8_t cpl;                     /* at the last exit */
+    uint32_t boot;                   /* INIT and SIPI on their way (boot.c); atomic */
+    uint64_t cr0, cr3, cr4, efer;    /* as the guest believes them, at the last exit */
+    uint64_t debug[4];               /* DR0 to DR3 while not in the CPU */
+    uint64_t tsc_adjust;             /* the offset of its TSC is v->arch.tsc_offset */
+    uint64_t pat, mtrr_def_type, mtrr_fixed[11], mtrr_variable[16]; /* stored, of no effect but for the PAT */
+    uint64_t apic_base;
     struct lapic *lapic;
     void *vendor;                    /* the vendor file's own (VMCB...) */
 };
@@ -64,7 +70,7 @@ void hvm_vcpu_free(struct vcpu *v);
 /* Takes back all memory of a dying domain.  0 or -ERESTART_LATER. */
 int hvm_release_memory(struct domain *d);
 
-/* On and off the CPU, from arch_context_switch: interrupts are off. */
+/* On and off the CPU, from arch_context_switch: interrupts are off, the CPU is on idle_l4. */
 void hvm_context_load(struct vcpu *v);
 void hvm_context_save(struct vcpu *v);
 
@@ -86,9 +92,15 @@ struct hvm_paging {
 };
 void hvm_paging_get(struct vcpu *v, struct hvm_paging *paging);
 
+/* True when v has an interrupt or NMI to take that it does not hold back: it must not block. */
+bool hvm_event_pending(struct vcpu *v);
+/* An event channel was shown to v (struct vcpu, upcall_edge): for those that are told by their local APIC. */
+int hvm_upcall_vector_set(struct vcpu *v, unsigned vector);
+
 /* ---- injection into the current vcpu ---- */
 void hvm_inject_exception(unsigned vector, bool has_error_code, uint32_t error_code);
 void hvm_inject_page_fault(uint64_t address, uint32_t error_code);
+void hvm_inject_debug(uint64_t dr6); /* bits of DR6 to set */
 
 /* ---- guest memory by linear address (copy.c): walked with the given rights ---- */
 

@@ -49,6 +49,9 @@ struct vcpu;
 void pv_trap(struct cpu_user_regs *regs); /* from ring 3; interrupts on for exceptions */
 void pv_context_save(struct vcpu *v);     /* segments, debug registers: v leaves the CPU */
 void pv_context_load(struct vcpu *v);     /* descriptor tables, stack for entry, segments, cr3 */
+/* The same for a hardware-assisted guest (guest/hvm), whose tables are never the CPU's own: it is on idle_l4. */
+void hvm_context_save(struct vcpu *v);
+void hvm_context_load(struct vcpu *v);
 /* Fault on the LDT area: maps the page the guest's LDT has there.  False: not the LDT's. */
 bool pv_map_ldt_page(uint64_t offset);
 /*

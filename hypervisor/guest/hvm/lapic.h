@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The local APIC of a vcpu: xAPIC registers in memory and x2APIC registers as MSRs, its timer, and interrupts between vcpus.
+ * Intel SDM volume 3 chapter 11; AMD APM volume 2 chapter 16.  Interrupts are edge-triggered: nothing outside
+ * of the vcpus is wired to it.
+ */
+#ifndef XYLEM_GUEST_HVM_LAPIC_H
+#define XYLEM_GUEST_HVM_LAPIC_H
+
+#include "guest/hvm.h"
+
+#define APIC_BASE_ADDRESS 0xfee00000UL
+#define APIC_BASE_BSP     (1UL << 8)
+#define APIC_BASE_X2APIC  (1UL << 10)
+#define APIC_BASE_ENABLED (1UL << 11)
+
+#define LAPIC_ID       0x020
+#define LAPIC_VERSION  0x030
+#define LAPIC_TPR      0x080
+#define LAPIC_PPR      0x0a0
+#define LAPIC_EOI      0x0b0
+#define LAPIC_LDR      0x0d0
+#define LAPIC_DFR      0x0e0
+#define LAPIC_SPURIOUS 0x0f0
+#define LAPIC_ISR      0x100
+#define LAPIC_TMR      0x180
+#define LAPIC_IRR      0x200
+#define LAPIC_ESR      0x280
+#define LAPIC_ICR      0x300
+#define LAPIC_ICR_HIGH 0x310
+#define LAPIC_LVT_TIMER 0x320
+#define LAPIC_LVT_THERMAL 0x330
+#define LAPIC_LVT_PERF 0x340
+#define LAPIC_LVT_LINT0 0x350
+#define LAPIC_LVT_LINT1 0x360
+#define LAPIC_LVT_ERROR 0x370
+#define LAPIC_TIMER_INITIAL 0x380
+#define LAPIC_TIMER_CURRENT 0x390
+#define LAPIC_TIMER_DIVIDE 0x3e0
+#define LAPIC_SELF_IPI 0x3f0
+#define LAPIC_REGISTERS 0x400
+
+#define LAPIC_LVT_MASKED   (1u << 16)
+#define LAPIC_LVT_PERIODIC (1u << 17)
+#define LAPIC_LVT_DEADLINE (1u << 18)
+
+struct lapic {
+    struct vcpu *vcpu;
+    uint32_t urgent;              /* a bit for each word of IRR that may have something; atomic */
+    uint8_t registers[LAPIC_REGISTERS] __attribute__((aligned(16))); /* as in the public record; IRR is atomic */
+    struct timer timer;
+    uint64_t deadline;            /* IA32_TSC_DEADLINE, 0 none */
+    nanoseconds_t period, armed_at; /* of the timer in counting modes; period 0: it stands still */
+};
+
+int lapic_init(struct vcpu *v); /* 0, -ENOMEM */
+void lapic_free(struct vcpu *v);
+void lapic_reset(struct vcpu *v);
+
+static inline uint32_t *lapic_register(struct lapic *l, unsigned offset) { return (uint32_t *)(l->registers + offset); }
+static inline bool lapic_enabled(const struct vcpu *v)
+{
+    return (v->hvm->apic_base & APIC_BASE_ENABLED) &&
+           (*lapic_register(v->hvm->lapic, LAPIC_SPURIOUS) & 0x100);
+}
+static inline bool lapic_x2apic(const struct vcpu *v) { return v->hvm->apic_base & APIC_BASE_X2APIC; }
+uint32_t lapic_id(const struct vcpu *v);
+
+/* Makes an interrupt pending; any CPU, any context. */
+void lapic_interrupt(struct vcpu *v, uint8_t vector);
+/* The vector that is to be delivered now, by priority; -1 none.  v is current or does not run. */
+int lapic_next(struct vcpu *v);
+/* False: the task priority holds it back. */
+bool lapic_above_task_priority(struct vcpu *v, uint8_t vector);
+void lapic_accept(struct vcpu *v, uint8_t vector);
+void lapic_end_of_interrupt(struct vcpu *v);
+
+/* Registers by their xAPIC offset, multiples of 16.  -EPERM: there is none such, or the value is none. */
+int lapic_read(struct vcpu *v, unsigned offset, uint32_t *value);
+int lapic_write(struct vcpu *v, unsigned offset, uint32_t value);
+/* x2APIC MSRs, and IA32_APIC_BASE. */
+int lapic_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
+int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
+int lapic_base_write(struct vcpu *v, uint64_t value);
+
+/* ---- lapic_ipi.c ---- */
+void lapic_send(struct vcpu *v, uint32_t destination, uint32_t command);
+
+/* ---- lapic_timer.c ---- */
+void lapic_timer_init(struct lapic *l, unsigned cpu);
+void lapic_timer_changed(struct lapic *l); /* its initial count was written, or divider or mode changed */
+unsigned lapic_timer_divider(struct lapic *l); /* 1 to 128 */
+uint32_t lapic_timer_current(struct lapic *l);
+void lapic_deadline_set(struct lapic *l, uint64_t deadline);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The way into an SVM guest and out of it.  guest_regs lies at the foot of the CPU's stack, so %rsp = &guest_regs is the
+ * empty stack: the registers are popped from there before VMRUN and pushed again behind it.  rax, rip, rsp and rflags are the
+ * VMCB's.
+ *
+ * Interrupts are off from the last look for work on; with the global interrupt flag clear they are then enabled, so that one that is
+ * pending ends the guest's run at once, and is taken by us when the flag is set again.  The same goes for NMIs.
+ * AMD64 APM volume 2, 15.5 and 15.17.
+ */
+#include "asm-offsets.h"
+
+    .text
+    .globl svm_enter_guest
+    .hidden svm_enter_guest
+    .type svm_enter_guest, @function
+    .balign 16
+svm_enter_guest:
+    mov %rsp, %rax /* %rsp changes once: an interrupt may come at any time */
+    or $(STACK_BYTES - 1), %rax
+    lea 1 - CPUINFO_BYTES(%rax), %rsp
+
+.Lagain:
+    cli
+    mov SVM_CPU_PERCPU(%rsp), %rcx
+    lea percpu_softirq_pending_bits(%rip), %rax
+    cmpl $0, (%rax,%rcx)
+    jne .Lsoftirq
+    mov SVM_CPU_CURRENT(%rsp), %rdi
+    call svm_prepare_entry
+    test %rax, %rax
+    jz .Lnot_now
+    clgi
+    sti
+    vmload %rax
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbp
+    pop %rbx
+    pop %r11
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rcx /* guest's rax */
+    pop %rcx
+    pop %rdx
+    pop %rsi
+    pop %rdi
+    vmrun %rax
+    push %rdi
+    push %rsi
+    push %rdx
+    push %rcx
+    push %rax
+    push %r8
+    push %r9
+    push %r10
+    push %r11
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    vmsave %rax
+    mov SVM_CPU_PERCPU(%rsp), %rcx
+    lea percpu_svm_host_state(%rip), %rax
+    mov (%rax,%rcx), %rax
+    vmload %rax
+    stgi
+    xor %ebp, %ebp
+    mov %rsp, %rdi
+    call svm_exit
+    jmp .Lagain
+
+.Lsoftirq:
+    sti
+    call softirq_run
+    jmp .Lagain
+.Lnot_now:
+    sti
+    jmp .Lagain
+
+    .section .note.GNU-stack, "", @progbits

@@ -72,7 +72,8 @@ uint32_t lapic_timer_current(struct lapic *l)
 
 void lapic_deadline_set(struct lapic *l, uint64_t deadline)
 {
-    uint64_t now = rdtsc() + l->vcpu->arch.tsc_offset;
+    uint64_t now = rdtsc() + l->vcpu->arch.tsc_offset, khz = time_tsc_khz();
+    uint64_t left = deadline > now ? deadline - now : 0;
 
     if (!timer_mode(l, LAPIC_LVT_DEADLINE))
         return;
@@ -80,7 +81,5 @@ void lapic_deadline_set(struct lapic *l, uint64_t deadline)
     if (!deadline)
         timer_stop(&l->timer);
     else
-        timer_set(&l->timer, time_now() + (deadline > now ? (nanoseconds_t)((unsigned __int128)(deadline - now) * 1000000 /
-                                                                            time_tsc_khz())
-                                                          : 0));
+        timer_set(&l->timer, time_now() + left / khz * 1000000 + left % khz * 1000000 / khz);
 }

@@ -33,26 +33,29 @@
 #define MTRR_DEF_TYPE_VALID 0xcffUL
 #define PRED_CMD_IBPB 1u
 #define DE_CFG_LFENCE_SERIALIZE 2UL
+#define STUB_SIZE 32
 #define MISC_ENABLE_SHOWN (1UL | 1UL << 11 | 1UL << 12) /* fast strings; no branch trace store, no PEBS */
-#define HYPERCALLS 64
-#define HYPERCALL_BYTES 32
 
 static bool is_amd(void) { return cpu_model.vendor == CPU_VENDOR_AMD || cpu_model.vendor == CPU_VENDOR_HYGON; }
 
 /* ---- the hypercall page ---- */
 
-/* mov $n, %eax; vmmcall; ret. */
-static void hypercall_page_fill(uint8_t *page)
+/* In every mode of the CPU the same bytes; iret is nothing for these guests. */
+void hvm_hypercall_page_fill(void *page)
 {
-    memset(page, 0xcc, PAGE_SIZE);
-    for (uint32_t n = 0; n < HYPERCALLS; n++) {
-        uint8_t code[] = {0xb8, (uint8_t)n, 0, 0, 0, 0x0f, 0x01, 0xd9, 0xc3};
+    uint8_t *stubs = page;
 
-        if (n == __HYPERVISOR_iret) {
-            code[0] = 0x0f; /* ud2 */
-            code[1] = 0x0b;
-        }
-        memcpy(page + n * HYPERCALL_BYTES, code, sizeof(code));
+    memset(stubs, 0xcc, PAGE_SIZE);
+    for (unsigned n = 0; n < PAGE_SIZE / STUB_SIZE; n++) {
+        const uint8_t call[] = {0xb8, (uint8_t)n, 0, 0, 0, /* mov $n, %eax */
+            0x0f, 0x01, 0xd9,                              /* vmmcall */
+            0xc3};                                         /* ret */
+        static const uint8_t undefined[] = {0x0f, 0x0b};
+
+        if (n == __HYPERVISOR_iret)
+            memcpy(stubs + n * STUB_SIZE, undefined, sizeof(undefined));
+        else
+            memcpy(stubs + n * STUB_SIZE, call, sizeof(call));
     }
 }
 
@@ -64,7 +67,7 @@ static int hypercall_page_write(struct vcpu *v, uint64_t value)
         return -EPERM;
     if (physmap_get_writable(v->domain, GFN(value >> PAGE_SHIFT), &frame))
         return -EPERM;
-    hypercall_page_fill(frame_to_virt(frame));
+    hvm_hypercall_page_fill(frame_to_virt(frame));
     frame_put_both(frame);
     return 0;
 }

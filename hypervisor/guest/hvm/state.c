@@ -7,6 +7,7 @@
 #include "arch/x86/fpu.h"
 #include "guest/hvm/internal.h"
 #include "lib/string.h"
+#include <xen/hvm/hvm_vcpu.h>
 
 #define XSAVE_HEADER_OFFSET 512
 #define XSTATE_X87_SSE 3UL

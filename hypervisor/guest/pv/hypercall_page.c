@@ -4,6 +4,7 @@
  * syscall destroys rcx and r11, which the stubs keep; iret never comes back and leaves them and rax on the
  * stack for struct iret_context.
  */
+#include "guest/hvm.h"
 #include "guest/pv/traps.h"
 #include "lib/string.h"
 
@@ -33,8 +34,10 @@ void hypercall_page_fill(struct domain *d, void *page)
 {
     uint8_t *stubs = page;
 
-    if (d->is_hvm)
-        return; /* filled by the rooms of hardware-assisted guests */
+    if (d->is_hvm) {
+        hvm_hypercall_page_fill(page);
+        return;
+    }
     memset(page, STUB_INT3, PAGE_SIZE);
     for (unsigned i = 0; i < PAGE_SIZE / STUB_SIZE; i++) {
         uint8_t *stub = stubs + i * STUB_SIZE;

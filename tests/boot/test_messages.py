@@ -127,7 +127,16 @@ def test_maxcpus_limits_the_cpus_used(boot):
     machine.expect(r"SMP: 2 CPUs online", timeout=60, fatal=False)
 
 
-def test_a_panic_names_registers_and_functions(boot):
-    machine = boot(cpus=1, memory=256, cmdline="noreboot")
-    machine.expect(r"No domain 0 kernel", timeout=30, fatal=False)
-    machine.expect(r"dom0_construct", timeout=30, fatal=False)
+def test_a_panic_names_registers_and_functions_and_noreboot_keeps_it(boot):
+    machine = boot(cpus=2, memory=256, cmdline="noreboot")
+    machine.expect(r"Panic on CPU 0:\n.*No domain 0 kernel", timeout=60, fatal=False)
+    machine.expect(r"rip e008:ffff82d0[0-9a-f]{8}  rflags [0-9a-f]{8}", timeout=30, fatal=False)
+    machine.expect(r"rbp [0-9a-f]{16}  rsp ffff8[0-9a-f]{11}  r8  [0-9a-f]{16}", timeout=30, fatal=False)
+    machine.expect(r"Backtrace:\n.*\] (dom0_construct|start_on_guarded_stack)\+0x", timeout=30, fatal=False)
+    assert machine.wait(4) is None, "noreboot was asked for, and the machine is gone"
+
+
+def test_a_panic_restarts_the_machine(boot):
+    machine = boot(cpus=2, memory=256)      # QEMU is told to end instead of restarting
+    machine.expect(r"Panic on CPU 0:", timeout=60, fatal=False)
+    assert machine.wait(60) == 0, "the machine did not restart after its panic"

@@ -13,7 +13,9 @@ void asm_offsets(void);
 void asm_offsets(void)
 {
     OFFSET(UREGS_error_code, cpu_user_regs, error_code);
+    OFFSET(UREGS_rip, cpu_user_regs, rip);
     OFFSET(UREGS_cs, cpu_user_regs, cs);
+    OFFSET(UREGS_rflags, cpu_user_regs, rflags);
     OFFSET(UREGS_rsp, cpu_user_regs, rsp);
     OFFSET(UREGS_es, cpu_user_regs, es);
 

@@ -174,4 +174,27 @@ stub_target32:
     .quad pv_syscall32_entry
 syscall_stub_end:
 
+/*
+ * void panic(const char *format, ...): keeps the registers as its caller left them, of the first that gets here, and goes
+ * on with the same arguments to panic_say (panic.c).
+ */
+    .text
+    .global panic
+panic:
+    lock btsl $0, panic_entered(%rip)
+    jc panic_say
+    .set place, 0
+    .irp register, r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi
+    mov %\register, panic_regs + place(%rip)
+    .set place, place + 8
+    .endr
+    pushfq
+    popq panic_regs + UREGS_rflags(%rip)
+    movw %cs, panic_regs + UREGS_cs(%rip)
+    mov (%rsp), %r11
+    mov %r11, panic_regs + UREGS_rip(%rip)
+    lea 8(%rsp), %r11
+    mov %r11, panic_regs + UREGS_rsp(%rip)
+    jmp panic_say
+
     .section .note.GNU-stack, "", @progbits

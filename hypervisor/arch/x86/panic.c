@@ -69,7 +69,7 @@ static void print_address(uint64_t address)
 
 /* ---- registers and stack ---- */
 
-void print_registers(const struct cpu_user_regs *r)
+static void print_registers(const struct cpu_user_regs *r)
 {
     const struct vcpu *v = current;
 
@@ -77,8 +77,7 @@ void print_registers(const struct cpu_user_regs *r)
         log_error("CPU %u, running d%uv%u\n", cpu_id(), v->domain->id, v->id);
     else
         log_error("CPU %u\n", cpu_id());
-    log_error("rip %04x:%016lx  rflags %08lx  vector %u error %x\n", r->cs, r->rip, r->rflags,
-              r->entry_vector, r->error_code);
+    log_error("rip %04x:%016lx  rflags %08lx\n", r->cs, r->rip, r->rflags);
     log_error("rax %016lx  rbx %016lx  rcx %016lx\n", r->rax, r->rbx, r->rcx);
     log_error("rdx %016lx  rsi %016lx  rdi %016lx\n", r->rdx, r->rsi, r->rdi);
     log_error("rbp %016lx  rsp %016lx  r8  %016lx\n", r->rbp, r->rsp, r->r8);
@@ -87,12 +86,12 @@ void print_registers(const struct cpu_user_regs *r)
     log_error("r15 %016lx  cr2 %016lx  cr3 %016lx\n", r->r15, read_cr2(), read_cr3());
 }
 
-void print_backtrace(uint64_t rip, uint64_t sp, uint64_t frame_pointer)
+/* Return addresses found on the stack from sp up, with names. */
+static void print_backtrace(uint64_t rip, uint64_t sp)
 {
     uint64_t end = ROUND_UP(sp + 1, STACK_SIZE) - sizeof(struct cpu_info);
     unsigned lines = 0;
 
-    (void)frame_pointer;
     log_error("Backtrace:\n");
     print_address(rip);
     if (sp < HYPERVISOR_RANGE_START || sp >= HYPERVISOR_RANGE_END)
@@ -149,7 +148,12 @@ static void print_message(const char *format, va_list arguments)
     log_error("%s", text);
 }
 
-void panic(const char *format, ...)
+struct cpu_user_regs panic_regs; /* filled by panic(), entry.S, for the first that panics */
+uint32_t panic_entered;
+_Noreturn void panic_say(const char *format, ...);
+
+/* What panic() goes on with. */
+void panic_say(const char *format, ...)
 {
     va_list arguments;
 
@@ -157,7 +161,8 @@ void panic(const char *format, ...)
     va_start(arguments, format);
     print_message(format, arguments);
     va_end(arguments);
-    print_backtrace((uint64_t)__builtin_return_address(0), (uint64_t)__builtin_frame_address(0), 0);
+    print_registers(&panic_regs);
+    print_backtrace(panic_regs.rip, panic_regs.rsp);
     stop();
 }
 
@@ -171,6 +176,6 @@ void panic_registers(const struct cpu_user_regs *regs, const char *format, ...)
     va_end(arguments);
     print_registers(regs);
     if (!regs_from_guest(regs))
-        print_backtrace(regs->rip, regs->rsp, regs->rbp);
+        print_backtrace(regs->rip, regs->rsp);
     stop();
 }

@@ -23,9 +23,6 @@ void traps_cpu_init(void);
 _Noreturn void panic_registers(const struct cpu_user_regs *regs, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-void print_registers(const struct cpu_user_regs *regs);
-/* Return addresses found on the stack from sp up; text form with symbols. */
-void print_backtrace(uint64_t rip, uint64_t sp, uint64_t frame_pointer);
 /*
  * Nearest symbol at or below address in the image: its name into buffer, *offset and *size; false when there
  * is none.

@@ -15,7 +15,8 @@ from rig import qemu                                 # noqa: E402
 from rig.machine import Machine, MachineError        # noqa: E402
 
 MACHINE_ORDER = [1, 4, 2]       # the last one carries the system tests
-FILE_ORDER = ["test_boot", "test_xl", "test_guest", "test_life", "test_migrate"]
+FILE_ORDER = ["test_boot", "test_xl", "test_tools", "test_cpus", "test_sched", "test_guest", "test_life",
+              "test_migrate"]
 SYSTEM_CPUS = 2
 REBOOTS = 2
 BOOT_SECONDS = 240

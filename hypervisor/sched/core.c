@@ -246,6 +246,17 @@ void sched_unpark(struct sched_domain *sd)
 
 /* ---- choosing ---- */
 
+/* It runs where it would rather not, and a CPU it prefers has nothing to do. */
+static bool sched_prefers_another(const struct sched_vcpu *s, unsigned cpu)
+{
+    cpu_mask_t wanted;
+
+    if (likely(bitmap_test(s->soft.bits, cpu)) || s->pinned_to >= 0)
+        return false;
+    bitmap_and(wanted.bits, s->hard.bits, s->soft.bits, MAX_CPUS);
+    return bitmap_intersects(wanted.bits, idle_mask.bits, MAX_CPUS);
+}
+
 /* The running one stops for now: account for it and put it where it belongs. */
 static void sched_put_back(struct run_queue *q, struct vcpu *prev, nanoseconds_t now)
 {
@@ -259,10 +270,34 @@ static void sched_put_back(struct run_queue *q, struct vcpu *prev, nanoseconds_t
         s->yielding = false;
         return;
     }
-    if (sched_allowed(s, q->cpu))
+    if (sched_allowed(s, q->cpu) && !sched_prefers_another(s, q->cpu))
         policy->enqueue(q, s, ENQUEUE_AGAIN);
     else
         s->homeless = true;
+}
+
+/*
+ * Somebody waits in q, which is locked, while a CPU that could run it sleeps: that one, to be asked once the
+ * lock is free, as it comes to take.  MAX_CPUS: none.
+ */
+static unsigned sched_helper(struct run_queue *q)
+{
+    struct sched_vcpu *s;
+    unsigned cpu;
+
+    if (likely(q->count == 0) || bitmap_empty(idle_mask.bits, MAX_CPUS))
+        return MAX_CPUS;
+    s = policy->movable(q, &idle_mask);
+    cpu = s ? mask_pick_idle(&s->hard, q->cpu) : MAX_CPUS;
+    return cpu == q->cpu ? MAX_CPUS : cpu;
+}
+
+static void sched_call_helper(unsigned cpu)
+{
+    if (likely(cpu >= MAX_CPUS))
+        return;
+    bitmap_atomic_clear(idle_mask.bits, cpu);
+    sched_ask(cpu);
 }
 
 static struct sched_vcpu *sched_steal(struct run_queue *q, struct sched_vcpu *choice)
@@ -342,6 +377,7 @@ static void sched_run(void)
     struct run_queue *q = &this_cpu(run_queue);
     struct vcpu *prev = current, *next;
     nanoseconds_t now, slice = 0;
+    unsigned helper = MAX_CPUS;
 
     irq_disable();
     now = time_now();
@@ -351,8 +387,11 @@ static void sched_run(void)
     if (!next->is_idle)
         slice = policy->slice(q, next->sched);
     sched_set_running(q, prev, next, now);
+    if (next == prev)
+        helper = sched_helper(q); /* else in sched_switched(), when prev may be taken, too */
     spin_unlock(&q->lock);
 
+    sched_call_helper(helper);
     if (next->is_idle)
         timer_stop(&q->tick);
     else
@@ -374,6 +413,7 @@ static void sched_run(void)
 void sched_switched(struct vcpu *prev)
 {
     struct run_queue *q = &this_cpu(run_queue);
+    unsigned helper;
     bool homeless = false;
 
     if (prev->is_idle) {
@@ -384,7 +424,9 @@ void sched_switched(struct vcpu *prev)
         __atomic_store_n(&prev->is_running, 0, __ATOMIC_RELEASE);
         homeless = prev->sched->homeless;
         prev->sched->homeless = false;
+        helper = sched_helper(q);
         spin_unlock_irqrestore(&q->lock, flags);
+        sched_call_helper(helper);
     }
     if (homeless)
         sched_place(prev);

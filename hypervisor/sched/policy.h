@@ -75,6 +75,8 @@ struct sched_policy {
     /* Takes such a one off victim (locked); NULL when none may move. */
     struct sched_vcpu *(*steal)(struct run_queue *q, const struct sched_vcpu *choice,
                                 struct run_queue *victim);
+    /* Of those that wait, the first that may run on one of these CPUs; NULL when none may. */
+    struct sched_vcpu *(*movable)(struct run_queue *q, const cpu_mask_t *cpus);
     int (*domain_adjust)(struct sched_domain *sd, struct xen_domctl_scheduler_op *op);
     int (*global_adjust)(struct xen_sysctl_scheduler_op *op);
 };

@@ -16,6 +16,7 @@
 #include "sched/policy.h"
 
 #include "errno.h"
+#include "lib/bitmap.h"
 #include "log.h"
 #include "options.h"
 
@@ -228,6 +229,21 @@ static struct sched_vcpu *weighted_steal(struct run_queue *q, const struct sched
     return NULL;
 }
 
+static struct sched_vcpu *weighted_movable(struct run_queue *q, const cpu_mask_t *cpus)
+{
+    struct tree_node *node = tree_first(&q->waiting);
+
+    for (unsigned looks = 0; node && looks < STEAL_LOOKS; looks++, node = tree_next(node)) {
+        struct sched_vcpu *s = from_node(node);
+
+        if (s->pinned_to < 0 && !weighted_out_of_budget(s) &&
+            bitmap_intersects(s->hard.bits, cpus->bits, MAX_CPUS) &&
+            !__atomic_load_n(&s->vcpu->is_running, __ATOMIC_ACQUIRE))
+            return s;
+    }
+    return NULL;
+}
+
 /* ---- caps ---- */
 
 static void weighted_refill(void *data)
@@ -303,6 +319,7 @@ const struct sched_policy sched_weighted = {
     .preempts = weighted_preempts,
     .wants = weighted_wants,
     .steal = weighted_steal,
+    .movable = weighted_movable,
     .domain_adjust = weighted_domain_adjust,
     .global_adjust = weighted_global_adjust,
 };

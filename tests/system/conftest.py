@@ -3,6 +3,7 @@
 import pytest
 
 from guests import Guest
+from tiny import TinyGuest
 
 
 def guest_remove(guest):
@@ -14,12 +15,17 @@ def guest_remove(guest):
 
 @pytest.fixture
 def guest_make(dom0):
-    """Makes guests that are gone after the test, whatever happens."""
+    """Makes guests that are gone after the test, whatever happens: guest_make(name, ...) boots Linux,
+    guest_make.tiny(name, code, ...) runs a few instructions."""
     made = []
 
+    def add(guest):
+        made.append(guest)
+        return guest
+
     def make(*args, **options):
-        made.append(Guest(dom0, *args, **options))
-        return made[-1]
+        return add(Guest(dom0, *args, **options))
+    make.tiny = lambda *args, **options: add(TinyGuest(dom0, *args, **options))
     yield make
     for guest in made:
         guest_remove(guest)
@@ -37,12 +43,17 @@ def guest_shelf():
 @pytest.fixture
 def guest_keep(dom0, guest_shelf):
     """Gives the running guest of a name, which the next tests of the file share: booting one is what takes long.
-    One that is gone, paused or crashed, or of a machine that died, is made again."""
-    def keep(name, *args, **options):
+    One that is gone, paused or crashed, or of a machine that died, is made again. As guest_make, it has tiny ones."""
+    def keep(kind, name, *args, **options):
         guest = guest_shelf.get(name)
-        if guest is None or guest.dom0 is not dom0 or not (guest.state() or {"c"}).isdisjoint("pscd"):
-            guest = guest_shelf[name] = Guest(dom0, name, *args, **options)
+        state = guest.state() if guest is not None and guest.dom0 is dom0 else None
+        if state is None or state & set("pscd"):
+            guest = guest_shelf[name] = kind(dom0, name, *args, **options)
             guest.destroy()
             guest.create().wait_ready()
         return guest
-    return keep
+
+    def linux(*args, **options):
+        return keep(Guest, *args, **options)
+    linux.tiny = lambda *args, **options: keep(TinyGuest, *args, **options)
+    return linux

@@ -9,8 +9,8 @@ from rig.machine import SLOW
 class Guest:
     """Created by create(); run() executes a command over its console; destroy() may be called at any time."""
 
-    def __init__(self, dom0, name, vcpus=1, memory=160, kernel="vmlinux", disk=False, address=None, extra="",
-                 options=""):
+    def __init__(self, dom0, name, vcpus=1, memory=160, kernel="vmlinux", ramdisk="initrd.gz", disk=False,
+                 address=None, extra="", options=""):
         self.dom0 = dom0
         self.name = name
         self.address = address
@@ -18,8 +18,9 @@ class Guest:
         self.log = f"/var/log/xen/console/guest-{name}.log"
         words = ["console=hvc0", f"guest.ip={address}/24" if address else "", extra]
         lines = [f'name = "{name}"', 'type = "pv"', f'kernel = "/srv/guest/{kernel}"',
-                 'ramdisk = "/srv/guest/initrd.gz"', f'extra = "{" ".join(filter(None, words))}"',
-                 f"memory = {memory}", f"vcpus = {vcpus}", options]
+                 f'extra = "{" ".join(filter(None, words))}"', f"memory = {memory}", f"vcpus = {vcpus}", options]
+        if ramdisk:
+            lines.append(f'ramdisk = "/srv/guest/{ramdisk}"')
         if disk:
             lines.append(f'disk = [ "format=raw, vdev=xvda, access=rw, target={self.image}" ]')
         if address:
@@ -99,3 +100,25 @@ def md5_find(text):
     found = re.findall(r"\b[0-9a-f]{32}\b", text)
     assert found, f"no MD5 in: {text}"
     return found[-1]
+
+def core_check(dom0, path, memory, vcpus):
+    """A core file as Xen's dump-core-format document describes it: its sections, and as many pages as the guest has."""
+    program = f'''
+import struct
+f = open("{path}", "rb"); h = f.read(64)
+assert h[:6] == b"\\x7fELF\\x02\\x01", h[:16]
+kind, machine = struct.unpack_from("<HH", h, 16)
+at, = struct.unpack_from("<Q", h, 40); size, count, names = struct.unpack_from("<HHH", h, 58)
+f.seek(at); s = [struct.unpack("<IIQQQQIIQQ", f.read(64)) for _ in range(count)]
+f.seek(s[names][4]); table = f.read(s[names][5])
+f.seek(0, 2)
+print(kind, machine, f.tell() >= max(x[4] + x[5] for x in s))
+for x in s: print(table[x[0]:table.index(b"\\0", x[0])].decode() or "none", x[5], x[9])
+'''
+    first, *sections = dom0.check(f"python3 - <<'END'\n{program}\nEND").splitlines()
+    assert first == "4 62 True", f"expected a core file (4) of x86-64 (62) that is not cut short: {first}"
+    sizes = {line.split()[0]: (int(line.split()[1]), int(line.split()[2])) for line in sections}
+    assert sizes[".xen_prstatus"][0] == vcpus * sizes[".xen_prstatus"][1], sizes
+    pages = sizes[".xen_pages"][0] // 4096
+    assert memory * 256 * 0.9 < pages <= memory * 256 + 16, f"{pages} pages of a guest with {memory} MiB"
+    assert sizes[".xen_p2m"][0] == pages * 16, sizes

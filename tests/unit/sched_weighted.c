@@ -203,6 +203,25 @@ static void affinity_is_kept(void **state)
     assert_int_equal(vcpus[1].cpu, 0);
 }
 
+/* Whom a CPU without work could take: in the order of the queue, and none that is tied elsewhere or runs. */
+static void what_may_move_is_found(void **state)
+{
+    const cpu_mask_t second = {{1UL << 1}};
+
+    (void)state;
+    world(2);
+    assert_null(sched_weighted.movable(&queues[0], &second));
+    add(256, 0, 1, 0);
+    assert_null(sched_weighted.movable(&queues[0], &second));
+    add(256, 0, 3, 0);
+    assert_ptr_equal(sched_weighted.movable(&queues[0], &second), &states[1]);
+    vcpus[1].is_running = 1;
+    assert_null(sched_weighted.movable(&queues[0], &second));
+    vcpus[1].is_running = 0;
+    states[1].pinned_to = 0;
+    assert_null(sched_weighted.movable(&queues[0], &second));
+}
+
 static void caps_limit_and_leave_the_rest(void **state)
 {
     (void)state;
@@ -285,6 +304,7 @@ int main(void)
         cmocka_unit_test(weights_hold_over_two_cpus),
         cmocka_unit_test(idle_cpus_take_what_waits),
         cmocka_unit_test(affinity_is_kept),
+        cmocka_unit_test(what_may_move_is_found),
         cmocka_unit_test(caps_limit_and_leave_the_rest),
         cmocka_unit_test(cap_alone_still_holds),
         cmocka_unit_test(sleepers_preempt),

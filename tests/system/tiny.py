@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""PV kernels of a few instructions: there at once, with 4 MiB, for tests that need no operating system in a guest.
+
+The code runs in the guest's kernel mode from its first instruction on, with the stack the builder made. The ELF file
+has what the builder asks for: one segment and the notes of xen/elfnote.h.
+"""
+import base64
+import struct
+
+from guests import Guest
+
+VIRT_BASE = 0xffffffff80000000
+LOAD = 0x100000
+NOTE_ENTRY, NOTE_VIRT_BASE, NOTE_PADDR_OFFSET, NOTE_XEN_VERSION, NOTE_GUEST_OS, NOTE_LOADER, NOTE_PAE = \
+    1, 3, 4, 5, 6, 8, 9
+HYPERCALL_SCHED_OP = 29
+SCHEDOP_BLOCK, SCHEDOP_SHUTDOWN = 1, 2
+SHUTDOWN = {"poweroff": 0, "reboot": 1, "crash": 3}
+
+# What a crash report has to show of CRASH.
+CRASH_R15, CRASH_STACK = 0x5ca1ab1e0000c0de, 0x57acc0de57acc0de
+UD2 = b"\x0f\x0b"
+SPIN = b"\xeb\xfe"                          # jmp .
+CRASH = (b"\x49\xbf" + struct.pack("<Q", CRASH_R15)         # mov $..., %r15
+         + b"\x48\xb8" + struct.pack("<Q", CRASH_STACK)     # mov $..., %rax
+         + b"\x50\x50" + UD2)                               # push %rax; push %rax: and nobody handles traps
+
+
+def sched_op(operation, argument=None):
+    """The hypercall; argument is a 32-bit word whose address it gets."""
+    head = (b"\xb8" + struct.pack("<I", HYPERCALL_SCHED_OP)     # mov $29, %eax
+            + b"\xbf" + struct.pack("<I", operation))           # mov $operation, %edi
+    if argument is None:
+        return head + b"\x0f\x05" + b"\xeb" + struct.pack("b", -(len(head) + 4))    # syscall, and again
+    # lea 4(%rip), %rsi; syscall; jmp .; the word
+    return head + b"\x48\x8d\x35\x04\x00\x00\x00" + b"\x0f\x05" + SPIN + struct.pack("<I", argument)
+
+
+BLOCK = sched_op(SCHEDOP_BLOCK)
+
+
+def shutdown(reason):
+    """Code that shuts the domain down at once."""
+    return sched_op(SCHEDOP_SHUTDOWN, SHUTDOWN[reason])
+
+
+def note(kind, value):
+    data = value.encode() + b"\0" if isinstance(value, str) else struct.pack("<Q", value)
+    return struct.pack("<III", 4, len(data), kind) + b"Xen\0" + data + bytes(-len(data) % 4)
+
+
+def elf(code):
+    """The bytes of a kernel that runs code."""
+    notes = b"".join((note(NOTE_ENTRY, VIRT_BASE + LOAD), note(NOTE_VIRT_BASE, VIRT_BASE), note(NOTE_PADDR_OFFSET, 0),
+                      note(NOTE_XEN_VERSION, "xen-3.0"), note(NOTE_GUEST_OS, "tiny"), note(NOTE_LOADER, "generic"),
+                      note(NOTE_PAE, "yes")))
+    notes_at = 64 + 2 * 56
+    code_at = notes_at + len(notes)
+    header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, VIRT_BASE + LOAD, 64, 0, 0,
+                         64, 56, 2, 64, 0, 0)
+    load = struct.pack("<IIQQQQQQ", 1, 7, code_at, VIRT_BASE + LOAD, LOAD, len(code), 4096, 4096)
+    note_header = struct.pack("<IIQQQQQQ", 4, 4, notes_at, 0, 0, len(notes), len(notes), 4)
+    return header + load + note_header + notes + code
+
+
+class TinyGuest(Guest):
+    """A guest that runs code and nothing else."""
+
+    def __init__(self, dom0, name, code, options=""):
+        super().__init__(dom0, name, memory=4, kernel=f"tiny-{name}", ramdisk=None, options=options)
+        self.code = code
+
+    def create(self, arguments="", timeout=60):
+        data = base64.b64encode(elf(self.code)).decode()
+        self.dom0.check(f"echo {data} | base64 -d > /srv/guest/tiny-{self.name}")
+        return super().create(arguments, timeout)
+
+    def destroy(self):
+        super().destroy()
+        self.dom0.run(f"rm -f /srv/guest/tiny-{self.name}")
+
+    def wait_ready(self, timeout=120, count=1):
+        return self

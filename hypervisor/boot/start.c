@@ -23,6 +23,7 @@
 #include "door/nmi.h"
 #include "grant/grant.h"
 #include "guest/hvm.h"
+#include "guest/pv.h"
 #include "irq/irq.h"
 #include "lib/base.h"
 #include "lib/bitmap.h"
@@ -171,6 +172,8 @@ static _Noreturn void start_on_guarded_stack(void)
     sched_init();
     grant_init();
     console_init_irq();
+    domain_dump_init();
+    pv_audit_init();
     hvm_init();
     if (hvm_cpu_init())
         panic("The boot CPU does not switch on what it says it has for PVH guests\n");

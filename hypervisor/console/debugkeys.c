@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Debug keys: single letters that make the hypervisor print its state, from "xl debug-keys" or typed at its
- * console. Rooms register theirs at start-up; later registrations of the same key win.
+ * console. Rooms register theirs at start-up; later registrations of the same key win, and those of this file
+ * over all.
  */
 #include "arch/machine.h"
 #include "console/console.h"
@@ -13,7 +14,7 @@ struct debug_key {
     const char *what;
     void (*fn)(void);
 };
-static struct debug_key keys[128];
+static struct debug_key keys[128]; /* what rooms registered: these only look, so '*' runs them all */
 
 void debug_key_register(char key, const char *what, void (*fn)(void))
 {
@@ -21,32 +22,56 @@ void debug_key_register(char key, const char *what, void (*fn)(void))
     keys[(unsigned char)key] = (struct debug_key){what, fn};
 }
 
-static void keys_list(void)
+static void keys_all(void)
 {
-    log_error("Debug keys:\n");
-    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++)
-        if (keys[i].fn != NULL)
-            log_error(" key '%c' (ascii '%02x') => %s\n", (char)i, i, keys[i].what);
+    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
+        if (keys[i].fn == NULL)
+            continue;
+        log_error("[%c: %s]\n", (char)i, keys[i].what);
+        keys[i].fn();
+    }
 }
 
+static void keys_list(void);
+
 /* Keys that need no room to register them. */
-static const struct { char key; struct debug_key entry; } common[] = {
+static const struct debug_key_row {
+    char key;
+    struct debug_key entry;
+} common[] = {
+    {'*', {"run all that only look", keys_all}},
     {'h', {"show this message", keys_list}},
     {'R', {"reboot machine", machine_reboot}},
 };
 
-int debug_key_run(char key)
+static const struct debug_key *key_find(char key)
 {
     unsigned char index = (unsigned char)key;
 
-    if (index >= ARRAY_SIZE(keys))
-        return -EINVAL;
     for (unsigned i = 0; i < ARRAY_SIZE(common); i++)
-        if (keys[(unsigned char)common[i].key].fn == NULL)
-            keys[(unsigned char)common[i].key] = common[i].entry;
-    if (keys[index].fn == NULL)
+        if (common[i].key == key)
+            return &common[i].entry;
+    return index < ARRAY_SIZE(keys) && keys[index].fn != NULL ? &keys[index] : NULL;
+}
+
+static void keys_list(void)
+{
+    log_error("Debug keys:\n");
+    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
+        const struct debug_key *found = key_find((char)i);
+
+        if (found != NULL)
+            log_error(" key '%c' (ascii '%02x') => %s\n", (char)i, i, found->what);
+    }
+}
+
+int debug_key_run(char key)
+{
+    const struct debug_key *found = key_find(key);
+
+    if (found == NULL)
         return -EINVAL;
-    log_error("'%c' pressed -> %s\n", key, keys[index].what);
-    keys[index].fn();
+    log_error("'%c' pressed -> %s\n", key, found->what);
+    found->fn();
     return 0;
 }

@@ -341,22 +341,6 @@ void domain_resume(struct domain *d)
     domain_unpause(d);
 }
 
-static void domain_crash_registers(const struct vcpu *v)
-{
-    const struct cpu_user_regs *r = v == current ? &cpu_info()->guest_regs : &v->arch.user_regs;
-
-    log_error("d%uv%u rip %04x:%016lx rsp %04x:%016lx flags %08lx\n", v->domain->id, v->id, r->cs, r->rip,
-              r->ss, r->rsp, r->rflags);
-    log_error("d%uv%u rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", v->domain->id, v->id, r->rax, r->rbx,
-              r->rcx, r->rdx);
-    log_error("d%uv%u rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", v->domain->id, v->id, r->rsi, r->rdi,
-              r->rbp, r->r8);
-    log_error("d%uv%u r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", v->domain->id, v->id, r->r9, r->r10,
-              r->r11, r->r12);
-    log_error("d%uv%u r13 %016lx r14 %016lx r15 %016lx cr3 %016lx\n", v->domain->id, v->id, r->r13, r->r14,
-              r->r15, v->arch.cr3);
-}
-
 void domain_crash(struct domain *d, const char *format, ...)
 {
     char reason[160];
@@ -368,11 +352,11 @@ void domain_crash(struct domain *d, const char *format, ...)
     if (strlen(reason) && reason[strlen(reason) - 1] == '\n')
         reason[strlen(reason) - 1] = 0;
     if (!d->is_shutting_down) {
+        const struct vcpu *v = current->domain == d ? current : domain_vcpu(d, 0);
+
         log_error("domain %u crashed: %s (CPU %u)\n", d->id, reason, cpu_id());
-        if (current->domain == d)
-            domain_crash_registers(current);
-        else if (domain_vcpu(d, 0))
-            domain_crash_registers(domain_vcpu(d, 0));
+        if (v)
+            domain_upcalls.crash_report(v);
     }
     domain_shutdown(d, SHUTDOWN_crash);
 }

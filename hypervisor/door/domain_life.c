@@ -12,6 +12,7 @@
 #include "errno.h"
 #include "event/event.h"
 #include "grant/grant.h"
+#include "guest/crash.h"
 #include "guest/pv.h"
 #include "irq/irq.h"
 #include "lib/string.h"
@@ -48,7 +49,6 @@ static void take_config(struct domain *d, const struct xen_domctl_createdomain *
     d->is_privileged = d->is_console = privileged;
     d->create_flags = config->flags;
     d->iommu = config->flags & XEN_DOMCTL_CDF_iommu;
-    d->ssidref = config->ssidref;
     d->emulation_flags = config->arch.emulation_flags;
     d->misc_flags = config->arch.misc_flags;
     d->max_pages = privileged ? UINT64_MAX : 0; /* a guest's is set by max_mem; domain 0's by its builder */
@@ -180,6 +180,15 @@ static int kill_claim(struct domain *d)
     return 0;
 }
 
+#ifdef XYLEM_DEBUG
+static int kill_audit(struct domain *d)
+{
+    log_error("domain %u is torn down\n", d->id);
+    (void)pv_audit_all();
+    return 0;
+}
+#endif
+
 static int (*const kill_steps[])(struct domain *d) = {
     kill_stop,
     event_domain_destroy,
@@ -189,6 +198,9 @@ static int (*const kill_steps[])(struct domain *d) = {
     kill_infos,
     pv_release_memory,
     kill_claim,
+#ifdef XYLEM_DEBUG
+    kill_audit,
+#endif
 };
 
 /* Nobody looks at the shared page any more: it may go. */
@@ -286,4 +298,5 @@ static bool domain_suspended(struct domain *d)
 const struct domain_upcalls domain_upcalls = {
     .free_parts = domain_free_parts,
     .suspended = domain_suspended,
+    .crash_report = guest_crash_report,
 };

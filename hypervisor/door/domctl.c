@@ -95,7 +95,7 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->paged_pages = d->paged_pages;
     info->shared_info_frame =
         d->retired_shared_info || !d->shared_info ? ~0UL : virt_to_mfn(d->shared_info).value;
-    info->ssidref = d->ssidref;
+    info->ssidref = 0; /* no security modules: labels the toolstack gives are not kept */
     memcpy(info->handle, d->handle, sizeof(info->handle));
     info->cpupool = d->cpupool;
     info->gpaddr_bits = 52;

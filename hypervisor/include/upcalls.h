@@ -26,6 +26,8 @@ struct domain_upcalls {
     void (*free_parts)(struct domain *d);    /* the last reference went and the grace period passed */
     /* tells who waits for a suspend; false when nobody asked for that */
     bool (*suspended)(struct domain *d);
+    /* what v was doing, in the log: its domain is being crashed; of a vcpu that is not the running one, less */
+    void (*crash_report)(const struct vcpu *v);
 };
 extern const struct domain_upcalls domain_upcalls;
 

@@ -22,7 +22,7 @@ from . import qemu
 
 # Lines that mean the hypervisor is finished, or found its own state broken.
 FATAL = re.compile(r"Panic on CPU|Assertion .*failed|Xen BUG at|\bpanic:|FATAL (TRAP|PAGE FAULT)|DOUBLE FAULT|"
-                   r"UBSAN|lock order violation|^\((XEN|XYLEM)\).*\b(panic|assert)", re.I | re.M)
+                   r"UBSAN|lock order violation|audit of frames: [1-9]|^\((XEN|XYLEM)\).*\b(panic|assert)", re.I | re.M)
 # Lines that mean domain 0's kernel is finished.
 DOM0_FATAL = re.compile(r"Kernel panic - not syncing|(?:Domain 0|dom0|d0)\b.*\bcrash", re.I)
 KERNEL_NOISE = re.compile(rb"\((?:XEN|XYLEM)\) [^\n]*\n|\[ *\d+\.\d{6}\] [^\n]*\n")

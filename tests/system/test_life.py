@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The ends of guests, and what is left of them."""
-from guests import free_memory
+import re
+
+import pytest
+
+from guests import core_check, free_memory
+from tiny import CRASH, CRASH_R15, CRASH_STACK, shutdown
+
+DUMPS = "/var/lib/xen/dump"
 
 
 def test_destroy_ends_a_running_guest(guest_make, dom0):
@@ -22,6 +29,84 @@ def test_panic_of_a_guest_from_a_bzimage_destroys_it(guest_make):
     guest.create()
     guest.wait_state(lambda state: state is None, timeout=90)
     assert "Kernel panic" in guest.console()
+
+
+def new_ident(guest, before):
+    """Waits until a guest is there again under another number."""
+    status, output = guest.dom0.run(f"for i in $(seq 180); do id=$(xl domid {guest.name} 2> /dev/null) && "
+                                    f"[ $id != {before} ] && echo $id && exit 0; sleep 0.5; done; exit 1", 120)
+    assert status == 0, f"{guest.name} did not come back: {output}"
+    return int(output)
+
+
+@pytest.mark.parametrize("reason", ["poweroff", "reboot", "crash"])
+def test_what_an_end_means_is_for_the_configuration_to_say(guest_make, reason):
+    """The same end three times: it goes, it is started again, it stays to be looked at."""
+    gone, again, stays = (guest_make.tiny(f"{reason}-{action}", shutdown(reason), options=f'on_{reason} = "{action}"')
+                          for action in ("destroy", "restart", "preserve"))
+    gone.create()
+    stays.create()
+    gone.wait_state(lambda state: state is None, timeout=30)
+    letter = "c" if reason == "crash" else "s"
+    stays.wait_state(lambda state: state is not None and letter in state, timeout=30)
+    first = again.create("-p").ident()
+    again.dom0.check(f"xl unpause {again.name}")
+    new_ident(again, first)
+    again.destroy()
+
+
+def test_panic_of_a_guest_leaves_its_memory_in_a_file_and_starts_it_again(guest_make, dom0):
+    dom0.check(f"rm -f {DUMPS}/*")
+    guest = guest_make("dumped", memory=128, vcpus=2, options='on_crash = "coredump-restart"').create().wait_ready()
+    before = guest.ident()
+    dom0.check("xl sysrq dumped c")
+    assert new_ident(guest, before) != before
+    guest.wait_ready()
+    path = dom0.check(f"ls {DUMPS}/*").strip()
+    assert "dumped" in path
+    core_check(dom0, path, 128, 2)
+    dom0.check(f"rm {path}")
+
+
+def test_crash_of_a_guest_leaves_its_memory_in_a_file_and_ends_it(guest_make, dom0):
+    dom0.check(f"rm -f {DUMPS}/*")
+    guest = guest_make.tiny("dumped2", shutdown("crash"), options='on_crash = "coredump-destroy"').create()
+    guest.wait_state(lambda state: state is None, timeout=60)
+    path = dom0.check(f"ls {DUMPS}/*").strip()
+    core_check(dom0, path, 4, 1)
+    dom0.check(f"rm {path}")
+
+
+def test_reboot_and_shutdown_asked_of_a_guest_that_does_not_listen_change_nothing(guest_make, dom0):
+    guest = guest_make.tiny("deaf", b"\xeb\xfe").create()
+    ident = guest.ident()
+    dom0.run("xl shutdown deaf; xl reboot deaf; sleep 3")
+    assert guest.ident() == ident and not (guest.state() & set("scd"))
+    dom0.check("xl destroy deaf")
+    guest.wait_state(lambda state: state is None, timeout=20)
+
+
+@pytest.mark.xylem
+def test_a_guest_the_hypervisor_ends_leaves_one_block_in_the_log(guest_make, dom0):
+    """Reason, registers, code and stack of the vcpu; the domain stays for a look, with the same registers."""
+    dom0.check("xl dmesg -c > /dev/null")
+    guest = guest_make.tiny("broken", CRASH, options='on_crash = "preserve"').create()
+    guest.wait_state(lambda state: state is not None and "c" in state, timeout=30)
+    ident = guest.ident()
+    lines = [line.removeprefix("(XEN) ") for line in dom0.check("xl dmesg").splitlines()]
+    start = next(i for i, line in enumerate(lines) if line.startswith(f"domain {ident} crashed: "))
+    assert re.search(r"no handler for trap 6\b.*\(CPU [01]\)", lines[start]), lines[start]
+    block = [line for line in lines[start + 1:] if line.startswith(f"d{ident}v0 ")]
+    text = "\n".join(block)
+    assert len(block) == 15 and lines[start + 1:start + 16] == block, f"expected 15 lines in a row:\n{text}"
+    assert "kernel mode, last trap 6 error 0x0" in block[0], text
+    assert re.search(r"rip e033:ffffffff80100016 rsp e02b:ffffffff[0-9a-f]{8} flags [0-9a-f]{8}", block[1]), text
+    assert f"r15 {CRASH_R15:016x}" in block[5] and "cr3 " in block[5], text
+    assert re.search(r"code( [0-9a-f]{2}){6} 50 50 <0f> 0b", block[6]), text
+    stack = re.findall(r"stack ((?:[0-9a-f]{16} ?){4})", text)
+    assert len(stack) == 8 and stack[0].split()[:2] == [f"{CRASH_STACK:016x}"] * 2, text
+    context = dom0.check(f"/usr/lib/xen-4.17/bin/xenctx {ident}")
+    assert "rip: ffffffff80100016" in context and f"r15: {CRASH_R15:016x}" in context, context
 
 
 def test_ten_rounds_of_create_and_destroy_leave_free_memory_where_it_was(guest_make, dom0):

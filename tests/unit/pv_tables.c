@@ -245,6 +245,27 @@ static void a_tree_is_validated_pinned_and_taken_back(void **state)
     assert_int_equal(guest->total_pages, 0);
 }
 
+static void the_audit_finds_a_reference_and_a_type_that_are_missing(void **state)
+{
+    struct frame *data, *table;
+
+    (void)state;
+    tree_make(4);
+    data = mfn_to_frame(pool[4]);
+    table = mfn_to_frame(pool[3]);
+    assert_int_equal(pv_audit(false), 0);
+    data->refs--;
+    assert_int_equal(pv_audit(false), 1);
+    table->type--;
+    assert_int_equal(pv_audit(false), 2);
+    data->refs += 2; /* one more than page tables explain: somebody else's, unless there is nobody else */
+    table->type++;
+    assert_int_equal(pv_audit(false), 0);
+    assert_int_equal(pv_audit(true), 1);
+    data->refs--;
+    assert_int_equal(pv_audit(true), 0);
+}
+
 static void a_table_cannot_be_mapped_writable_nor_a_writable_page_become_a_table(void **state)
 {
     (void)state;
@@ -547,6 +568,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_tree_is_validated_pinned_and_taken_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_audit_finds_a_reference_and_a_type_that_are_missing, setup, teardown),
         cmocka_unit_test_setup_teardown(a_table_cannot_be_mapped_writable_nor_a_writable_page_become_a_table, setup, teardown),
         cmocka_unit_test_setup_teardown(entries_of_forbidden_kinds_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stored_entry_is_for_ring_three_and_not_global, setup, teardown),

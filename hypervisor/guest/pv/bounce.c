@@ -67,7 +67,6 @@ static inline uint64_t *frame_store(const struct vcpu *v, const struct cpu_user_
 
 static bool bounce_failed(struct vcpu *v, const struct cpu_user_regs *regs, uint64_t rip)
 {
-    pv_dump_guest(regs, rip ? "bad kernel stack" : "no handler");
     if (rip)
         domain_crash(v->domain, "trap frame does not fit on the kernel stack\n");
     else
@@ -221,7 +220,6 @@ void pv_inject_trap(unsigned vector, uint32_t error_code, bool has_error_code)
     struct trap_bounce *b = &v->pv->bounce;
 
     if (!t->address) {
-        pv_dump_guest(regs, "unhandled trap");
         domain_crash(v->domain, "no handler for trap %u, error code %#x, at %#lx\n", vector, error_code, regs->rip);
         return;
     }

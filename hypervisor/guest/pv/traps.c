@@ -21,37 +21,6 @@ unsigned pv_fetch(const struct cpu_user_regs *regs, uint8_t code[15])
     return 15;
 }
 
-static void dump_code(const struct vcpu *v, const struct cpu_user_regs *regs)
-{
-    uint8_t c[15] = {0};
-    unsigned n = pv_fetch(regs, c);
-
-    if (n)
-        log_vcpu(LOG_ERROR, v, "code %02x %02x %02x %02x %02x %02x %02x %02x\n", c[0], c[1], c[2], c[3], c[4], c[5],
-                 c[6], c[7]);
-}
-
-void pv_dump_guest(const struct cpu_user_regs *regs, const char *why)
-{
-    const struct vcpu *v = current;
-    uint64_t words[4], sp = regs->rsp & ~7UL;
-
-    log_vcpu(LOG_ERROR, v, "%s: trap %u error %#x, %s mode, cr2 %#lx\n", why, regs->entry_vector & 0xff,
-             regs->error_code, v->pv->kernel_mode ? "kernel" : "user", (unsigned long)v->info->arch.cr2);
-    log_vcpu(LOG_ERROR, v, "rip %04x:%016lx rsp %04x:%016lx flags %08lx mask %u\n", regs->cs, regs->rip, regs->ss,
-             regs->rsp, regs->rflags, v->info->evtchn_upcall_mask);
-    log_vcpu(LOG_ERROR, v, "rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", regs->rax, regs->rbx, regs->rcx, regs->rdx);
-    log_vcpu(LOG_ERROR, v, "rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", regs->rsi, regs->rdi, regs->rbp, regs->r8);
-    log_vcpu(LOG_ERROR, v, "r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", regs->r9, regs->r10, regs->r11, regs->r12);
-    log_vcpu(LOG_ERROR, v, "r13 %016lx r14 %016lx r15 %016lx\n", regs->r13, regs->r14, regs->r15);
-    dump_code(v, regs);
-    for (unsigned i = 0; i < 8; i++) {
-        if (guest_read(words, GUEST_ADDR(sp + i * sizeof(words)), sizeof(words)))
-            break;
-        log_vcpu(LOG_ERROR, v, "stack %016lx %016lx %016lx %016lx\n", words[0], words[1], words[2], words[3]);
-    }
-}
-
 /* Software interrupts of the guest: the trap table's privilege level says who may (xen/arch-x86/xen.h, TI_GET_DPL). */
 static bool trap_software_allowed(const struct vcpu *v, unsigned vector)
 {
@@ -190,7 +159,6 @@ void pv_trap(struct cpu_user_regs *regs)
         pv_inject_trap(vector, regs->error_code, true);
         break;
     default:
-        pv_dump_guest(regs, "unexpected trap");
         domain_crash(current->domain, "unexpected trap %u\n", vector);
         break;
     }

@@ -50,8 +50,6 @@ void pv_iret_failed(void);     /* from entry.S: the guest's state cannot be rest
 void pv_segments_failed(struct vcpu *v);
 /* Injects whatever the decoder or an emulation found wrong. */
 static inline void pv_inject_gp(uint32_t error_code) { pv_inject_trap(VECTOR_GP, error_code, true); }
-/* Registers and stack of the running guest in the log, before it is crashed. */
-void pv_dump_guest(const struct cpu_user_regs *regs, const char *why);
 /* NMI or machine check of the guest is over (its iret): the next may come. */
 void pv_async_done(struct vcpu *v);
 /* From entry.S: a page fault in ring 3. */

@@ -37,6 +37,8 @@ int domain_unpause_by_controller(struct domain *d); /* -EINVAL not paused */
 /* The guest asks (or is made) to stop: SHUTDOWN_* reason; stops all its vcpus; raises VIRQ_DOM_EXC. */
 void domain_shutdown(struct domain *d, uint8_t reason);
 void domain_resume(struct domain *d);
+/* Offers the dump of all domains as a debug key. */
+void domain_dump_init(void);
 
 struct vcpu *vcpu_alloc(struct domain *d, unsigned id); /* down, not initialised; not in d->vcpus yet */
 void vcpu_publish(struct vcpu *v);          /* fills d->vcpus[id], once every room has its part */

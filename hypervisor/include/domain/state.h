@@ -49,7 +49,6 @@ struct domain {
     uint32_t refs;       /* atomic; struct is freed after the last put */
     uint32_t create_flags; /* XEN_DOMCTL_CDF_* */
     xen_domain_handle_t handle;
-    uint32_t ssidref;
     uint32_t cpupool;
 
     spinlock_t lock;     /* RANK_DOMAIN: life cycle, vcpu creation */

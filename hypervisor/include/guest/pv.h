@@ -115,6 +115,14 @@ void pv_ldt_clear(struct vcpu *v);
 /* Page 0 of hypercall stubs as a guest of d's kind needs it. */
 void hypercall_page_fill(struct domain *d, void *page);
 
+/* Offers the audit of frames as a debug key. */
+void pv_audit_init(void);
+/*
+ * Stops all vcpus but the running one, recounts the references and types of all frames, says the result in the log and
+ * lets them go on. How many frames are wrong. Holds no lock another vcpu waits for without giving way.
+ */
+unsigned pv_audit_all(void);
+
 /* hypercalls (door table rows point here through door/): arguments are guest values */
 long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t domid, uint64_t);
 long pv_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t domid, uint64_t);

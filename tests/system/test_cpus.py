@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A guest's vcpus and memory, changed while it runs: by the tools, and as the guest and the hypervisor see it."""
+import re
+import time
+
+import pytest
+
+from rig.machine import SLOW
+
+MIB_IN_KIB = 1024
+
+
+@pytest.fixture
+def guest(guest_keep):
+    return guest_keep("grown", vcpus=4, memory=192, options="maxmem = 224")
+
+
+def vcpu_list(guest):
+    """Per vcpu: CPU, state, seconds, hard and soft affinity."""
+    output = guest.dom0.check(f"xl vcpu-list {guest.name}")
+    found = re.findall(r"^\S+ +\d+ +\d+ +(\S+) +(\S+) +(\S+) +(\S+) / (\S+)$", output, re.M)
+    assert found, output
+    return found
+
+
+def wait_for(what, wanted, timeout=60):
+    deadline = time.monotonic() + timeout * SLOW
+    while True:
+        found = what()
+        if wanted(found):
+            return found
+        assert time.monotonic() < deadline, f"still {found} after {timeout} s"
+        time.sleep(0.5)
+
+
+def online(guest):
+    return sum(state != "--p" for _, state, *_ in vcpu_list(guest))
+
+
+def numbers(text):
+    return [int(word) for word in re.findall(r"^\d+\r?$", text, re.M)]
+
+
+def test_vcpus_are_taken_away_and_given_back(guest, dom0):
+    dom0.check("xl vcpu-set grown 2")
+    wait_for(lambda: online(guest), lambda count: count == 2)
+    assert numbers(guest.check("nproc"))[-1] == 2
+    assert guest.check("cat /sys/devices/system/cpu/online").strip().endswith("0-1")
+    dom0.check("xl vcpu-set grown 4")
+    # its kernel waits to be asked
+    guest.check("for c in 2 3; do for i in $(seq 50); do echo 1 2>/dev/null > /sys/devices/system/cpu/cpu$c/online "
+                "&& break; usleep 200000; done; done; true", 60)
+    wait_for(lambda: online(guest), lambda count: count == 4)
+    assert numbers(guest.check("nproc"))[-1] == 4
+    status, output = dom0.run("xl vcpu-set grown 5")
+    assert status != 0, f"more vcpus than its maximum: {output}"
+
+
+def test_a_pinned_vcpu_runs_where_it_was_pinned(guest, dom0):
+    guest.check("for c in 0 1 2 3; do (timeout -s KILL 240 taskset -c $c sh -c 'while :; do :; done' &) ; done")
+    try:
+        for cpu in ("0", "1", "0"):
+            dom0.check(f"xl vcpu-pin grown all {cpu}; sleep 1")
+            for _ in range(2):
+                assert {row[0] for row in vcpu_list(guest)} == {cpu}, vcpu_list(guest)
+        assert all(row[3] == "0" for row in vcpu_list(guest)), vcpu_list(guest)
+        dom0.check("xl vcpu-pin grown all all; sleep 2")
+        places = [place for _ in range(4) for place in {row[0] for row in vcpu_list(guest)}]
+        assert set(places) == {"0", "1"}, f"four busy vcpus that may run anywhere were only on {places}"
+        dom0.check("xl vcpu-pin grown 2 1")
+        assert [row[3] for row in vcpu_list(guest)] == ["all", "all", "1", "all"]
+        dom0.check("xl vcpu-pin grown all - 0")
+        assert {row[4] for row in vcpu_list(guest)} == {"0"}, "soft affinity"
+        assert dom0.run("xl vcpu-pin grown all 7")[0] != 0, "there is no CPU 7"
+    finally:
+        guest.check("killall sh 2>/dev/null; pkill -KILL taskset; true")
+        dom0.check("xl vcpu-pin grown all all all")
+
+
+def memory_kib(guest):
+    output = guest.check("cat /proc/meminfo")
+    return int(re.search(r"MemTotal: +(\d+) kB", output).group(1))
+
+
+def hypervisor_free(dom0):
+    return int(re.search(r"^free_memory *: (\d+)$", dom0.check("xl info"), re.M).group(1))
+
+
+def listed_mib(guest):
+    return int(guest.dom0.check(f"xl list {guest.name}").splitlines()[1].split()[2])
+
+
+def test_memory_goes_back_to_the_hypervisor_and_comes_again(guest, dom0):
+    dom0.check("xl mem-set grown 192")
+    wait_for(lambda: listed_mib(guest), lambda size: size == 192)
+    total, free = memory_kib(guest), hypervisor_free(dom0)
+    dom0.check("xl mem-set grown 160")
+    wait_for(lambda: listed_mib(guest), lambda size: size == 160)
+    now = memory_kib(guest)
+    assert abs(total - now - 32 * MIB_IN_KIB) <= 2 * MIB_IN_KIB, f"{total} KiB before, {now} now"
+    assert abs(hypervisor_free(dom0) - free - 32) <= 2, f"{free} MiB free before, {hypervisor_free(dom0)} now"
+    dom0.check("xl mem-set grown 208")
+    wait_for(lambda: listed_mib(guest), lambda size: size == 208)
+    assert abs(memory_kib(guest) - total - 16 * MIB_IN_KIB) <= 2 * MIB_IN_KIB
+    assert abs(free - hypervisor_free(dom0) - 16) <= 2
+
+
+def test_mem_max_is_a_limit(guest, dom0):
+    dom0.check("xl mem-max grown 224")
+    status, output = dom0.run("xl mem-set grown 240")
+    assert status != 0, f"more than its maximum: {output}"
+    dom0.check("xl mem-max grown 256")
+    ident = guest.ident()
+    assert int(dom0.check(f"xenstore-read /local/domain/{ident}/memory/static-max")) == 256 * MIB_IN_KIB

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""A debug build with domain 0 and a guest: no assertion fails, locks are taken in order, no reference gets lost."""
+import re
+import subprocess
+
+import pytest
+
+from guests import Guest
+from rig import qemu
+from rig.machine import Machine
+
+pytestmark = [pytest.mark.bare, pytest.mark.xylem]
+IMAGE = "build/xylem-debug"
+
+
+@pytest.fixture
+def machine():
+    subprocess.run(["make", "-s", "DEBUG=1", f"HV_IMAGE={IMAGE}", IMAGE], cwd=qemu.ROOT, check=True,
+                   stdout=subprocess.DEVNULL)
+    with Machine(cpus=2, hypervisor=IMAGE, kernel="elf", name="check-debug",
+                 dom0_cmdline="xylem.mode=agent") as started:
+        started.dom0.ready(240)
+        yield started
+
+
+def test_a_guest_lives_and_goes_under_all_checks_and_the_audit_finds_nothing_wrong(machine):
+    dom0 = machine.dom0
+    guest = Guest(dom0, "checked", vcpus=2, disk=True, address="192.168.77.60")
+    dom0.check(f"truncate -s 8M {guest.image}")
+    guest.create().wait_ready()
+    ident = guest.ident()
+    guest.check("dd if=/dev/xvda of=/dev/null bs=64k count=64 && ping -c 2 192.168.77.1")
+    dom0.check("xl save checked /srv/checked.save && xl restore /srv/checked.save", 240)
+    guest.destroy()
+    dom0.check("for i in $(seq 60); do [ $(xl list | wc -l) = 2 ] && exit 0; sleep 0.5; done; xl list; exit 1", 60)
+    log = dom0.check("xl dmesg")
+    for number in (ident, ident + 1):
+        assert re.search(rf"domain {number} is torn down\n.*audit of frames: 0 wrong", log), log[-3000:]
+    assert not re.search(r"audit of frames: [1-9]", log), log[-3000:]
+    machine.dom0.power_off()
+    assert machine.fatal_lines() == []

@@ -2,7 +2,8 @@
 /*
  * What a Multiboot 1 or 2 loader left in memory, copied into boot_info before that memory is used for
  * anything else. Formats: Multiboot Specification 0.6.96 section 3.3, Multiboot2 Specification 2.0 section
- * 3.6.  All of it lies below 4 GiB, which the boot page tables map at the start of the direct map.
+ * 3.6.  All of it lies below 4 GiB, which the boot page tables map at the start of the direct map: sizes that lead
+ * beyond, or that cannot be, end the reading there.
  */
 #include "arch/layout.h"
 #include "arch/x86/start.h"
@@ -18,7 +19,25 @@ static size_t text_used;
 
 /* ---- shared by both ---- */
 
+#define LOW_MEMORY_END (1UL << 32)
+
 static const void *low_memory(uint64_t address) { return maddr_to_virt(MADDR(address)); }
+
+/* Where size bytes from address end, as far as they can be read. */
+static uint64_t low_end(uint64_t address, uint64_t size) { return min(address + size, LOW_MEMORY_END); }
+
+/* A text at address, ended at the latest by end: into to[size]. */
+static void copy_text(char *to, size_t size, uint64_t address, uint64_t end)
+{
+    size_t room = address < end ? (size_t)min(end - address, (uint64_t)size - 1) : 0;
+    const char *text = low_memory(address);
+    size_t length = 0;
+
+    while (length < room && text[length] != '\0')
+        length++;
+    memcpy(to, text, length);
+    to[length] = '\0';
+}
 
 /* A command line without the program's own name, which loaders put first; GRUB 2 does not. */
 static const char *skip_name(const char *line)
@@ -45,45 +64,75 @@ static void add_memory(uint64_t start, uint64_t size, uint32_t type)
 }
 
 /* A module's words stay as they are: whoever uses it knows the loaders' habits. */
-static void add_module(uint64_t start, uint64_t end, const char *cmdline)
+static void add_module(uint64_t start, uint64_t end, uint64_t text, uint64_t text_end)
 {
     struct boot_module *m = &boot_info.modules[boot_info.module_count];
-    size_t room = sizeof(boot_info.text) - text_used, length;
+    size_t room = sizeof(boot_info.text) - text_used;
 
     if (boot_info.module_count == BOOT_MAX_MODULES || end < start)
         return;
     *m = (struct boot_module){start, end, ""};
     boot_info.module_count++;
-    if (room < 2)
+    if (room < 2 || !text)
         return;
     m->cmdline = boot_info.text + text_used;
-    length = strlcpy(boot_info.text + text_used, cmdline, room);
-    text_used += min(length, room - 1) + 1;
+    copy_text(boot_info.text + text_used, room, text, text_end);
+    text_used += strlen(m->cmdline) + 1;
+}
+
+/* Into ascending order. */
+static void sort_numbers(uint64_t *n, unsigned count)
+{
+    for (unsigned i = 1; i < count; i++) {
+        uint64_t number = n[i];
+        unsigned j = i;
+
+        for (; j > 0 && n[j - 1] > number; j--)
+            n[j] = n[j - 1];
+        n[j] = number;
+    }
+}
+
+/* The highest type that covers the bytes from start to end, which no range begins or ends within; 0 none. */
+static uint32_t type_between(const struct boot_range *ranges, unsigned count, uint64_t start, uint64_t end)
+{
+    uint32_t type = 0;
+
+    for (unsigned i = 0; i < count; i++)
+        if (ranges[i].start <= start && ranges[i].end >= end)
+            type = max(type, ranges[i].type);
+    return type;
 }
 
 /*
- * Ascending, and without overlaps: where two ranges cover the same bytes the higher type (less usable) wins.
+ * Ascending, and without overlaps: where ranges cover the same bytes the highest type (least usable) wins.  What has no
+ * room is left out, as if the firmware had not named it.
  */
 static void sort_memory(void)
 {
+    static struct boot_range given[BOOT_MAX_RANGES];
+    static uint64_t bounds[2 * BOOT_MAX_RANGES];
+    unsigned count = boot_info.memory_count, used = 0;
     struct boot_range *m = boot_info.memory;
 
-    for (unsigned i = 1; i < boot_info.memory_count; i++) {
-        struct boot_range r = m[i];
-        unsigned j = i;
+    memcpy(given, m, count * sizeof(*m));
+    for (unsigned i = 0; i < count; i++) {
+        bounds[2 * i] = m[i].start;
+        bounds[2 * i + 1] = m[i].end;
+    }
+    sort_numbers(bounds, 2 * count);
+    for (unsigned i = 0; i + 1 < 2 * count; i++) {
+        uint64_t start = bounds[i], end = bounds[i + 1];
+        uint32_t type = start < end ? type_between(given, count, start, end) : 0;
 
-        for (; j > 0 && m[j - 1].start > r.start; j--)
-            m[j] = m[j - 1];
-        m[j] = r;
-    }
-    for (unsigned i = 1; i < boot_info.memory_count; i++) {
-        if (m[i - 1].end <= m[i].start)
+        if (!type)
             continue;
-        if (m[i].type == BOOT_MEMORY_RAM && m[i - 1].type != BOOT_MEMORY_RAM)
-            m[i].start = min(m[i - 1].end, m[i].end);
-        else
-            m[i - 1].end = m[i].start;
+        if (used > 0 && m[used - 1].end == start && m[used - 1].type == type)
+            m[used - 1].end = end;
+        else if (used < BOOT_MAX_RANGES)
+            m[used++] = (struct boot_range){start, end, type};
     }
+    boot_info.memory_count = used;
 }
 
 /* ---- Multiboot 1 ---- */
@@ -94,8 +143,8 @@ struct mb1_information {
     uint64_t framebuffer;
     uint32_t pitch, width, height;
     uint8_t bits, kind, colors[6];
-};
-struct mb1_module { uint32_t start, end, cmdline, reserved; };
+} __attribute__((packed));
+struct mb1_module { uint32_t start, end, cmdline, reserved; } __attribute__((packed));
 struct mb1_range {
     uint32_t size; /* of the rest */
     uint64_t start, length;
@@ -118,27 +167,42 @@ static void mb1_memory(const struct mb1_information *mb)
         }
         return;
     }
-    for (uint64_t at = mb->map, end = at + mb->map_length; at + sizeof(struct mb1_range) <= end;) {
+    for (uint64_t at = mb->map, end = low_end(at, mb->map_length); at + sizeof(struct mb1_range) <= end;) {
         const struct mb1_range *r = low_memory(at);
 
+        if (r->size < sizeof(*r) - sizeof(r->size))
+            return;
         add_memory(r->start, r->length, r->type);
         at += r->size + sizeof(r->size);
     }
 }
 
+static void mb1_modules(const struct mb1_information *mb)
+{
+    for (uint64_t i = 0; i < min(mb->module_count, (uint32_t)BOOT_MAX_MODULES); i++) {
+        uint64_t at = mb->modules + i * sizeof(struct mb1_module);
+        const struct mb1_module *m = low_memory(at);
+
+        if (at + sizeof(*m) > LOW_MEMORY_END)
+            return;
+        add_module(m->start, m->end, m->cmdline, LOW_MEMORY_END);
+    }
+}
+
 static void mb1_parse(const struct mb1_information *mb)
 {
-    const struct mb1_module *modules = low_memory(mb->modules);
+    const char *line = boot_info.cmdline;
 
     if (mb->flags & MB1_HAS_LOADER)
-        strlcpy(boot_info.loader, low_memory(mb->loader_name), sizeof(boot_info.loader));
-    if (mb->flags & MB1_HAS_CMDLINE)
-        strlcpy(boot_info.cmdline, skip_name(low_memory(mb->cmdline)), sizeof(boot_info.cmdline));
+        copy_text(boot_info.loader, sizeof(boot_info.loader), mb->loader_name, LOW_MEMORY_END);
+    if (mb->flags & MB1_HAS_CMDLINE) {
+        copy_text(boot_info.cmdline, sizeof(boot_info.cmdline), mb->cmdline, LOW_MEMORY_END);
+        line = skip_name(boot_info.cmdline);
+        memmove(boot_info.cmdline, line, strlen(line) + 1);
+    }
     mb1_memory(mb);
     if (mb->flags & MB1_HAS_MODULES)
-        for (unsigned i = 0; i < mb->module_count; i++)
-            add_module(modules[i].start, modules[i].end,
-                       modules[i].cmdline ? low_memory(modules[i].cmdline) : "");
+        mb1_modules(mb);
     boot_info.video = (struct boot_video){.kind = 1, .columns = 80, .rows = 25};
     if (!(mb->flags & MB1_HAS_FRAMEBUFFER) || mb->kind != 1)
         return;
@@ -158,10 +222,11 @@ static void mb1_parse(const struct mb1_information *mb)
 
 /* ---- Multiboot 2 ---- */
 
-struct mb2_tag { uint32_t type, size; };
-struct mb2_module { struct mb2_tag tag; uint32_t start, end; char cmdline[]; };
-struct mb2_map { struct mb2_tag tag; uint32_t entry_size, entry_version; };
-struct mb2_range { uint64_t start, length; uint32_t type, zero; };
+/* Packed: a loader may put them anywhere. */
+struct mb2_tag { uint32_t type, size; } __attribute__((packed));
+struct mb2_module { struct mb2_tag tag; uint32_t start, end; char cmdline[]; } __attribute__((packed));
+struct mb2_map { struct mb2_tag tag; uint32_t entry_size, entry_version; } __attribute__((packed));
+struct mb2_range { uint64_t start, length; uint32_t type, zero; } __attribute__((packed));
 struct mb2_framebuffer {
     struct mb2_tag tag;
     uint64_t base;
@@ -181,13 +246,17 @@ enum {
     MB2_ACPI_OLD = 14,
     MB2_ACPI_NEW
 };
+/* ACPI's root pointer: bytes before revision 2, from then on, and where the revision stands */
+#define RSDP_OLD_SIZE 20
+#define RSDP_SIZE 36
+#define RSDP_REVISION 15
 
 static void mb2_memory(const struct mb2_map *map)
 {
     const char *entry = (const char *)(map + 1), *end = (const char *)map + map->tag.size;
+    size_t size = map->entry_size;
 
-    for (; map->entry_size >= sizeof(struct mb2_range) && entry + map->entry_size <= end;
-         entry += map->entry_size) {
+    for (; size >= sizeof(struct mb2_range) && entry < end && size <= (size_t)(end - entry); entry += size) {
         const struct mb2_range *r = (const struct mb2_range *)entry;
 
         add_memory(r->start, r->length, r->type);
@@ -214,33 +283,38 @@ static void mb2_video(const struct mb2_framebuffer *f)
             (struct boot_video){.kind = 1, .columns = (uint16_t)f->width, .rows = (uint16_t)f->height};
 }
 
+/* All of the tag can be read. */
 static void mb2_parse_tag(const struct mb2_tag *tag, uint64_t address)
 {
     const struct mb2_module *module = (const struct mb2_module *)tag;
-    const char *text = (const char *)(tag + 1);
+    uint64_t text = address + sizeof(*tag), end = address + tag->size;
 
     switch (tag->type) {
     case MB2_CMDLINE:
-        strlcpy(boot_info.cmdline, text, sizeof(boot_info.cmdline)); /* GRUB passes no name here */
+        copy_text(boot_info.cmdline, sizeof(boot_info.cmdline), text, end); /* GRUB passes no name here */
         break;
     case MB2_LOADER:
-        strlcpy(boot_info.loader, text, sizeof(boot_info.loader));
+        copy_text(boot_info.loader, sizeof(boot_info.loader), text, end);
         break;
     case MB2_MODULE:
-        add_module(module->start, module->end, module->cmdline);
+        if (tag->size >= sizeof(*module))
+            add_module(module->start, module->end, address + sizeof(*module), end);
         break;
     case MB2_MAP:
-        mb2_memory((const struct mb2_map *)tag);
+        if (tag->size >= sizeof(struct mb2_map))
+            mb2_memory((const struct mb2_map *)tag);
         break;
     case MB2_FRAMEBUFFER:
-        mb2_video((const struct mb2_framebuffer *)tag);
+        if (tag->size >= sizeof(struct mb2_framebuffer) - sizeof(((struct mb2_framebuffer *)0)->colors))
+            mb2_video((const struct mb2_framebuffer *)tag);
         break;
     case MB2_ACPI_OLD:
-        if (boot_info.rsdp == 0)
+        if (boot_info.rsdp == 0 && tag->size >= sizeof(*tag) + RSDP_OLD_SIZE)
             boot_info.rsdp = address + sizeof(*tag);
         break;
     case MB2_ACPI_NEW:
-        boot_info.rsdp = address + sizeof(*tag);
+        if (tag->size >= sizeof(*tag) + RSDP_SIZE)
+            boot_info.rsdp = address + sizeof(*tag);
         break;
     }
 }
@@ -248,24 +322,24 @@ static void mb2_parse_tag(const struct mb2_tag *tag, uint64_t address)
 /* The root pointer in the tags is a copy the loader made: it moves to memory that stays. */
 static void mb2_keep_rsdp(void)
 {
-    static uint8_t copy[36] __attribute__((aligned(16)));
+    static uint8_t copy[RSDP_SIZE] __attribute__((aligned(16)));
     const uint8_t *rsdp = low_memory(boot_info.rsdp);
 
     if (boot_info.rsdp == 0)
         return;
-    memcpy(copy, rsdp, rsdp[15] == 0 ? 20 : sizeof(copy));
+    memcpy(copy, rsdp, rsdp[RSDP_REVISION] == 0 ? RSDP_OLD_SIZE : RSDP_SIZE);
     boot_info.rsdp = (uint64_t)copy - IMAGE_START + IMAGE_PHYSICAL;
 }
 
 static void mb2_parse(uint64_t information)
 {
-    uint64_t end = information + *(const uint32_t *)low_memory(information);
+    uint64_t end = low_end(information, *(const uint32_t *)low_memory(information));
 
     boot_info.video = (struct boot_video){.kind = 1, .columns = 80, .rows = 25};
     for (uint64_t at = information + 8; at + sizeof(struct mb2_tag) <= end;) {
         const struct mb2_tag *tag = low_memory(at);
 
-        if (tag->type == MB2_END || tag->size < sizeof(*tag))
+        if (tag->type == MB2_END || tag->size < sizeof(*tag) || tag->size > end - at)
             break;
         mb2_parse_tag(tag, at);
         at += ROUND_UP(tag->size, 8);

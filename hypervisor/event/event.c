@@ -84,6 +84,8 @@ static int event_table_grow(struct event_domain *e)
 int event_port_allocate(struct domain *d)
 {
     struct event_domain *e = d->event;
+    struct event_channel *c;
+    uint64_t flags;
     size_t port;
 
     if (domain_is_dying(d))
@@ -98,7 +100,10 @@ int event_port_allocate(struct domain *d)
         return -ENOMEM;
     bitmap_set(e->used, port);
     e->active++;
-    event_channel(e, port)->state = EVENT_RESERVED;
+    c = event_channel(e, (evtchn_port_t)port);
+    flags = spin_lock_irqsave(&c->lock); /* senders may look at it */
+    c->state = EVENT_RESERVED;
+    spin_unlock_irqrestore(&c->lock, flags);
     return (int)port;
 }
 

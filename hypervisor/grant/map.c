@@ -102,8 +102,8 @@ undo_device:
 
 static void mapping_publish(struct grant_mapping *m, const struct domain *granter, grant_ref_t ref, unsigned flags)
 {
-    m->granter = (uint32_t)virt_to_mfn(granter).value;
-    m->ref = ref;
+    __atomic_store_n(&m->granter, (uint32_t)virt_to_mfn(granter).value, __ATOMIC_RELAXED);
+    __atomic_store_n(&m->ref, ref, __ATOMIC_RELAXED);
     __atomic_store_n(&m->flags, (uint16_t)flags, __ATOMIC_RELEASE);
 }
 
@@ -167,7 +167,7 @@ out:
 
 static struct domain *mapping_granter(const struct grant_mapping *m)
 {
-    return mfn_to_virt(MFN(m->granter));
+    return mfn_to_virt(MFN(__atomic_load_n(&m->granter, __ATOMIC_RELAXED)));
 }
 
 /* The sides the caller names that are mapped: marked as being undone.  GNTST_*; both locks of the entry held. */
@@ -186,7 +186,7 @@ static int unmap_claim(struct grant_unmap *u, struct grant_mapping *m, const str
     if (u->host_addr && (flags & GNTMAP_host_map))
         u->undone |= GNTMAP_host_map;
     if (u->undone)
-        m->flags = (uint16_t)((flags & ~u->undone) | MAPPING_BUSY);
+        __atomic_store_n(&m->flags, (uint16_t)((flags & ~u->undone) | MAPPING_BUSY), __ATOMIC_RELAXED);
     return GNTST_okay;
 }
 
@@ -234,7 +234,7 @@ static void unmap_begin(struct grant_unmap *u)
         return;
     /* Another vcpu may be unmapping it: what is read here is checked again under the entry's lock. */
     u->granter = mapping_granter(u->mapping);
-    u->ref = u->mapping->ref;
+    u->ref = __atomic_load_n(&u->mapping->ref, __ATOMIC_RELAXED);
     if (!domain_hold(u->granter))
         return;
     a = entry_lock(u->granter, u->ref);

@@ -28,11 +28,15 @@ struct host_continuation host_continuation;
 
 void host_thread_cpu(unsigned cpu)
 {
+    static pthread_mutex_t online_mutex = PTHREAD_MUTEX_INITIALIZER;
+
     host_cpu_info.cpu = cpu;
+    pthread_mutex_lock(&online_mutex);
     if (!cpu_online(cpu)) {
         cpu_online_mask.bits[cpu / 64] |= 1UL << (cpu % 64);
         cpu_online_count++;
     }
+    pthread_mutex_unlock(&online_mutex);
 }
 
 void host_set_current(struct vcpu *v)

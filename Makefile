@@ -14,7 +14,7 @@ HYPERVISOR ?= build/xylem
 PYTHON := /usr/bin/python3
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: all deps run run-ready check check-tests unit layers images clean help
+.PHONY: all deps run run-ready check check-tests unit layers models images clean help
 
 all:
 
@@ -22,6 +22,7 @@ all:
 -include hypervisor/lint.mk
 -include bench/bench.mk
 -include tests/unit/unit.mk
+-include tests/fuzz/fuzz.mk
 
 all: build/xylem build/xylem.gz
 
@@ -92,7 +93,9 @@ check-tests: images $(hypervisor_file)
 # Our own hypervisor is built whole and its unit tests run; how long is for the table at the end.
 define own_checks
 start=$$SECONDS; $(MAKE) all; echo "build|$$((SECONDS - start))" >> build/logs/steps; \
-start=$$SECONDS; $(MAKE) layers unit-hypervisor; echo "unit tests|$$((SECONDS - start))" >> build/logs/steps
+start=$$SECONDS; $(MAKE) layers unit-hypervisor unit-threads; \
+echo "unit tests|$$((SECONDS - start))" >> build/logs/steps; \
+start=$$SECONDS; $(MAKE) models fuzz; echo "models and fuzzers|$$((SECONDS - start))" >> build/logs/steps
 endef
 
 unit: deps
@@ -101,6 +104,10 @@ unit: deps
 # Who includes whom: docs/design/layers.md.
 layers:
 	@scripts/check-includes
+
+# Protocols without locks: tests/model.
+models:
+	@tests/model/check build/model
 
 clean:
 	rm -rf build
@@ -113,6 +120,9 @@ help:
 ifneq ($(wildcard bench/bench.mk),)
 	@echo "make bench    measure instructions per operation"
 endif
+	@echo "make fuzz     fuzzers over the hypervisor's rooms, each for TIME=30 seconds"
+	@echo "make models   models of lock-free protocols, every interleaving (spin)"
+	@echo "make coverage what lines the unit tests reach"
 	@echo "make lint     what compilers' analyzers, clang-tidy and cppcheck find in the hypervisor"
 	@echo "make images   the kernels, ramdisks and disks the machine boots"
 	@echo "make deps     install the Debian packages that are missing (run and check do it by themselves)"

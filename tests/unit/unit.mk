@@ -95,8 +95,21 @@ $(UNIT_BUILD)/%.passed: $(UNIT_BUILD)/%
 	@timeout 300 $< > $<.log 2>&1 || { cat $<.log; exit 1; }
 	@touch $@
 
-.PHONY: unit-hypervisor
-unit-hypervisor: $(UNIT_PROGRAMS:%=$(UNIT_BUILD)/%.passed)
+.PHONY: unit-hypervisor unit-programs unit-threads coverage
+unit-programs: $(UNIT_PROGRAMS:%=$(UNIT_BUILD)/%.passed)
+unit-hypervisor: unit-programs
+
+# The programs whose tests run on several CPUs, under ThreadSanitizer.
+UNIT_THREADED := event_fifo grant_table tsc_compare
+unit-threads:
+	@$(MAKE) UNIT_BUILD=build/threads UNIT_SANITIZE=-fsanitize=thread UNIT_PROGRAMS="$(UNIT_THREADED)" unit-programs
+
+# Lines and branches of each file that the unit tests reach, fuzzers aside: build/coverage.txt.
+coverage:
+	@command -v gcovr > /dev/null || { echo "make coverage needs gcovr: apt-get install gcovr" >&2; exit 1; }
+	@$(MAKE) UNIT_BUILD=build/coverage UNIT_SANITIZE="--coverage -O0 -fprofile-update=atomic" unit-programs
+	@gcovr --root . --filter hypervisor/ --exclude hypervisor/arch/host/ --txt build/coverage.txt build/coverage
+	@cat build/coverage.txt
 
 # ---- the library room without a C library, compiled and linked as the hypervisor is
 

@@ -28,11 +28,21 @@ HV_WARNINGS := -Wall -Wextra -Wimplicit-fallthrough -Wshadow -Wvla -Wstrict-prot
 HV_CPPFLAGS := -nostdinc -isystem $(shell $(HV_CC) -print-file-name=include 2>/dev/null) -isystem /usr/include \
     -isystem /usr/include/$(shell gcc -print-multiarch 2>/dev/null) \
     -include hypervisor/include/visibility.h -Ihypervisor -Ihypervisor/include -I$(HV_OUT) $(if $(filter 1,$(DEBUG)),-DXYLEM_DEBUG)
-HV_CFLAGS := -std=gnu17 -O2 -g -ffreestanding -fpie -mno-red-zone -mno-mmx -mno-sse -mno-80387 -mgeneral-regs-only \
+HV_OPTIMIZE := -O2
+HV_CFLAGS = -std=gnu17 $(HV_OPTIMIZE) -g -ffreestanding -fpie -mno-red-zone -mno-mmx -mno-sse -mno-80387 -mgeneral-regs-only \
     -fno-stack-protector -fvisibility=hidden -fno-asynchronous-unwind-tables -fno-strict-aliasing -fno-common \
     -fcf-protection=none -fno-jump-tables -ffunction-sections -fdata-sections $(HV_WARNINGS)
 HV_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=sha1 --gc-sections --no-warn-rwx-segments \
     --fatal-warnings
+
+# What runs at start of day, for a toolstack or for an operator is built to be small, the rest to be fast.
+HV_SMALL := boot/% console/% lib/bzimage.c lib/elf.c lib/elf_xen.c lib/print.c irq/guest.c \
+    $(foreach name,acpi acpi_parse ioapic machine machine_check msi multiboot panic pci platform_timer serial smp vga, \
+        arch/x86/$(name).c) \
+    $(foreach name,console_io domain_life domctl domctl_domain domctl_log_dirty domctl_vcpu physdev platform sysctl version, \
+        door/$(name).c)
+HV_SMALL_OBJECTS := $(filter $(addprefix $(HV_OUT)/,$(addsuffix .o,$(HV_SMALL))),$(HV_OBJECTS))
+$(HV_SMALL_OBJECTS): HV_OPTIMIZE := -Os
 
 # A flag change rebuilds everything.
 HV_CONFIGURATION := $(HV_CC) $(HV_CFLAGS) $(HV_CPPFLAGS) $(HV_LDFLAGS)
@@ -73,7 +83,7 @@ $(HV_OUT)/link.lds: hypervisor/arch/x86/link.lds hypervisor/include/arch/layout.
 # not move.
 hv_symbols = ( [ -z "$(2)" ] || $(HV_NM) -n $(2) ) | LC_ALL=C awk -f hypervisor/arch/x86/symbols.awk > $(1).S && \
     $(HV_CC) -c -o $(1).o $(1).S
-hv_link = $(HV_LD) $(HV_LDFLAGS) -T $(HV_OUT)/link.lds -o $(1) $(HV_OBJECTS) $(2) $(HV_EXTRA_OBJECTS) $(UNPACK_ARCHIVES)
+hv_link = $(HV_LD) $(HV_LDFLAGS) -Map $(HV_OUT)/xylem.map -T $(HV_OUT)/link.lds -o $(1) $(HV_OBJECTS) $(2) $(HV_EXTRA_OBJECTS) $(UNPACK_ARCHIVES)
 
 $(HV_IMAGE).elf: $(HV_OBJECTS) $(HV_EXTRA_OBJECTS) $(HV_OUT)/link.lds hypervisor/arch/x86/symbols.awk
 	@echo "link    $@"
@@ -89,8 +99,6 @@ $(HV_IMAGE).gz: $(HV_IMAGE)
 	@gzip -9nc $< > $@
 
 size: $(HV_IMAGE).elf $(HV_IMAGE).gz
-	@size -t $(HV_OBJECTS) | sort -n | tail -n 30
-	@size $(HV_IMAGE).elf
-	@ls -l $(HV_IMAGE) $(HV_IMAGE).gz
+	@scripts/size $(HV_IMAGE) --map $(HV_OUT)/xylem.map --cc '$(HV_CC) $(HV_CFLAGS) $(HV_CPPFLAGS)'
 
 -include $(HV_OBJECTS:.o=.d) $(HV_OUT)/asm-offsets.s.d

@@ -21,7 +21,7 @@ struct vcpu *idle_vcpu[MAX_CPUS];
 static union {
     struct vcpu_info info;
     uint8_t page[PAGE_SIZE];
-} dummy_info __attribute__((aligned(PAGE_SIZE))) = {.info = {.evtchn_upcall_mask = 1}};
+} dummy_info __attribute__((aligned(PAGE_SIZE)));
 
 /* ---- timers of a vcpu ---- */
 
@@ -65,6 +65,7 @@ struct vcpu *vcpu_alloc(struct domain *d, unsigned id)
     v->pause_flags = VCPU_DOWN;
     v->runstate.state = RUNSTATE_offline;
     v->runstate.state_entry_time = time_now();
+    dummy_info.info.evtchn_upcall_mask = 1; /* not when compiled: a page of the image for one byte */
     v->info = d->shared_info && id < XEN_LEGACY_MAX_VCPUS ? &d->shared_info->vcpu_info[id] : &dummy_info.info;
     if (!d->is_system && !d->is_hvm)
         v->periodic_period = PERIODIC_TIMER_DEFAULT;

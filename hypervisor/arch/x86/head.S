@@ -15,6 +15,12 @@
 
 #define PHYS(symbol) (symbol - IMAGE_START + IMAGE_PHYSICAL)
 
+/* What entries of the boot page tables are made of; a slot's offset in its table. */
+#define TABLE 0x003      /* present, writable */
+#define LARGE_PAGE 0x083
+#define SLOT(address, shift) ((((address) >> (shift)) & 511) * 8)
+#define IMAGE_BYTES 0x1000000
+
 #define MB1_MAGIC 0x1badb002
 #define MB1_FLAGS 0x00010003 /* page-aligned modules, memory map, address fields */
 #define MB2_MAGIC 0xe85250d6
@@ -129,6 +135,7 @@ head_entry:
     cmp $0x0700a371, %edx
     jne head_fail
 
+    call page_tables_fill
     mov $CR4_PAE | CR4_PGE, %eax
     mov %eax, %cr4
     mov $PHYS(boot_l4), %eax
@@ -140,6 +147,33 @@ head_entry:
     mov $CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE, %eax
     mov %eax, %cr0
     ljmp $0x18, $PHYS(4f)
+
+/* boot_l4 and what is below it: cleared so far, and all addresses in them are below 4 GiB. */
+page_tables_fill:
+    movl $PHYS(boot_l3_low) + TABLE, PHYS(boot_l4)
+    movl $PHYS(boot_l3_image) + TABLE, PHYS(boot_l4) + SLOT(IMAGE_START, 39)
+    movl $PHYS(boot_l3_low) + TABLE, PHYS(boot_l4) + SLOT(DIRECT_MAP_START, 39)
+    movl $PHYS(boot_l2_image) + TABLE, PHYS(boot_l3_image) + SLOT(IMAGE_START, 30)
+    mov $PHYS(boot_l2_low) + TABLE, %eax
+    mov $PHYS(boot_l3_low), %edi
+    mov $4, %ecx
+    mov $0x1000, %edx
+    call entries_fill
+    mov $LARGE_PAGE, %eax
+    mov $PHYS(boot_l2_low), %edi
+    mov $4 * 512, %ecx
+    mov $0x200000, %edx
+    call entries_fill
+    mov $IMAGE_PHYSICAL + LARGE_PAGE, %eax
+    mov $PHYS(boot_l2_image), %edi
+    mov $IMAGE_BYTES / 0x200000, %ecx
+/* ecx entries from edi on: eax, and edx more for each */
+entries_fill:
+    mov %eax, (%edi)
+    add %edx, %eax
+    add $8, %edi
+    loop entries_fill
+    ret
 
 /* esi: why not */
 head_fail:
@@ -225,37 +259,19 @@ boot_magic:
 boot_information:
     .long 0
 
-    .section .data.page_tables, "aw"
+    .section .bss.page_aligned, "aw", @nobits
     .balign 4096
     .global boot_l4
 boot_l4:
-    .quad PHYS(boot_l3_low) + 3
-    .fill 260, 8, 0
-    .quad PHYS(boot_l3_image) + 3       /* slot 261 */
-    .quad PHYS(boot_l3_low) + 3         /* slot 262 */
-    .fill 249, 8, 0
+    .skip 4096
 boot_l3_low:
-    .quad PHYS(boot_l2_low) + 3, PHYS(boot_l2_low) + 0x1003, PHYS(boot_l2_low) + 0x2003, PHYS(boot_l2_low) + 0x3003
-    .fill 508, 8, 0
+    .skip 4096
 boot_l3_image:
-    .fill (IMAGE_START >> 30) & 511, 8, 0
-    .quad PHYS(boot_l2_image) + 3
-    .fill 511 - ((IMAGE_START >> 30) & 511), 8, 0
+    .skip 4096
 boot_l2_image:
-    .set address, IMAGE_PHYSICAL
-    .rept 8
-    .quad address + 0x83
-    .set address, address + 0x200000
-    .endr
-    .fill 504, 8, 0
+    .skip 4096
 boot_l2_low:
-    .set address, 0
-    .rept 2048
-    .quad address + 0x83
-    .set address, address + 0x200000
-    .endr
-
-    .section .bss.page_aligned, "aw", @nobits
+    .skip 4 * 4096
     .balign STACK_BYTES
     .global boot_stack
 boot_stack:

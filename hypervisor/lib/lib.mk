@@ -19,12 +19,14 @@ UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/gzip.c
 UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/xz.c
 UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/crc64.c
 UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/zstd.c
+UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/zstd_entropy.c
+UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/xxhash.c
 UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/lz4.c
 UNPACK_DECODER_SOURCES += hypervisor/lib/unpack/unpack.c
 
 # In the hypervisor also what the archives want from a C library; host programs have one.
 UNPACK_SOURCES := $(UNPACK_DECODER_SOURCES) hypervisor/lib/unpack/libc.c
 
-UNPACK_ARCHIVES := $(foreach name,libz.a liblzma.a libzstd.a,$(shell gcc -print-file-name=$(name) 2>/dev/null))
+UNPACK_ARCHIVES := $(foreach name,libz.a liblzma.a,$(shell gcc -print-file-name=$(name) 2>/dev/null))
 
 endif

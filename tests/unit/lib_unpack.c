@@ -83,18 +83,23 @@ static struct packed pack_xz(const uint8_t *data, size_t size, bool x86, lzma_ch
     return packed;
 }
 
-static struct packed pack_zstd(const uint8_t *data, size_t size, bool with_size)
+static struct packed pack_zstd_level(const uint8_t *data, size_t size, bool with_size, int level, bool checksum)
 {
-    struct packed packed = { UNPACK_ZSTD, malloc(PACKED_MAX), 0, true };
+    struct packed packed = { UNPACK_ZSTD, malloc(PACKED_MAX), 0, checksum };
     ZSTD_CCtx *context = ZSTD_createCCtx();
 
-    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 19);
-    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
+    ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, checksum);
     ZSTD_CCtx_setParameter(context, ZSTD_c_contentSizeFlag, with_size);
     packed.size = ZSTD_compress2(context, packed.bytes, PACKED_MAX, data, size);
     assert_false(ZSTD_isError(packed.size));
     ZSTD_freeCCtx(context);
     return packed;
+}
+
+static struct packed pack_zstd(const uint8_t *data, size_t size, bool with_size)
+{
+    return pack_zstd_level(data, size, with_size, 19, true);
 }
 
 static struct packed pack_lz4_frame(const uint8_t *data, size_t size, bool linked, bool sums)
@@ -369,6 +374,117 @@ static void random_lz4_blocks_never_fault(void **state)
     }
 }
 
+/* Letters of a small alphabet in stretches of different makes: all kinds of literals, tables and offsets come up. */
+static uint8_t *make_mixture(size_t size, uint64_t *seed)
+{
+    uint8_t *data = malloc(size);
+
+    for (size_t at = 0; at < size;) {
+        size_t end = at + 1 + random_next(seed) % 3000, back = 1 + random_next(seed) % (at + 1);
+        unsigned make = random_next(seed) % 6, letters = 1 + random_next(seed) % 200;
+
+        for (; at < end && at < size; at++) {
+            uint64_t random = random_next(seed);
+
+            data[at] = (uint8_t)(make == 0 ? random >> 20 : random % letters);
+            if (make == 1)
+                data[at] = 0;
+            else if (make > 2 && at >= back && random % (2u << make) != 0)
+                data[at] = data[at - back];
+            if (random % 97 == 0)
+                back = 1 + random_next(seed) % (at + 1);
+        }
+    }
+    return data;
+}
+
+/* Every strategy of the library's packer, from the fastest on, and frames in many small blocks. */
+static void every_level_of_zstd_gives_the_data_back(void **state)
+{
+    static const int levels[] = { -50, -1, 1, 2, 3, 5, 7, 9, 12, 15, 17, 19, 22 };
+    uint64_t seed = 12;
+
+    (void)state;
+    for (unsigned round = 0; round < 10 * ARRAY_SIZE(levels); round++) {
+        size_t size = 1 + random_next(&seed) % DATA_SIZE;
+        uint8_t *data = make_mixture(size, &seed);
+        struct packed packed = pack_zstd_level(data, size, round % 2, levels[round % ARRAY_SIZE(levels)], round % 3);
+
+        expect_data(&packed, data, size, size);
+        free(packed.bytes);
+        free(data);
+    }
+}
+
+static void zstd_in_small_blocks_gives_the_data_back(void **state)
+{
+    uint64_t seed = 13;
+
+    (void)state;
+    for (unsigned round = 0; round < 30; round++) {
+        uint8_t *data = make_mixture(SMALL_SIZE, &seed);
+        struct packed packed = { UNPACK_ZSTD, malloc(PACKED_MAX), 0, true };
+        ZSTD_CCtx *context = ZSTD_createCCtx();
+        ZSTD_outBuffer out = { packed.bytes, PACKED_MAX, 0 };
+
+        ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, 1 + (int)(round % 19));
+        for (size_t at = 0; at < SMALL_SIZE;) {
+            size_t part = 1 + random_next(&seed) % 900;
+            ZSTD_inBuffer in = { data + at, part < SMALL_SIZE - at ? part : SMALL_SIZE - at, 0 };
+            bool last = in.size == SMALL_SIZE - at;
+
+            while (ZSTD_compressStream2(context, &out, &in, last ? ZSTD_e_end : ZSTD_e_flush) != 0)
+                ;
+            at += in.size;
+        }
+        packed.size = out.pos;
+        expect_data(&packed, data, SMALL_SIZE, SMALL_SIZE);
+        ZSTD_freeCCtx(context);
+        free(packed.bytes);
+        free(data);
+    }
+}
+
+/* Whatever is done to a frame without a checksum: when both read it, they read the same; what is wrong to ours may be nothing
+ * to the library (a window too small), but never the other way round. */
+static void bent_zstd_frames_are_read_as_libzstd_reads_them(void **state)
+{
+    uint8_t *data = NULL, *theirs = malloc(SMALL_SIZE);
+    struct packed packed = { .bytes = NULL };
+    uint64_t seed = 14;
+    int both = 0;
+
+    (void)state;
+    for (int round = 0; round < 20000; round++) {
+        struct result result;
+        uint8_t *bent;
+        size_t expected;
+
+        if (round % 500 == 0) {
+            free(data);
+            free(packed.bytes);
+            data = make_mixture(SMALL_SIZE, &seed);
+            packed = pack_zstd_level(data, SMALL_SIZE, true, 1 + round / 500 % 19, false);
+        }
+        bent = copy_exact(packed.bytes, packed.size);
+        bent[8 + random_next(&seed) % (random_next(&seed) % 2 ? packed.size - 8 : 200)] = (uint8_t)random_next(&seed);
+        expected = ZSTD_decompress(theirs, SMALL_SIZE, bent, packed.size);
+        result = run(UNPACK_ZSTD, bent, packed.size, SMALL_SIZE, arena_for(&packed));
+        if (result.error == 0) {
+            assert_false(ZSTD_isError(expected));
+            assert_int_equal(result.size, expected);
+            assert_memory_equal(result.out, theirs, expected);
+            both++;
+        }
+        free(result.out);
+        free(bent);
+    }
+    assert_true(both > 100);
+    free(packed.bytes);
+    free(theirs);
+    free(data);
+}
+
 static size_t lz4_length(const uint8_t **next, size_t nibble)
 {
     if (nibble == 15) {
@@ -629,6 +745,9 @@ int main(void)
         cmocka_unit_test(measuring_never_leaves_the_input),
         cmocka_unit_test(data_cut_off_is_an_error),
         cmocka_unit_test(scrambled_data_is_an_error_or_harmless),
+        cmocka_unit_test(every_level_of_zstd_gives_the_data_back),
+        cmocka_unit_test(zstd_in_small_blocks_gives_the_data_back),
+        cmocka_unit_test(bent_zstd_frames_are_read_as_libzstd_reads_them),
         cmocka_unit_test(random_lz4_blocks_never_fault),
         cmocka_unit_test(bent_lz4_blocks_are_read_as_liblz4_reads_them),
         cmocka_unit_test(a_bzimage_gives_its_payload),

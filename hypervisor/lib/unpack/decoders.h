@@ -47,6 +47,10 @@ static inline uint32_t unpack_read_32(const uint8_t *from)
     return from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
 }
 
+/* xxhash.c */
+uint32_t unpack_xxh32(const uint8_t *data, size_t size);
+uint64_t unpack_xxh64(const uint8_t *data, size_t size);
+
 /* The texts that more than one decoder needs. */
 #define UNPACK_CORRUPT "the packed data is corrupt"
 #define UNPACK_CUT_OFF "the packed data is cut off"

@@ -3,8 +3,7 @@
  * LZ4, both the frame format and the legacy one that Linux packs kernels in, by a decoder of our own: the
  * distribution's liblz4 is one object of 57 KB, packer and all, and this is a hundred lines.
  *
- * Formats: lz4's documents "LZ4 Block Format" and "LZ4 Frame Format" 1.6.3 (with the legacy frame); the
- * checksum is XXH32 of "xxHash fast digest algorithm" 0.1.1. A legacy frame has no end mark: it ends with the
+ * Formats: lz4's documents "LZ4 Block Format" and "LZ4 Frame Format" 1.6.3 (with the legacy frame). A legacy frame has no end mark: it ends with the
  * input, or (Linux) with four bytes that are the size of the output.
  */
 #include <xen/errno.h>
@@ -49,46 +48,6 @@ static uint32_t input_read_32(struct input *in)
 
     in->next += 4;
     return value;
-}
-
-static uint32_t rotate_left(uint32_t value, unsigned bits)
-{
-    return value << bits | value >> (32 - bits);
-}
-
-#define PRIME_1 UINT32_C(0x9e3779b1)
-#define PRIME_2 UINT32_C(0x85ebca77)
-#define PRIME_3 UINT32_C(0xc2b2ae3d)
-#define PRIME_4 UINT32_C(0x27d4eb2f)
-#define PRIME_5 UINT32_C(0x165667b1)
-
-/* The part of XXH32 over stripes of 16 bytes; moves *data beyond them. */
-static uint32_t checksum_stripes(const uint8_t **data, size_t size)
-{
-    uint32_t lanes[4] = { PRIME_1 + PRIME_2, PRIME_2, 0, -PRIME_1 };
-
-    for (; size >= 16; size -= 16) {
-        for (unsigned i = 0; i < 4; i++, *data += 4)
-            lanes[i] = rotate_left(lanes[i] + unpack_read_32(*data) * PRIME_2, 13) * PRIME_1;
-    }
-    return rotate_left(lanes[0], 1) + rotate_left(lanes[1], 7) + rotate_left(lanes[2], 12) +
-           rotate_left(lanes[3], 18);
-}
-
-/* XXH32 with seed 0. */
-static uint32_t checksum(const uint8_t *data, size_t size)
-{
-    uint32_t hash = size >= 16 ? checksum_stripes(&data, size) : PRIME_5;
-    size_t left = size % 16;
-
-    hash += (uint32_t)size;
-    for (; left >= 4; left -= 4, data += 4)
-        hash = rotate_left(hash + unpack_read_32(data) * PRIME_3, 17) * PRIME_4;
-    for (; left > 0; left--, data++)
-        hash = rotate_left(hash + *data * PRIME_5, 11) * PRIME_1;
-    hash = (hash ^ hash >> 15) * PRIME_2;
-    hash = (hash ^ hash >> 13) * PRIME_3;
-    return hash ^ hash >> 16;
 }
 
 /* A length starts in four bits of the token and goes on in bytes while they are 255. False: input ran out. */
@@ -233,7 +192,7 @@ static int frame_header(struct unpack_job *job, struct input *in, struct frame *
         frame->content_size = unpack_read_32(descriptor + 2) | (uint64_t)unpack_read_32(descriptor + 6) << 32;
         size += 8;
     }
-    if (descriptor[size] != (checksum(descriptor, size) >> 8 & 0xff))
+    if (descriptor[size] != (unpack_xxh32(descriptor, size) >> 8 & 0xff))
         return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
     in->next += size + 1;
     return 0;
@@ -257,7 +216,7 @@ static int frame_block(struct unpack_job *job, const struct frame *frame, struct
     else
         error = unpack_block(job, block, window, frame->block_limit);
     if (error == 0 && (frame->flags & FLAG_BLOCK_CHECKSUM) != 0 &&
-        unpack_read_32(sum.next) != checksum(block.next, size))
+        unpack_read_32(sum.next) != unpack_xxh32(block.next, size))
         return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
     return error;
 }
@@ -273,7 +232,7 @@ static int frame_end(struct unpack_job *job, const struct frame *frame, struct i
         return 0;
     if (!input_take(in, 4, &sum))
         return unpack_fail(job, -XEN_EINVAL, UNPACK_CUT_OFF);
-    if (unpack_read_32(sum.next) != checksum(job->out, job->out_size))
+    if (unpack_read_32(sum.next) != unpack_xxh32(job->out, job->out_size))
         return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
     return 0;
 }

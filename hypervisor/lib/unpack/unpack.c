@@ -17,7 +17,7 @@ enum {
     ARENA_ALIGN = 16,
 
     GZIP_ARENA = 64 * 1024,       /* state, and a window of 32 KiB */
-    ZSTD_ARENA = 192 * 1024,      /* ZSTD_estimateDCtxSize() is about 160 KiB */
+    ZSTD_ARENA = 192 * 1024,      /* literals of a block, and tables: about 145 KiB */
     XZ_ARENA_BASE = 128 * 1024,   /* besides the dictionary */
     XZ_DICTIONARY_MIN = 4 * 1024,
 

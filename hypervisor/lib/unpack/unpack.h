@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Unpacks a kernel held in memory, with the decoders of zlib, liblzma and libzstd and one of our own for lz4.
+ * Unpacks a kernel held in memory, with the decoders of zlib and liblzma and our own for zstd and lz4.
  *
  * Of the packings, zstd is taken in its present format only; an .xz file may have any filters and checks.
  *
  * WHERE IT MAY RUN. The libraries are the distribution's, built for ordinary programs. While unpack() runs,
  *   - FS base points at 64 readable bytes (the stack protector compares the word at %fs:0x28 with itself);
  *   - SSE state is enabled (CR0.EM and CR0.TS clear, CR4.OSFXSR set) and its registers are free to be
- *     changed; AVX is not used (a test looks), BMI2 only where CPUID shows it;
+ *     changed; AVX is not used (a test looks);
  *   - the 128 bytes below the stack pointer are theirs (red zone): interrupts are off, or arrive on another
  *     stack (IST), and so do NMI and machine checks;
  *   - the stack has 16 KiB free and is aligned as the System V ABI says;

@@ -197,7 +197,7 @@ bool cpu_policy_has_ibpb(struct domain *d)
 
 /* ---- CPUID of a vcpu ---- */
 
-static void cpuid_xen(struct vcpu *v, uint32_t number, uint32_t subleaf, uint32_t out[4])
+static __attribute__((noinline)) void cpuid_xen(struct vcpu *v, uint32_t number, uint32_t subleaf, uint32_t out[4])
 {
     struct domain *d = v->domain;
 
@@ -267,7 +267,7 @@ static void cpuid_features(struct vcpu *v, uint32_t out[4])
         out[3] |= cpu_model.words[CPUID_1_EDX] & (1u << (XEN_X86_FEATURE_MTRR % 32));
 }
 
-static void cpuid_adjust(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+static __attribute__((noinline)) void cpuid_adjust(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4])
 {
     switch (leaf) {
     case 1:

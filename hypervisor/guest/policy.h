@@ -23,11 +23,32 @@ struct cpu_policy {
     uint64_t platform_info, arch_capabilities;  /* MSRs 0xce, 0x10a */
 };
 
+/* Where the first element of a leaf is remembered; NULL for leaves no policy has. */
+static inline uint8_t *policy_leaf_index(struct cpu_policy *p, uint32_t leaf)
+{
+    if (leaf <= POLICY_BASIC_MAX)
+        return &p->basic[leaf];
+    leaf -= POLICY_EXTENDED_BASE;
+    return leaf <= POLICY_EXTENDED_MAX - POLICY_EXTENDED_BASE ? &p->extended[leaf] : NULL;
+}
+
+/* NULL: none.  In line: every CPUID of a guest asks. */
+static inline xen_cpuid_leaf_t *policy_leaf(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
+{
+    const uint8_t *index = policy_leaf_index(p, leaf);
+
+    if (!index || !*index)
+        return NULL;
+    for (unsigned i = *index - 1u; i < p->count && p->leaves[i].leaf == leaf; i++)
+        if (p->leaves[i].subleaf == subleaf)
+            return &p->leaves[i];
+    return NULL;
+}
+
 /* Allow lists: words are overwritten.  optional: what has to be asked for too. */
 void policy_feature_mask(uint32_t words[POLICY_WORDS], bool hvm, bool optional);
 
 /* policy_leaves.c */
-xen_cpuid_leaf_t *policy_leaf(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf); /* NULL: none */
 /* The place of a feature word; NULL when the policy lacks the leaf, or the word is an MSR's. */
 uint32_t *policy_word(struct cpu_policy *p, unsigned word);
 void policy_features_get(struct cpu_policy *p, uint32_t words[POLICY_WORDS]);

@@ -51,27 +51,6 @@ static uint32_t *leaf_register(xen_cpuid_leaf_t *l, unsigned reg)
     }
 }
 
-/* Where the first element of a leaf is remembered; NULL for leaves no policy has. */
-static inline uint8_t *leaf_index(struct cpu_policy *p, uint32_t leaf)
-{
-    if (leaf <= POLICY_BASIC_MAX)
-        return &p->basic[leaf];
-    leaf -= POLICY_EXTENDED_BASE;
-    return leaf <= POLICY_EXTENDED_MAX - POLICY_EXTENDED_BASE ? &p->extended[leaf] : NULL;
-}
-
-xen_cpuid_leaf_t *policy_leaf(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
-{
-    const uint8_t *index = leaf_index(p, leaf);
-
-    if (!index || !*index)
-        return NULL;
-    for (unsigned i = *index - 1u; i < p->count && p->leaves[i].leaf == leaf; i++)
-        if (p->leaves[i].subleaf == subleaf)
-            return &p->leaves[i];
-    return NULL;
-}
-
 uint32_t *policy_word(struct cpu_policy *p, unsigned word)
 {
     xen_cpuid_leaf_t *l;
@@ -117,7 +96,7 @@ static void leaf_add(struct cpu_policy *p, uint32_t leaf, uint32_t subleaf)
 {
     struct cpuid_result r = cpuid(leaf, subleaf == XEN_CPUID_NO_SUBLEAF ? 0 : subleaf);
 
-    uint8_t *index = leaf_index(p, leaf);
+    uint8_t *index = policy_leaf_index(p, leaf);
 
     if (p->count >= POLICY_MAX_LEAVES)
         return;

@@ -285,7 +285,7 @@ static enum outcome privileged_any(struct vcpu *v, struct cpu_user_regs *regs, c
     }
 }
 
-static void instruction_done(struct cpu_user_regs *regs, unsigned length)
+static inline void instruction_done(struct cpu_user_regs *regs, unsigned length)
 {
     regs->rip += length;
     regs->rflags &= ~(uint64_t)RFLAGS_RF;

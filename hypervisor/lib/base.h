@@ -63,6 +63,8 @@
 /* Bits high..low inclusive, 63 >= high >= low. */
 #define BITS(high, low) ((~UINT64_C(0) >> (63 - (high))) & (~UINT64_C(0) << (low)))
 
+/* For the one place where a fast path needs it: what is constant there costs nothing. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #define likely(condition) __builtin_expect(!!(condition), 1)
 #define unlikely(condition) __builtin_expect(!!(condition), 0)
 

@@ -305,6 +305,30 @@ static void a_stored_entry_is_for_ring_three_and_not_global(void **state)
     assert_int_equal(pv_audit(true), 0);
 }
 
+/* A frame stays mapped while its rights change: the counts follow, and a table stays read-only. */
+static void rights_of_a_mapping_change_with_the_type_count_alone(void **state)
+{
+    struct frame *page = mfn_to_frame(pool[8]);
+    uint64_t refs = page->refs, slot = entry_address(pool[3], 9);
+
+    (void)state;
+    tree_make(4);
+    assert_int_equal(update(slot, pte_make(pool[8], 0x67), DOMID_SELF), 0);
+    assert_int_equal(page->refs, refs + 1);
+    assert_int_equal(page->type & FRAME_TYPE_COUNT_MASK, 1);
+    assert_int_equal(update(slot | MMU_PT_UPDATE_PRESERVE_AD, pte_make(pool[8], 5), DOMID_SELF), 0);
+    assert_int_equal(*entry(pool[3], 9) & 0xfff, 0x65);
+    assert_int_equal(page->refs, refs + 1);
+    assert_int_equal(page->type & FRAME_TYPE_COUNT_MASK, 0);
+    assert_int_equal(update(slot, pte_make(pool[8], 0x67), DOMID_SELF), 0);
+    assert_int_equal(page->type & FRAME_TYPE_COUNT_MASK, 1);
+    assert_int_equal(update(slot, pte_make(pool[3], 0x65), DOMID_SELF), 0);
+    assert_int_equal(update(slot, pte_make(pool[3], 0x67), DOMID_SELF), -EBUSY);
+    assert_int_equal(*entry(pool[3], 9) & 0xfff, 0x65);
+    assert_int_equal(update(slot, pte_make(pool[3], 0x75), DOMID_SELF), -EINVAL); /* cache bits */
+    assert_int_equal(pv_audit(true), 0);
+}
+
 static void a_foreign_frame_is_mapped_by_who_controls_its_owner(void **state)
 {
     (void)state;
@@ -572,6 +596,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_table_cannot_be_mapped_writable_nor_a_writable_page_become_a_table, setup, teardown),
         cmocka_unit_test_setup_teardown(entries_of_forbidden_kinds_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stored_entry_is_for_ring_three_and_not_global, setup, teardown),
+        cmocka_unit_test_setup_teardown(rights_of_a_mapping_change_with_the_type_count_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_foreign_frame_is_mapped_by_who_controls_its_owner, setup, teardown),
         cmocka_unit_test_setup_teardown(a_table_may_refer_to_itself_read_only, setup, teardown),
         cmocka_unit_test_setup_teardown(a_mapping_is_updated_by_its_address, setup, teardown),

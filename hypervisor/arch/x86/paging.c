@@ -33,11 +33,6 @@ BITMAP_DECLARE(frame_chunks, FRAME_CHUNKS); /* pieces of the frame table that ex
 
 maddr_t image_to_maddr(const void *p) { return MADDR((uint64_t)p - IMAGE_START + IMAGE_PHYSICAL); }
 
-bool mfn_valid(mfn_t m)
-{
-    return frame_exists(m);
-}
-
 /* ---- memory before the heap ---- */
 
 #define MAX_FREE (BOOT_MAX_RANGES + BOOT_MAX_MODULES + 32)

@@ -16,8 +16,8 @@
 #include "log.h"
 #include "sync/spinlock.h"
 
-static uint64_t tlb_clock = 1;
-static PER_CPU_DEFINE(uint64_t, tlb_flushed_at);
+uint64_t tlb_clock = 1;
+PER_CPU_DEFINE(uint64_t, tlb_flushed_at);
 
 #define ASK_AGAIN 20000000UL /* turns of the wait: about a second */
 

@@ -39,7 +39,7 @@ static uint64_t *store_segments(const struct pv_vcpu *pv, uint64_t *at, bool sav
 }
 
 /* Builds the frame below top and returns its lowest address; NULL when it does not fit. */
-static inline uint64_t *frame_store(const struct vcpu *v, const struct cpu_user_regs *regs, uint64_t *top,
+static ALWAYS_INLINE uint64_t *frame_store(const struct vcpu *v, const struct cpu_user_regs *regs, uint64_t *top,
                                     uint32_t flags, uint32_t error_code, uint64_t cs)
 {
     uint8_t mask = v->info->evtchn_upcall_mask;
@@ -65,31 +65,35 @@ static inline uint64_t *frame_store(const struct vcpu *v, const struct cpu_user_
     return likely(!rc) ? at : NULL;
 }
 
-static bool bounce_failed(struct vcpu *v, const struct cpu_user_regs *regs, uint64_t rip)
+static __attribute__((cold)) void bounce_failed(struct vcpu *v, const struct cpu_user_regs *regs, uint64_t rip)
 {
     if (rip)
         domain_crash(v->domain, "trap frame does not fit on the kernel stack\n");
     else
         domain_crash(v->domain, "trap without a handler (vector %u)\n", regs->entry_vector & 0xff);
-    return false;
 }
 
-bool pv_bounce(struct vcpu *v, uint64_t rip, uint32_t flags, uint32_t error_code)
+/* In line, so that what flags cannot hold costs the callers below nothing. */
+static ALWAYS_INLINE void bounce(struct vcpu *v, struct cpu_user_regs *regs, uint64_t rip,
+                                                         uint32_t flags, uint32_t error_code)
 {
-    struct cpu_user_regs *regs = &cpu_info()->guest_regs;
     uint64_t sp = regs->rsp, cs = regs->cs & 0xfffc; /* RPL 0: the kernel was interrupted */
     uint64_t *frame;
 
-    if (unlikely(!rip))
-        return bounce_failed(v, regs, 0);
+    if (unlikely(!rip)) {
+        bounce_failed(v, regs, 0);
+        return;
+    }
     if (!v->pv->kernel_mode) {
-        pv_toggle_mode(v);
+        pv_mode_switch(v, true);
         sp = v->pv->kernel_sp;
         cs = regs->cs;
     }
     frame = frame_store(v, regs, (uint64_t *)(sp & ~15UL), flags, error_code, cs);
-    if (unlikely(!frame))
-        return bounce_failed(v, regs, rip);
+    if (unlikely(!frame)) {
+        bounce_failed(v, regs, rip);
+        return;
+    }
     if (flags & TRAP_BOUNCE_INTERRUPT)
         v->info->evtchn_upcall_mask = 1;
     /* The kernel finds rcx and r11 on its stack, so sysret may take it there. */
@@ -99,7 +103,11 @@ bool pv_bounce(struct vcpu *v, uint64_t rip, uint32_t flags, uint32_t error_code
     regs->rsp = (uint64_t)frame;
     regs->cs = FLAT_KERNEL_CS;
     regs->rip = rip;
-    return true;
+}
+
+static void bounce_any(struct vcpu *v, uint64_t rip, uint32_t flags, uint32_t error_code)
+{
+    bounce(v, &cpu_info()->guest_regs, rip, flags, error_code);
 }
 
 void pv_bounce_pending(void)
@@ -108,14 +116,14 @@ void pv_bounce_pending(void)
     struct trap_bounce b = v->pv->bounce;
 
     v->pv->bounce.flags = 0;
-    pv_bounce(v, b.rip, b.flags, b.error_code);
+    bounce_any(v, b.rip, b.flags, b.error_code);
 }
 
 void pv_bounce_event(void)
 {
     struct vcpu *v = current;
 
-    pv_bounce(v, v->pv->event_callback, TRAP_BOUNCE_INTERRUPT, 0);
+    bounce(v, &cpu_info()->guest_regs, v->pv->event_callback, TRAP_BOUNCE_INTERRUPT, 0);
 }
 
 bool pv_async_ready(void)
@@ -140,7 +148,7 @@ void pv_bounce_async(void)
     if (!v->pv->traps[vector].address)
         return;
     v->async_masked |= machine_check ? 2 : 1;
-    pv_bounce(v, v->pv->traps[vector].address, TRAP_BOUNCE_INTERRUPT, 0);
+    bounce_any(v, v->pv->traps[vector].address, TRAP_BOUNCE_INTERRUPT, 0);
 }
 
 void pv_async_done(struct vcpu *v)
@@ -155,14 +163,13 @@ void pv_bounce_syscall(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current;
 
-    (void)regs;
     irq_enable();
-    if (!v->pv->syscall_callback) {
+    if (unlikely(!v->pv->syscall_callback)) {
         regs->rip -= 2;
         pv_inject_trap(VECTOR_UD, 0, false);
         return;
     }
-    pv_bounce(v, v->pv->syscall_callback, v->pv->callback_masks & 2 ? TRAP_BOUNCE_INTERRUPT : 0, 0);
+    bounce(v, regs, v->pv->syscall_callback, v->pv->callback_masks & 2 ? TRAP_BOUNCE_INTERRUPT : 0, 0);
 }
 
 void pv_bounce_syscall32(struct cpu_user_regs *regs)
@@ -174,7 +181,7 @@ void pv_bounce_syscall32(struct cpu_user_regs *regs)
         pv_inject_trap(VECTOR_UD, 0, false);
         return;
     }
-    pv_bounce(v, v->pv->syscall32_callback, v->pv->callback_masks & 4 ? TRAP_BOUNCE_INTERRUPT : 0, 0);
+    bounce_any(v, v->pv->syscall32_callback, v->pv->callback_masks & 4 ? TRAP_BOUNCE_INTERRUPT : 0, 0);
 }
 
 void pv_bounce_sysenter(struct cpu_user_regs *regs)
@@ -186,7 +193,7 @@ void pv_bounce_sysenter(struct cpu_user_regs *regs)
         pv_inject_gp(0);
         return;
     }
-    pv_bounce(v, v->pv->sysenter_callback, v->pv->callback_masks & 8 ? TRAP_BOUNCE_INTERRUPT : 0, 0);
+    bounce_any(v, v->pv->sysenter_callback, v->pv->callback_masks & 8 ? TRAP_BOUNCE_INTERRUPT : 0, 0);
 }
 
 /* The state to go back to cannot be loaded: that state has the fault, as if it had been loaded and did nothing else. */
@@ -247,5 +254,5 @@ void pv_bounce_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
     const struct trap_info *t = &v->pv->traps[VECTOR_PF];
     uint32_t flags = TRAP_BOUNCE_ERROR_CODE | (TI_GET_IF(t) ? TRAP_BOUNCE_INTERRUPT : 0);
 
-    pv_bounce(v, t->address, flags, page_fault_show(v, address, error_code));
+    bounce(v, &cpu_info()->guest_regs, t->address, flags, page_fault_show(v, address, error_code));
 }

@@ -11,13 +11,6 @@
 #define XSAVE_HEADER_OFFSET 512
 #define XSTATE_X87_SSE 3UL
 
-void pv_toggle_mode(struct vcpu *v)
-{
-    v->pv->kernel_mode = !v->pv->kernel_mode;
-    __asm__ volatile("swapgs" ::: "memory");
-    pv_load_tables(v);
-}
-
 /* ---- on and off the CPU ---- */
 
 /* A selector the descriptor tables do not allow (any more) is loaded as null, and failed set. */

@@ -206,10 +206,10 @@ static bool ldt_lookup(struct vcpu *v, uint64_t address, uint64_t *l1e)
     bool user = !v->pv->kernel_mode, found;
 
     if (user)
-        pv_toggle_mode(v);
+        pv_mode_switch(v, true);
     found = pv_guest_l1e(address, l1e);
     if (user)
-        pv_toggle_mode(v);
+        pv_mode_switch(v, false);
     return found && (*l1e & PTE_PRESENT);
 }
 

@@ -188,7 +188,7 @@ static uint64_t *entry_at(struct vcpu *v, uint64_t address)
     if (!map)
         return NULL;
     e = __atomic_load_n(map, __ATOMIC_RELAXED);
-    if ((e & (PTE_PRESENT | PTE_WRITE)) != PTE_PRESENT || !frame_exists(pte_frame(e)))
+    if ((e & (PTE_PRESENT | PTE_WRITE)) != PTE_PRESENT || !mfn_valid(pte_frame(e)))
         return NULL;
     f = mfn_to_frame(pte_frame(e));
     if (frame_owner(f) != v->domain || frame_table_level(f) != 1)

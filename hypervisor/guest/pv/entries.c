@@ -86,7 +86,7 @@ static inline int l1_get(uint64_t *e, struct domain *d, struct domain *from)
     mfn_t m = pte_frame(entry);
     struct frame *f = mfn_to_frame(m);
 
-    if (unlikely(entry & PTE_CACHE_MASK) || unlikely(!frame_exists(m)) || unlikely(from == domain_io) ||
+    if (unlikely(entry & PTE_CACHE_MASK) || unlikely(!mfn_valid(m)) || unlikely(from == domain_io) ||
         unlikely(!frame_get_fast(f, frame_owner_index(from))))
         return l1_get_slow(e, d, from);
     if ((entry & PTE_WRITE) && unlikely(!frame_get_writable_fast(f))) {
@@ -118,10 +118,10 @@ static inline void l1_put(uint64_t e, struct domain *d)
     mfn_t m = pte_frame(e);
     struct frame *f = mfn_to_frame(m);
 
-    if (unlikely(!frame_exists(m)) || (unlikely(f->owner != frame_owner_index(d)) && !frame_is_memory(m)))
+    if (unlikely(!mfn_valid(m)) || (unlikely(f->owner != frame_owner_index(d)) && !frame_is_memory(m)))
         return;
     if (e & PTE_WRITE) {
-        frame_put_type(f);
+        frame_put_type_fast(f);
     } else {
         uint64_t type = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
 
@@ -208,7 +208,7 @@ int table_entry_get(unsigned level, uint64_t e, struct frame *table, struct doma
     struct frame *f;
     int rc;
 
-    if (unlikely(e & PTE_UPPER_FORBIDDEN) || unlikely(!frame_exists(m)))
+    if (unlikely(e & PTE_UPPER_FORBIDDEN) || unlikely(!mfn_valid(m)))
         return -EINVAL;
     f = mfn_to_frame(m);
     if (unlikely(!frame_get(f, d)))

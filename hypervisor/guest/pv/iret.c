@@ -25,14 +25,9 @@ static inline int iret_read(struct iret_context *c, uint64_t sp)
     return rc;
 }
 
-static bool iret_to_user(struct vcpu *v)
+static inline bool has_user_table(const struct vcpu *v)
 {
-    if (v->pv->user_table.value == INVALID_MFN.value || v->pv->user_table.value == 0) {
-        domain_crash(v->domain, "goes to user mode without page tables for it\n");
-        return false;
-    }
-    pv_toggle_mode(v);
-    return true;
+    return v->pv->user_table.value != INVALID_MFN.value && v->pv->user_table.value != 0;
 }
 
 long pv_iret(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
@@ -46,8 +41,13 @@ long pv_iret(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
         domain_crash(v->domain, "iret frame at %#lx is not readable\n", regs->rsp);
         return (long)regs->rax;
     }
-    if ((c.cs & 3) == 3 && unlikely(!iret_to_user(v)))
-        return (long)regs->rax;
+    if ((c.cs & 3) == 3) {
+        if (unlikely(!has_user_table(v))) {
+            domain_crash(v->domain, "goes to user mode without page tables for it\n");
+            return (long)regs->rax;
+        }
+        pv_mode_switch(v, false);
+    }
     if (v->domain->vm_assist & (1u << VMASST_TYPE_architectural_iopl))
         v->pv->iopl = (uint8_t)((c.rflags & RFLAGS_IOPL) >> 12);
     regs->rip = c.rip;

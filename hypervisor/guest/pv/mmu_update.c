@@ -78,40 +78,6 @@ static void batch_end(struct batch *b)
 
 /* ---- one request: the lock is held ---- */
 
-/* An entry in a frame that is no page table: an ordinary checked write to the domain's memory. */
-static int plain_store(struct frame *f, uint64_t *slot, uint64_t value, struct domain *d)
-{
-    int rc = frame_get_both(f, d, FRAME_WRITABLE);
-
-    if (rc)
-        return rc;
-    __atomic_store_n(slot, value, __ATOMIC_RELAXED);
-    dirty_log_frame(f);
-    frame_put_both(f);
-    return 0;
-}
-
-static inline int table_store(uint64_t address, uint64_t value, bool preserve_ad, const struct batch *b)
-{
-    mfn_t m = maddr_to_mfn(MADDR(address));
-    struct frame *f;
-    uint64_t *slot;
-    unsigned level;
-
-    if (unlikely(address & 7) || unlikely(!frame_exists(m)))
-        return -EINVAL;
-    f = mfn_to_frame(m);
-    if (unlikely(f->owner != frame_owner_index(b->tables)))
-        return -EINVAL;
-    slot = maddr_to_virt(MADDR(address));
-    level = frame_table_level(f);
-    if (likely(level == 1))
-        return l1_entry_update(slot, value, b->tables, b->frames, preserve_ad ? ENTRY_PRESERVE_AD : ENTRY_PLAIN, 0);
-    if (level)
-        return table_entry_update(slot, value, f, level, b->tables, preserve_ad);
-    return plain_store(f, slot, value, b->tables);
-}
-
 static int m2p_store(uint64_t address, uint64_t value, const struct batch *b)
 {
     mfn_t m = maddr_to_mfn(MADDR(address));
@@ -128,16 +94,11 @@ static int m2p_store(uint64_t address, uint64_t value, const struct batch *b)
 
 static inline int request_do(const struct mmu_update *r, const struct batch *b)
 {
-    switch (r->ptr & 3) {
-    case MMU_NORMAL_PT_UPDATE:
-        return table_store(r->ptr, r->val, false, b);
-    case MMU_PT_UPDATE_NO_TRANSLATE:
-        return table_store(r->ptr & ~3UL, r->val, false, b);
-    case MMU_PT_UPDATE_PRESERVE_AD:
-        return table_store(r->ptr & ~3UL, r->val, true, b);
-    default:
-        return m2p_store(r->ptr & ~3UL, r->val, b);
-    }
+    uint64_t kind = r->ptr & 3, address = r->ptr & ~3UL;
+
+    if (unlikely(kind == MMU_MACHPHYS_UPDATE))
+        return m2p_store(address, r->val, b);
+    return pv_table_store(address, r->val, kind == MMU_PT_UPDATE_PRESERVE_AD, b->tables, b->frames);
 }
 
 /* ---- the batch ---- */

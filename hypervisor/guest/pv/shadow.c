@@ -219,7 +219,7 @@ static bool write_allowed(struct vcpu *v, const struct guest_walk *w, bool write
 
     if (!(w->rights & PTE_WRITE) || !(w->entries[1] & PTE_DIRTY))
         return false;
-    if (!frame_exists(m) || frame_owner(mfn_to_frame(m)) != d || (mfn_to_frame(m)->refs & FRAME_XEN_HEAP))
+    if (!mfn_valid(m) || frame_owner(mfn_to_frame(m)) != d || (mfn_to_frame(m)->refs & FRAME_XEN_HEAP))
         return true;
     gfn = m2p_get(m);
     if (!write)

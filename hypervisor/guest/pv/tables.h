@@ -46,43 +46,10 @@ static inline bool frame_is_memory(mfn_t m)
 {
     const struct domain *owner;
 
-    if (unlikely(!frame_exists(m)))
+    if (unlikely(!mfn_valid(m)))
         return false;
     owner = frame_owner(mfn_to_frame(m));
     return likely(owner) && likely(owner != domain_io);
-}
-
-/* What frames of d name as their owner. */
-static inline uint32_t frame_owner_index(const struct domain *d) { return (uint32_t)virt_to_mfn(d).value; }
-
-/* frame_get() and frame_put() in line, for what is done with every entry. */
-static inline bool frame_get_fast(struct frame *f, uint32_t owner)
-{
-    if (unlikely(!frame_ref(f)))
-        return false;
-    if (likely(f->owner == owner))
-        return true;
-    frame_put(f);
-    return false;
-}
-
-static inline void frame_put_fast(struct frame *f)
-{
-    uint64_t old = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
-
-    if (likely((old & FRAME_REFS_MASK) > 1) &&
-        likely(__atomic_compare_exchange_n(&f->refs, &old, old - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)))
-        return;
-    frame_put(f);
-}
-
-/* A further writable type reference, when it takes no more than counting. */
-static inline bool frame_get_writable_fast(struct frame *f)
-{
-    uint64_t old = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
-
-    return (old & (FRAME_TYPE_MASK | FRAME_VALIDATED)) == (FRAME_WRITABLE | FRAME_VALIDATED) &&
-           __atomic_compare_exchange_n(&f->type, &old, old + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 /* On this CPU alone; the flush clock need not know of one page. */
@@ -140,6 +107,12 @@ int l1_entry_update(uint64_t *slot, uint64_t value, struct domain *d, struct dom
 /* slot in table, a validated table of level 2 to 4 of d.  The same errors and -ERESTART_LATER. */
 int table_entry_update(uint64_t *slot, uint64_t value, struct frame *table, unsigned level, struct domain *d,
                        bool preserve_ad);
+
+/*
+ * One store of HYPERVISOR_mmu_update at a machine address: into a page table of d, or into its ordinary memory.  from: owner of
+ * the frame a new entry maps.  The same errors.
+ */
+int pv_table_store(uint64_t address, uint64_t value, bool preserve_ad, struct domain *d, struct domain *from);
 
 /* ---- walk.c ---- */
 

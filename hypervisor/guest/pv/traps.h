@@ -36,8 +36,7 @@ _Static_assert(PV_STACK_SIZE == STACK_SIZE, "entry.S knows the size of a stack")
 
 void pv_int80_entry(void); /* entry.S: a label, not callable */
 
-/* Bounces (bounce.c): frames on the guest kernel's stack.  False: the guest was crashed. */
-bool pv_bounce(struct vcpu *v, uint64_t rip, uint32_t flags, uint32_t error_code);
+/* Bounces (bounce.c): frames on the guest kernel's stack.  Where none fits, the guest is crashed. */
 void pv_bounce_pending(void);  /* from entry.S: delivers v->pv->bounce */
 bool pv_async_ready(void);     /* from entry.S: an NMI or machine check may be delivered */
 void pv_bounce_event(void);    /* from entry.S: event upcall */
@@ -58,6 +57,20 @@ void pv_page_fault(struct cpu_user_regs *regs, uint64_t address);
 void pv_bounce_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code);
 
 static inline bool pv_kernel_mode(const struct vcpu *v) { return v->pv->kernel_mode; }
+/* The running vcpu goes from its kernel to its user space or back: twice in every system call. */
+static inline void pv_mode_switch(struct vcpu *v, bool to_kernel)
+{
+    struct pv_vcpu *pv = v->pv;
+
+    pv->kernel_mode = to_kernel;
+    __asm__ volatile("swapgs" ::: "memory");
+    if (unlikely(v->arch.shadow)) {
+        pv_load_tables(v);
+        return;
+    }
+    v->arch.cr3 = mfn_to_maddr(to_kernel ? pv->kernel_table : pv->user_table).value;
+    cr3_load_unshadowed(v->arch.cr3);
+}
 
 /* Privileged instructions (privileged.c): true when emulated and the guest goes on, or an exception was queued for it. */
 bool pv_emulate_privileged(struct cpu_user_regs *regs);

@@ -23,14 +23,50 @@ static inline bool entry_store(uint64_t *slot, uint64_t *old, uint64_t value, en
     return true;
 }
 
-int l1_entry_update(uint64_t *slot, uint64_t value, struct domain *d, struct domain *from, enum entry_mode mode,
-                    uint64_t expected)
+/*
+ * Both entries are present and map the same frame, ordinary memory of the table's owner: the reference goes from one to the
+ * other.  value is in stored form.
+ */
+static inline bool only_rights_change(uint64_t old, uint64_t value, const struct domain *d, const struct domain *from)
 {
-    uint64_t old = mode == ENTRY_EXPECT ? expected : __atomic_load_n(slot, __ATOMIC_RELAXED);
+    mfn_t m = pte_frame(value);
+
+    return (old & value & PTE_PRESENT) && !((old ^ value) & PTE_FRAME_MASK) && !((old | value) & PTE_CACHE_MASK) &&
+           from == d && mfn_valid(m) && mfn_to_frame(m)->owner == frame_owner_index(d);
+}
+
+/* Such a change: what is left to do is the writable type reference. */
+static ALWAYS_INLINE int rights_update(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d,
+                                       enum entry_mode mode)
+{
+    struct frame *f = mfn_to_frame(pte_frame(value));
+    bool more = value & ~old & PTE_WRITE;
+
+    if (more && unlikely(!frame_get_writable_fast(f))) {
+        int rc = frame_get_type(f, FRAME_WRITABLE);
+
+        if (rc)
+            return rc;
+    }
+    if (unlikely(!entry_store(slot, &old, value, mode))) {
+        if (more)
+            frame_put_type(f);
+        return -EAGAIN;
+    }
+    if (unlikely(d->dirty_log))
+        dirty_log_frame(virt_to_frame(slot));
+    if (old & ~value & PTE_WRITE)
+        frame_put_type_fast(f);
+    return 0;
+}
+
+/* Anything else. */
+static ALWAYS_INLINE int entry_replace(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d, struct domain *from,
+                                       enum entry_mode mode)
+{
     bool same = false;
 
     if (value & PTE_PRESENT) {
-        value = l1_entry_stored(value);
         same = (old & PTE_PRESENT) && !((old ^ value) & ~PTE_SOFT_BITS);
         if (!same) {
             int rc = l1_entry_get(&value, d, from);
@@ -49,6 +85,23 @@ int l1_entry_update(uint64_t *slot, uint64_t value, struct domain *d, struct dom
     if (!same)
         l1_entry_put(old, d);
     return 0;
+}
+
+static ALWAYS_INLINE int l1_update(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d, struct domain *from,
+                                   enum entry_mode mode)
+{
+    if (value & PTE_PRESENT)
+        value = l1_entry_stored(value);
+    return only_rights_change(old, value, d, from) ? rights_update(slot, old, value, d, mode)
+                                                   : entry_replace(slot, old, value, d, from, mode);
+}
+
+int l1_entry_update(uint64_t *slot, uint64_t value, struct domain *d, struct domain *from, enum entry_mode mode,
+                    uint64_t expected)
+{
+    uint64_t old = mode == ENTRY_EXPECT ? expected : __atomic_load_n(slot, __ATOMIC_RELAXED);
+
+    return l1_update(slot, old, value, d, from, mode);
 }
 
 int table_entry_update(uint64_t *slot, uint64_t value, struct frame *table, unsigned level, struct domain *d,
@@ -77,4 +130,39 @@ int table_entry_update(uint64_t *slot, uint64_t value, struct frame *table, unsi
     if (!same && (old & PTE_PRESENT))
         table_entry_put_later(level, old, table);
     return 0;
+}
+
+/* An entry in a frame that is no page table: an ordinary checked write to the domain's memory. */
+static __attribute__((cold)) int plain_store(struct frame *f, uint64_t *slot, uint64_t value, struct domain *d)
+{
+    int rc = frame_get_both(f, d, FRAME_WRITABLE);
+
+    if (rc)
+        return rc;
+    __atomic_store_n(slot, value, __ATOMIC_RELAXED);
+    dirty_log_frame(f);
+    frame_put_both(f);
+    return 0;
+}
+
+int pv_table_store(uint64_t address, uint64_t value, bool preserve_ad, struct domain *d, struct domain *from)
+{
+    mfn_t m = maddr_to_mfn(MADDR(address));
+    struct frame *f;
+    uint64_t *slot;
+    unsigned level;
+
+    if (unlikely(address & 7) || unlikely(!mfn_valid(m)))
+        return -EINVAL;
+    f = mfn_to_frame(m);
+    if (unlikely(f->owner != frame_owner_index(d)))
+        return -EINVAL;
+    slot = maddr_to_virt(MADDR(address));
+    level = frame_table_level(f);
+    if (likely(level == 1))
+        return l1_update(slot, __atomic_load_n(slot, __ATOMIC_RELAXED), value, d, from,
+                         preserve_ad ? ENTRY_PRESERVE_AD : ENTRY_PLAIN);
+    if (level)
+        return table_entry_update(slot, value, f, level, d, preserve_ad);
+    return plain_store(f, slot, value, d);
 }

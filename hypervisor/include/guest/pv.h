@@ -83,8 +83,6 @@ int pv_release_context(struct domain *d);
 /* Queues exception vector for the running guest's kernel, as its trap table says; crashes it when it has no handler. */
 void pv_inject_trap(unsigned vector, uint32_t error_code, bool has_error_code);
 void pv_inject_page_fault(uint64_t address, uint32_t error_code);
-/* Switches between the guest's kernel and user page tables. */
-void pv_toggle_mode(struct vcpu *v);
 
 /* ---- page tables (mm side) ---- */
 /* New base pointers (mmuext NEW_BASEPTR, emulated mov to cr3, set context).  -ERESTART_LATER possible. */

@@ -94,8 +94,23 @@ static inline struct frame *mfn_to_frame(mfn_t m) { return &frame_table[m.value]
 static inline mfn_t frame_to_mfn(const struct frame *f) { return MFN((uint64_t)(f - frame_table)); }
 static inline struct frame *virt_to_frame(const void *p) { return mfn_to_frame(virt_to_mfn(p)); }
 static inline void *frame_to_virt(const struct frame *f) { return mfn_to_virt(frame_to_mfn(f)); }
-/* True for numbers with a frame table entry backed by memory of the machine (holes in the map are not). */
+/*
+ * True for numbers with a frame table entry backed by memory of the machine (holes in the map are not).  The table exists in
+ * pieces of 2 MiB, a bit each in frame_chunks.
+ */
+#define FRAMES_PER_CHUNK (2 * 1024 * 1024 / sizeof(struct frame))
+#define FRAME_CHUNKS (DIRECT_MAP_SIZE / PAGE_SIZE / FRAMES_PER_CHUNK)
+#ifdef XYLEM_HOST
 bool mfn_valid(mfn_t m);
+#else
+extern uint64_t frame_chunks[];
+static inline bool mfn_valid(mfn_t m)
+{
+    uint64_t chunk = m.value / FRAMES_PER_CHUNK;
+
+    return m.value < max_frame && (frame_chunks[chunk / 64] >> (chunk % 64) & 1);
+}
+#endif
 
 static inline struct domain *frame_owner(const struct frame *f)
 {
@@ -158,6 +173,51 @@ static inline void frame_put_both(struct frame *f)
 {
     frame_put_type(f);
     frame_put(f);
+}
+
+/* What frames of d name as their owner. */
+static inline uint32_t frame_owner_index(const struct domain *d) { return (uint32_t)virt_to_mfn(d).value; }
+
+/*
+ * In line, for fast paths: frame_get() of d's frames by frame_owner_index(d), frame_put(), frame_put_type(), and a further
+ * FRAME_WRITABLE reference when that takes no more than counting (false: it takes frame_get_type()).
+ */
+static inline bool frame_get_fast(struct frame *f, uint32_t owner)
+{
+    if (unlikely(!frame_ref(f)))
+        return false;
+    if (likely(f->owner == owner))
+        return true;
+    frame_put(f);
+    return false;
+}
+
+static inline void frame_put_fast(struct frame *f)
+{
+    uint64_t old = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
+
+    if (likely((old & FRAME_REFS_MASK) > 1) &&
+        likely(__atomic_compare_exchange_n(&f->refs, &old, old - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)))
+        return;
+    frame_put(f);
+}
+
+static inline void frame_put_type_fast(struct frame *f)
+{
+    uint64_t old = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
+
+    if (likely((old & FRAME_TYPE_COUNT_MASK) > 1) &&
+        likely(__atomic_compare_exchange_n(&f->type, &old, old - 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)))
+        return;
+    frame_put_type(f);
+}
+
+static inline bool frame_get_writable_fast(struct frame *f)
+{
+    uint64_t old = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
+
+    return (old & (FRAME_TYPE_MASK | FRAME_VALIDATED)) == (FRAME_WRITABLE | FRAME_VALIDATED) &&
+           __atomic_compare_exchange_n(&f->type, &old, old + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 
 /* How page-table rooms check contents: registered once, an upward call. */

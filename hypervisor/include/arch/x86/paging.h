@@ -38,6 +38,7 @@
 
 #ifndef __ASSEMBLER__
 #include "arch/layout.h"
+#include "arch/percpu.h"
 #include "arch/tlb.h"
 #include "mm/frame.h"
 
@@ -103,24 +104,6 @@ void *vmap_frames_aligned(const mfn_t *frames, size_t count, unsigned order, uin
 /* Fills one page of such a mapping that was left out (INVALID_MFN). */
 void vmap_set(void *address, mfn_t frame, uint64_t flags);
 
-/*
- * The frame table exists in pieces of 2 MiB, a bit each in frame_chunks: mfn_valid() without a call, for paths that are
- * taken for every page-table entry.
- */
-#define FRAMES_PER_CHUNK (2 * 1024 * 1024 / sizeof(struct frame))
-#define FRAME_CHUNKS (DIRECT_MAP_SIZE / PAGE_SIZE / FRAMES_PER_CHUNK)
-#ifdef XYLEM_HOST
-static inline bool frame_exists(mfn_t m) { return mfn_valid(m); }
-#else
-extern uint64_t frame_chunks[];
-static inline bool frame_exists(mfn_t m)
-{
-    uint64_t chunk = m.value / FRAMES_PER_CHUNK;
-
-    return m.value < max_frame && (frame_chunks[chunk / 64] >> (chunk % 64) & 1);
-}
-#endif
-
 static inline uint64_t read_cr0(void) { uint64_t v; __asm__ volatile("mov %%cr0, %0" : "=r"(v)); return v; }
 static inline uint64_t read_cr2(void) { uint64_t v; __asm__ volatile("mov %%cr2, %0" : "=r"(v)); return v; }
 #ifdef XYLEM_HOST
@@ -142,6 +125,20 @@ static inline void write_cr4(uint64_t v) { __asm__ volatile("mov %0, %%cr4" ::"r
  * only makes later flushes cheaper).
  */
 void cr3_load(uint64_t cr3);
+/* The same where the running guest is known to have no shadow. */
+#ifdef XYLEM_HOST
+static inline void cr3_load_unshadowed(uint64_t cr3) { cr3_load(cr3); }
+#else
+extern uint64_t tlb_clock; /* arch/x86/tlb.c */
+PER_CPU_DECLARE(uint64_t, tlb_flushed_at);
+static inline void cr3_load_unshadowed(uint64_t cr3)
+{
+    uint64_t stamp = __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST);
+
+    write_cr3(cr3);
+    this_cpu(tlb_flushed_at) = stamp;
+}
+#endif
 
 #define TLB_FLUSH_ALL (~0UL) /* as address: everything that is not global */
 #define TLB_FLUSH_GLOBAL (1u << 0) /* global entries too */

@@ -9,15 +9,15 @@
 
 #include "lib/string.h"
 #include "mm/dirty_log.h"
-#include "mm/physmap.h"
 
 static uint64_t copy_pins(bool readonly)
 {
     return readonly ? PIN_HOST_READ : PIN_HOST_WRITE;
 }
 
-/* Pins an entry of d for domain `to`.  GNTST_*. */
-static int pin(struct domain *d, grant_ref_t ref, struct grant_use *use, struct grant_copy_end *end, bool *transitive)
+/* Pins an entry of d for domain `to`; *kind says what it is.  GNTST_*. */
+static ALWAYS_INLINE int pin(struct domain *d, grant_ref_t ref, struct grant_use *use, struct grant_copy_end *end,
+                             enum grant_kind *kind)
 {
     struct grant_table *t = d->grant;
     int rc = GNTST_bad_gntref;
@@ -28,11 +28,12 @@ static int pin(struct domain *d, grant_ref_t ref, struct grant_use *use, struct 
 
         spin_lock(&a->lock);
         rc = grant_pin(d, a, ref, use);
-        if (!rc) {
+        if (likely(!rc)) {
+            end->frame = use->frame;
             end->start = a->start;
             end->length = a->length;
-            *transitive = a->kind == GRANT_TRANSITIVE;
-            if (*transitive)
+            *kind = a->kind;
+            if (unlikely(*kind == GRANT_TRANSITIVE))
                 __atomic_fetch_add(&t->transits, 1, __ATOMIC_RELAXED);
         }
         spin_unlock(&a->lock);
@@ -41,7 +42,7 @@ static int pin(struct domain *d, grant_ref_t ref, struct grant_use *use, struct 
     return rc;
 }
 
-static void unpin(struct domain *d, grant_ref_t ref, bool readonly, bool transitive)
+static ALWAYS_INLINE void unpin(struct domain *d, grant_ref_t ref, bool readonly, bool transitive)
 {
     struct grant_table *t = d->grant;
     struct grant_active *a;
@@ -50,75 +51,78 @@ static void unpin(struct domain *d, grant_ref_t ref, bool readonly, bool transit
     a = grant_active(t, ref);
     spin_lock(&a->lock);
     grant_unpin(d, a, ref, copy_pins(readonly));
-    if (transitive)
+    if (unlikely(transitive))
         __atomic_fetch_sub(&t->transits, 1, __ATOMIC_RELAXED);
     spin_unlock(&a->lock);
     read_unlock(&t->lock);
 }
 
-/* Follows a pinned transitive grant of d: the grant behind it has to be one to d, and not transitive itself. */
-static int transit(struct domain *d, const struct grant_use *first, struct grant_copy_end *end)
+/* The grant behind a transitive one has to be one to its granter d, and not transitive itself. */
+static int pin_behind(struct domain *d, struct domain *behind, const struct grant_use *first, struct grant_copy_end *end)
 {
     struct grant_use use = {.to = d->id, .readonly = first->readonly, .pins = first->pins};
-    struct domain *behind;
-    bool transitive = false;
+    enum grant_kind kind;
     int rc;
 
-    if (first->transit == d->id)
+    if (!behind->grant)
         return GNTST_general_error;
-    behind = domain_get(first->transit);
-    if (!behind || !behind->grant) {
-        rc = GNTST_general_error;
-        goto out;
-    }
-    rc = pin(behind, first->transit_ref, &use, end, &transitive);
-    if (!rc && transitive) {
+    rc = pin(behind, first->transit_ref, &use, end, &kind);
+    if (!rc && kind == GRANT_TRANSITIVE) {
         unpin(behind, first->transit_ref, first->readonly, true);
         rc = GNTST_general_error;
     }
+    return rc;
+}
+
+/* Follows a pinned transitive grant of d, which is unpinned again when it leads nowhere. */
+static __attribute__((cold)) int transit(struct domain *d, const struct grant_use *first, struct grant_copy_end *end)
+{
+    struct domain *behind = first->transit == d->id ? NULL : domain_get(first->transit);
+    int rc = behind ? pin_behind(d, behind, first, end) : GNTST_general_error;
+
     if (!rc) {
         end->transit = behind;
         end->transit_ref = first->transit_ref;
-        end->frame = use.frame;
         return GNTST_okay;
     }
-out:
     if (behind)
         domain_put(behind);
+    unpin(d, (grant_ref_t)end->name, first->readonly, true);
     return rc;
 }
 
-static int claim_grant(struct grant_copy_end *end, struct domain *d, grant_ref_t ref)
+static inline int claim_grant(struct grant_copy_end *end)
 {
-    struct grant_use use = {
-        .to = current->domain->id, .readonly = !end->writable, .pins = copy_pins(!end->writable),
-    };
-    bool transitive = false;
-    int rc = pin(d, ref, &use, end, &transitive);
+    struct grant_use use; /* what it does not say stays unsaid: this is done for every copy */
+    enum grant_kind kind;
+    int rc;
 
-    if (rc)
-        return rc;
-    end->frame = use.frame;
-    if (likely(!transitive))
-        return GNTST_okay;
-    rc = transit(d, &use, end);
-    if (rc)
-        unpin(d, ref, use.readonly, true);
-    return rc;
+    use.to = current->domain->id;
+    use.readonly = !end->writable;
+    use.for_map = false;
+    use.pins = copy_pins(!end->writable);
+    rc = pin(end->domain, (grant_ref_t)end->name, &use, end, &kind);
+    return likely(rc || kind != GRANT_TRANSITIVE) ? rc : transit(end->domain, &use, end);
 }
 
-static void unclaim_grant(struct grant_copy_end *end)
+static __attribute__((cold)) void unclaim_transit(struct grant_copy_end *end)
 {
-    if (end->transit) {
-        unpin(end->transit, end->transit_ref, !end->writable, false);
-        domain_put(end->transit);
-    }
-    unpin(end->domain, (grant_ref_t)end->name, !end->writable, end->transit != NULL);
+    unpin(end->transit, end->transit_ref, !end->writable, false);
+    domain_put(end->transit);
     end->transit = NULL;
+    unpin(end->domain, (grant_ref_t)end->name, !end->writable, true);
+}
+
+static inline void unclaim_grant(struct grant_copy_end *end)
+{
+    if (unlikely(end->transit))
+        unclaim_transit(end);
+    else
+        unpin(end->domain, (grant_ref_t)end->name, !end->writable, false);
 }
 
 /* Another domain was looked up and is held; the caller, by whatever name, is not. */
-static void domain_release(struct grant_copy_end *end)
+static inline void domain_release(struct grant_copy_end *end)
 {
     if (end->domain != current->domain)
         domain_put(end->domain);
@@ -126,27 +130,25 @@ static void domain_release(struct grant_copy_end *end)
 
 static void end_release(struct grant_copy_end *end)
 {
-    if (!end->claimed)
-        return;
     end->claimed = false;
     if (end->writable) {
         dirty_log_frame(end->frame);
-        frame_put_type(end->frame);
+        frame_put_type_fast(end->frame);
     }
-    frame_put(end->frame);
+    frame_put_fast(end->frame);
     if (end->is_grant)
         unclaim_grant(end);
     domain_release(end);
 }
 
 /* The frame of an end, without its type.  GNTST_*. */
-static int end_frame(struct grant_copy_end *end)
+static inline int end_frame(struct grant_copy_end *end)
 {
     if (end->is_grant)
-        return claim_grant(end, end->domain, (grant_ref_t)end->name);
+        return claim_grant(end);
     end->start = 0;
     end->length = PAGE_SIZE;
-    return physmap_get_frame(end->domain, GFN(end->name), &end->frame) ? GNTST_bad_page : GNTST_okay;
+    return grant_get_frame(end->domain, GFN(end->name), &end->frame) ? GNTST_bad_page : GNTST_okay;
 }
 
 static int end_claim(struct grant_copy_end *end)
@@ -160,7 +162,7 @@ static int end_claim(struct grant_copy_end *end)
     if (!end->domain)
         return GNTST_bad_domain;
     rc = end->domain->grant ? end_frame(end) : GNTST_bad_domain;
-    if (!rc && end->writable && frame_get_type(end->frame, FRAME_WRITABLE)) {
+    if (!rc && end->writable && !frame_get_writable_fast(end->frame) && frame_get_type(end->frame, FRAME_WRITABLE)) {
         frame_put(end->frame);
         if (end->is_grant)
             unclaim_grant(end);
@@ -173,11 +175,12 @@ static int end_claim(struct grant_copy_end *end)
 }
 
 /* Makes the end name what an element says; nothing to do when it does already. */
-static int end_select(struct grant_copy_end *end, domid_t domid, uint64_t name, bool is_grant, bool writable)
+static inline int end_select(struct grant_copy_end *end, domid_t domid, uint64_t name, bool is_grant, bool writable)
 {
     if (end->claimed && end->name == name && end->domid == domid && end->is_grant == is_grant)
         return GNTST_okay;
-    end_release(end);
+    if (end->claimed)
+        end_release(end);
     end->domid = domid;
     end->name = name;
     end->is_grant = is_grant;
@@ -218,6 +221,8 @@ void grant_copy(struct grant_copy_batch *batch, struct gnttab_copy *op)
 
 void grant_copy_finish(struct grant_copy_batch *batch)
 {
-    end_release(&batch->source);
-    end_release(&batch->dest);
+    if (batch->source.claimed)
+        end_release(&batch->source);
+    if (batch->dest.claimed)
+        end_release(&batch->dest);
 }

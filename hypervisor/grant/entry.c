@@ -11,7 +11,6 @@
 #include "grant/internal.h"
 
 #include "lib/string.h"
-#include "mm/physmap.h"
 
 #define FLAG_TRIES 5
 #define GTF_CACHE (GTF_PWT | GTF_PCD | GTF_PAT)
@@ -25,74 +24,47 @@ static inline uint32_t word_read(const uint32_t *word)
  * Does the entry allow this use?  One that is pinned has been checked for type and domain when it was pinned
  * first.
  */
-static bool entry_allows(union grant_word w, const struct grant_active *a, const struct grant_use *use,
-                         bool v2)
+static inline bool entry_allows(union grant_word w, bool pinned, const struct grant_use *use, bool v2)
 {
     unsigned type = w.flags & (GTF_type_mask | (use->for_map ? GTF_sub_page : 0));
 
     if (!use->readonly && (w.flags & GTF_readonly))
         return false;
-    if (a->pins)
+    if (pinned)
         return true;
     if (w.domid != use->to)
         return false;
     return type == GTF_permit_access || (v2 && !use->for_map && type == GTF_transitive);
 }
 
-static int set_flags_v1(uint32_t *word, const struct grant_active *a, const struct grant_use *use)
+/* These two tell in *seen what the entry said when the flags stood. */
+static inline int set_flags_v1(uint32_t *word, bool pinned, const struct grant_use *use, union grant_word *seen)
 {
     union grant_word old = {.raw = word_read(word)};
 
     for (unsigned i = 0; i < FLAG_TRIES; i++) {
-        union grant_word new = old;
-
-        if (!entry_allows(old, a, use, false))
+        *seen = old;
+        if (!entry_allows(old, pinned, use, false))
             return GNTST_general_error;
-        new.flags |= use->readonly ? GTF_reading : GTF_reading | GTF_writing;
-        if (__atomic_compare_exchange_n(word, &old.raw, new.raw, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        seen->flags |= use->readonly ? GTF_reading : GTF_reading | GTF_writing;
+        if (__atomic_compare_exchange_n(word, &old.raw, seen->raw, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
             return GNTST_okay;
     }
     return GNTST_general_error;
 }
 
-static void clear_flags(uint16_t *flags, uint16_t which)
+static int set_flags_v2(uint32_t *word, grant_status_t *status, bool pinned, const struct grant_use *use,
+                        union grant_word *seen)
 {
-    __atomic_fetch_and(flags, (uint16_t)~which, __ATOMIC_SEQ_CST);
-}
-
-static int set_flags_v2(uint32_t *word, grant_status_t *status, const struct grant_active *a,
-                        const struct grant_use *use)
-{
-    union grant_word w = {.raw = word_read(word)};
-
-    if (!entry_allows(w, a, use, true))
+    seen->raw = word_read(word);
+    if (!entry_allows(*seen, pinned, use, true))
         return GNTST_general_error;
     __atomic_fetch_or(status, use->readonly ? GTF_reading : GTF_reading | GTF_writing, __ATOMIC_SEQ_CST);
-    w.raw = word_read(word);
-    if (entry_allows(w, a, use, true))
+    seen->raw = word_read(word);
+    if (entry_allows(*seen, pinned, use, true))
         return GNTST_okay;
-    clear_flags(status, a->pins ? GTF_writing : GTF_reading | GTF_writing);
+    grant_clear_flags(status, pinned ? GTF_writing : GTF_reading | GTF_writing);
     return GNTST_general_error;
-}
-
-static uint16_t *in_use_flags(const struct grant_table *t, grant_ref_t ref)
-{
-    return t->version == 1 ? &grant_entry_v1(t, ref)->flags : grant_status(t, ref);
-}
-
-/* Clears what the pins no longer justify. */
-static void reduce_flags(const struct grant_table *t, const struct grant_active *a, grant_ref_t ref)
-{
-    uint16_t which = 0;
-
-    if (ref >= grant_entries(t)) /* the table is gone, or was converted to one with fewer entries */
-        return;
-    if (!(a->pins & PIN_WRITERS))
-        which |= GTF_writing;
-    if (!a->pins)
-        which |= GTF_reading;
-    if (which)
-        clear_flags(in_use_flags(t, ref), which);
 }
 
 /* What the entry names, read once.  Frame number, range and kind go to the active entry. */
@@ -124,7 +96,7 @@ static bool is_granted_io(struct domain *granter, uint64_t frame)
 }
 
 /* The first user: finds the frame.  GNTST_*. */
-static int resolve(struct domain *granter, struct grant_active *a, grant_ref_t ref, uint16_t flags,
+static inline int resolve(struct domain *granter, struct grant_active *a, grant_ref_t ref, uint16_t flags,
                    struct grant_use *use)
 {
     const struct grant_table *t = granter->grant;
@@ -140,7 +112,7 @@ static int resolve(struct domain *granter, struct grant_active *a, grant_ref_t r
     a->domid = use->to;
     if (a->kind == GRANT_TRANSITIVE)
         return GNTST_okay;
-    if (!physmap_get_frame(granter, GFN(gfn), &use->frame)) {
+    if (!grant_get_frame(granter, GFN(gfn), &use->frame)) {
         a->frame = frame_to_mfn(use->frame).value;
         return GNTST_okay;
     }
@@ -184,34 +156,32 @@ int grant_pin(struct domain *granter, struct grant_active *a, grant_ref_t ref, s
 {
     const struct grant_table *t = granter->grant;
     uint32_t *word = grant_word(t, ref);
+    bool pinned = a->pins != 0;
     union grant_word w;
     int rc = GNTST_okay;
 
     use->frame = NULL;
-    if (a->pins && (a->domid != use->to || pins_overflow(a->pins, use->pins) ||
-                    (use->for_map && a->kind != GRANT_FULL)))
+    if (unlikely(pinned) && (a->domid != use->to || pins_overflow(a->pins, use->pins) ||
+                             (use->for_map && a->kind != GRANT_FULL)))
         return GNTST_general_error;
-    if (!a->pins || (!use->readonly && !(a->pins & PIN_WRITERS)))
-        rc = t->version == 1 ? set_flags_v1(word, a, use) : set_flags_v2(word, grant_status(t, ref), a, use);
+    if (pinned && (use->readonly || (a->pins & PIN_WRITERS)))
+        w.raw = word_read(word);
+    else if (t->version == 1)
+        rc = set_flags_v1(word, pinned, use, &w);
+    else
+        rc = set_flags_v2(word, grant_status(t, ref), pinned, use, &w);
     if (rc)
         return rc;
-    w.raw = word_read(word);
     use->cache = w.flags & GTF_CACHE;
-    rc = a->pins ? join(granter, a, ref, w.flags, use) : resolve(granter, a, ref, w.flags, use);
+    rc = pinned ? join(granter, a, ref, w.flags, use) : resolve(granter, a, ref, w.flags, use);
     if (!rc && use->for_map && a->kind != GRANT_FULL) {
         rc = GNTST_general_error; /* became one after the check */
         if (use->frame)
             frame_put(use->frame);
     }
     if (rc)
-        reduce_flags(t, a, ref);
+        grant_reduce_flags(t, a, ref);
     else
         a->pins += use->pins;
     return rc;
-}
-
-void grant_unpin(struct domain *granter, struct grant_active *a, grant_ref_t ref, uint64_t pins)
-{
-    a->pins -= pins;
-    reduce_flags(granter->grant, a, ref);
 }

@@ -17,7 +17,9 @@
 #define XYLEM_GRANT_INTERNAL_H
 
 #include "grant/grant.h"
+#include "errno.h"
 #include "lib/base.h"
+#include "mm/physmap.h"
 
 #define GRANT_DEFAULT_FRAMES 64u
 #define GRANT_DEFAULT_MAPTRACK_FRAMES 1024u
@@ -132,6 +134,15 @@ static inline bool grant_work_pending(void)
     return softirq_pending() || (!current->is_idle && vcpu_event_deliverable(current));
 }
 
+/* physmap_get_frame(), in line for guests whose frame numbers are the machine's. */
+static inline int grant_get_frame(struct domain *d, gfn_t gfn, struct frame **frame)
+{
+    if (unlikely(d->is_hvm))
+        return physmap_get_frame(d, gfn, frame);
+    *frame = mfn_to_frame(MFN(gfn.value));
+    return mfn_valid(MFN(gfn.value)) && frame_get_fast(*frame, frame_owner_index(d)) ? 0 : -EINVAL;
+}
+
 /* ---- entry.c: using an entry; the table's lock is held for reading and the active entry's lock ---- */
 struct grant_use {
     domid_t to;       /* who wants it */
@@ -145,8 +156,28 @@ struct grant_use {
 };
 /* Checks the grant, tells the granter that it is in use and pins it.  GNTST_*. */
 int grant_pin(struct domain *granter, struct grant_active *a, grant_ref_t ref, struct grant_use *use);
+
+static inline void grant_clear_flags(uint16_t *flags, uint16_t which)
+{
+    __atomic_fetch_and(flags, (uint16_t)~which, __ATOMIC_SEQ_CST);
+}
+
+/* Clears the flags the granter sees that the pins no longer justify. */
+static inline void grant_reduce_flags(const struct grant_table *t, const struct grant_active *a, grant_ref_t ref)
+{
+    uint16_t which = (uint16_t)((a->pins & PIN_WRITERS ? 0 : GTF_writing) | (a->pins ? 0 : GTF_reading));
+
+    /* The table may be gone, or was converted to one with fewer entries. */
+    if (which && likely(ref < grant_entries(t)))
+        grant_clear_flags(t->version == 1 ? &grant_entry_v1(t, ref)->flags : grant_status(t, ref), which);
+}
+
 /* Takes pins off and tells the granter what is no longer in use. */
-void grant_unpin(struct domain *granter, struct grant_active *a, grant_ref_t ref, uint64_t pins);
+static inline void grant_unpin(struct domain *granter, struct grant_active *a, grant_ref_t ref, uint64_t pins)
+{
+    a->pins -= pins;
+    grant_reduce_flags(granter->grant, a, ref);
+}
 
 /* ---- table.c ---- */
 /* Makes the table at least this large; its lock is held for writing.  0, -EINVAL over the limit, -ENOMEM. */

@@ -22,17 +22,23 @@ REBOOTS = 2
 BOOT_SECONDS = 240
 # how each machine finds domain 0's kernel: both forms are booted
 KERNEL = {1: "bzimage", 2: "bzimage", 4: "elf"}
+# /dev/vdb in domain 0: its own disk once more, for a driver domain
+DRIVER_DRIVE = ("-drive", f"file={os.path.join(qemu.IMAGES, 'dom0.ext4')},format=raw,if=virtio,snapshot=on")
 
 
 def pytest_addoption(parser):
     parser.addoption("--hypervisor", default="build/xylem", help="a file, or 'reference' for Debian's Xen 4.17")
+    parser.addoption("--cpus", type=int, default=SYSTEM_CPUS, choices=MACHINE_ORDER,
+                     help="CPUs of the machine that carries the system tests")
+    parser.addoption("--icount", action="store_true", help="time counts instructions: one thread, idle time is skipped")
 
 
 class Lab:
     """Hands out machines, one alive at a time."""
 
-    def __init__(self, hypervisor):
+    def __init__(self, hypervisor, icount=False):
         self.hypervisor = hypervisor
+        self.icount = icount
         self.machine = None
         self.cpus = None
         self.boots = {}         # cpus -> how often it was started
@@ -58,7 +64,8 @@ class Lab:
         try:
             self.machine = Machine(cpus=cpus, hypervisor=self.hypervisor, kernel=KERNEL[cpus],
                                    name=f"check-{base}-{cpus}cpu" + (f"-{count + 1}" if count else ""),
-                                   dom0_cmdline="xylem.mode=agent")
+                                   dom0_cmdline="xylem.mode=agent", qemu=DRIVER_DRIVE,
+                                   icount=self.icount)
         except qemu.SetupError as error:
             pytest.exit(str(error), returncode=2)
         self.cpus = cpus
@@ -76,7 +83,7 @@ class Lab:
 
 
 def pytest_configure(config):
-    config.lab = Lab(config.getoption("--hypervisor"))
+    config.lab = Lab(config.getoption("--hypervisor"), config.getoption("--icount"))
     config.rows = {}           # test -> [cpus, outcome, seconds]
     config.check_started = time.monotonic()
 
@@ -88,7 +95,8 @@ def pytest_unconfigure(config):
 
 def item_cpus(item):
     callspec = getattr(item, "callspec", None)
-    return callspec.params.get("cpus", SYSTEM_CPUS) if callspec else SYSTEM_CPUS
+    usual = item.config.getoption("--cpus")
+    return callspec.params.get("cpus", usual) if callspec else usual
 
 
 def pytest_collection_modifyitems(items):

@@ -7,6 +7,7 @@
  *   then            other CPUs, system domains' frames, domain 0, and this CPU becomes idle: which runs domain 0
  */
 
+#include "arch/latency.h"
 #include "arch/x86/acpi.h"
 #include "arch/x86/apic.h"
 #include "arch/x86/cpufeature.h"
@@ -20,6 +21,7 @@
 #include "boot/dom0.h"
 #include "console/console.h"
 #include "domain/domain.h"
+#include "door/fail_keys.h"
 #include "door/nmi.h"
 #include "grant/grant.h"
 #include "guest/hvm.h"
@@ -174,6 +176,8 @@ static _Noreturn void start_on_guarded_stack(void)
     console_init_irq();
     domain_dump_init();
     pv_audit_init();
+    latency_init();
+    fail_keys_init();
     hvm_init();
     if (hvm_cpu_init())
         panic("The boot CPU does not switch on what it says it has for PVH guests\n");

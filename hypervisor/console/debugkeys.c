@@ -13,19 +13,26 @@
 struct debug_key {
     const char *what;
     void (*fn)(void);
+    bool acts; /* '*' runs only those that look */
 };
-static struct debug_key keys[128]; /* what rooms registered: these only look, so '*' runs them all */
+static struct debug_key keys[128]; /* what rooms registered */
 
 void debug_key_register(char key, const char *what, void (*fn)(void))
 {
     BUG_ON((unsigned char)key >= ARRAY_SIZE(keys));
-    keys[(unsigned char)key] = (struct debug_key){what, fn};
+    keys[(unsigned char)key] = (struct debug_key){what, fn, false};
+}
+
+void debug_key_register_action(char key, const char *what, void (*fn)(void))
+{
+    debug_key_register(key, what, fn);
+    keys[(unsigned char)key].acts = true;
 }
 
 static void keys_all(void)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
-        if (keys[i].fn == NULL)
+        if (keys[i].fn == NULL || keys[i].acts)
             continue;
         log_error("[%c: %s]\n", (char)i, keys[i].what);
         keys[i].fn();
@@ -39,9 +46,9 @@ static const struct debug_key_row {
     char key;
     struct debug_key entry;
 } common[] = {
-    {'*', {"run all that only look", keys_all}},
-    {'h', {"show this message", keys_list}},
-    {'R', {"reboot machine", machine_reboot}},
+    {'*', {"run all that only look", keys_all, true}},
+    {'h', {"show this message", keys_list, false}},
+    {'R', {"reboot machine", machine_reboot, true}},
 };
 
 static const struct debug_key *key_find(char key)

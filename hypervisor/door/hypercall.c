@@ -112,12 +112,14 @@ void hypercall_dispatch(struct cpu_user_regs *regs)
 {
     const struct hypercall_row *row = row_of(regs->rax);
 
+    latency_call_begin((unsigned)regs->rax);
     if (unlikely(!row))
         regs->rax = (uint64_t)-ENOSYS;
     else if (unlikely(row->privileged) && !current->domain->is_privileged)
         regs->rax = (uint64_t)-EPERM;
     else
         regs->rax = (uint64_t)row->fn(regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8);
+    latency_call_end();
 }
 
 long hypercall_run(uint64_t number, const uint64_t args[5])

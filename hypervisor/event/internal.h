@@ -122,6 +122,7 @@ static inline bool event_virq_is_global(unsigned virq)
 /* Should a long operation pause? */
 static inline bool event_work_pending(void)
 {
+    latency_look();
     return softirq_pending() || (!current->is_idle && vcpu_event_deliverable(current));
 }
 

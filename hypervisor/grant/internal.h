@@ -131,6 +131,7 @@ static inline uint32_t *grant_word(const struct grant_table *t, grant_ref_t ref)
 /* Should a long operation pause? */
 static inline bool grant_work_pending(void)
 {
+    latency_look();
     return softirq_pending() || (!current->is_idle && vcpu_event_deliverable(current));
 }
 

@@ -18,6 +18,7 @@
 #include "lib/string.h"
 #include "log.h"
 #include "mm/buddy.h"
+#include "mm/fail.h"
 
 static spinlock_t claim_lock = SPINLOCK_INIT(RANK_HEAP);
 static uint64_t claimed_pages; /* claim_lock to write: sum of all outstanding claims */
@@ -26,8 +27,11 @@ static uint64_t claimed_pages; /* claim_lock to write: sum of all outstanding cl
 
 void *heap_alloc(unsigned order, unsigned flags)
 {
-    struct frame *f = buddy_take(order, HEAP_ANY_WIDTH, claimed_pages, flags & HEAP_ZERO);
+    struct frame *f;
 
+    if (allocation_fails())
+        return NULL;
+    f = buddy_take(order, HEAP_ANY_WIDTH, claimed_pages, flags & HEAP_ZERO);
     if (!f)
         return NULL;
     for (uint64_t i = 0; i < 1UL << order; i++)
@@ -134,7 +138,7 @@ void heap_set_leaving(struct domain *d, struct frame *f)
 struct frame *heap_alloc_domain(struct domain *d, unsigned order, unsigned width_bits, unsigned flags)
 {
     uint64_t reserved = __atomic_load_n(&claimed_pages, __ATOMIC_RELAXED) - (d ? d->outstanding_claim : 0);
-    struct frame *f = buddy_take(order, width_bits, reserved, !(flags & HEAP_NO_SCRUB));
+    struct frame *f = allocation_fails() ? NULL : buddy_take(order, width_bits, reserved, !(flags & HEAP_NO_SCRUB));
 
     if (!f)
         return NULL;

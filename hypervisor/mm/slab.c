@@ -11,6 +11,7 @@
 #include "lib/checked.h"
 #include "lib/string.h"
 #include "log.h"
+#include "mm/fail.h"
 #include "mm/heap.h"
 #include "sync/spinlock.h"
 
@@ -101,7 +102,8 @@ void *mem_alloc(size_t size, size_t align)
         shift++;
     if (shift > SLAB_MAX_SHIFT)
         return whole_alloc(need);
-
+    if (allocation_fails())
+        return NULL;
     flags = spin_lock_irqsave(&slab_lock);
     f = frame_list_first(slab_list(shift));
     if (!f) {

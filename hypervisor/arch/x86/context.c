@@ -53,6 +53,7 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
         }
     }
     sched_switched(prev);
+    latency_irq_on(); /* the way to the guest turns them on */
     stack_reset_jump(next->arch.enter);
 }
 

@@ -263,12 +263,15 @@ static void handle_interrupt(struct cpu_user_regs *regs)
 void trap_dispatch(struct cpu_user_regs *regs)
 {
     if (regs->entry_vector >= VECTOR_FIRST_IRQ) {
+        latency_irq_off(regs->rflags);
         handle_interrupt(regs);
+        latency_irq_on();
     } else if (regs->entry_vector == VECTOR_NMI) {
         nmi_arrived(regs);
     } else if (regs->entry_vector == VECTOR_MC) {
         machine_check(regs);
     } else if (regs_from_guest(regs)) {
+        latency_irq_off(regs->rflags);
         irq_enable();
         pv_trap(regs);
     } else {

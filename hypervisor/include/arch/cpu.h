@@ -10,6 +10,7 @@
 #ifndef XYLEM_ARCH_CPU_H
 #define XYLEM_ARCH_CPU_H
 
+#include "arch/latency.h"
 #include "config.h"
 #include "public.h"
 #include "types.h"
@@ -47,14 +48,23 @@ static inline struct cpu_info *cpu_info(void)
     __asm__("mov %%rsp, %0" : "=r"(sp));
     return (struct cpu_info *)((sp | (STACK_SIZE - 1)) + 1) - 1;
 }
-static inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
-static inline void irq_enable(void) { __asm__ volatile("sti" ::: "memory"); }
 static inline uint64_t irq_save(void)
 {
     uint64_t flags;
 
     __asm__ volatile("pushfq; popq %0; cli" : "=r"(flags)::"memory");
+    latency_irq_off(flags);
     return flags;
+}
+#ifdef XYLEM_DEBUG
+static inline void irq_disable(void) { (void)irq_save(); }
+#else
+static inline void irq_disable(void) { __asm__ volatile("cli" ::: "memory"); }
+#endif
+static inline void irq_enable(void)
+{
+    latency_irq_on();
+    __asm__ volatile("sti" ::: "memory");
 }
 static inline bool irq_enabled(void)
 {
@@ -70,7 +80,11 @@ static inline void irq_restore(uint64_t flags)
 }
 static inline void cpu_relax(void) { __asm__ volatile("pause" ::: "memory"); }
 /* Call with interrupts off: enables them and sleeps until the next one, without a window in between. */
-static inline void cpu_halt_until_irq(void) { __asm__ volatile("sti; hlt" ::: "memory"); }
+static inline void cpu_halt_until_irq(void)
+{
+    latency_irq_on();
+    __asm__ volatile("sti; hlt" ::: "memory");
+}
 #endif
 
 static inline unsigned cpu_id(void) { return cpu_info()->cpu; }

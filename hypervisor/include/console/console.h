@@ -35,6 +35,8 @@ void console_flush(void);        /* pushes out what the devices still hold: befo
 
 /* Debug keys (xl debug-keys, or typed at the hypervisor's console). */
 void debug_key_register(char key, const char *what, void (*fn)(void));
+/* The same for one that does something besides showing: key * passes it by. */
+void debug_key_register_action(char key, const char *what, void (*fn)(void));
 int debug_key_run(char key); /* -EINVAL unknown */
 
 #endif

@@ -19,6 +19,7 @@ void hypercall_dispatch(struct cpu_user_regs *regs);
 /* True when a long operation should stop: softirqs pending here, or an event the guest wants to see. */
 static inline bool hypercall_should_stop(void)
 {
+    latency_look();
     return softirq_pending() || vcpu_event_deliverable(current);
 }
 

@@ -40,14 +40,17 @@ static long sched_block(struct vcpu *v)
 
 /* ---- poll ---- */
 
-/* Looks at the ports: 1 when one is pending, 0, -EFAULT.  *only: the port when it is a single one. */
+/* Looks at the ports: 1 when one is pending, 0, -EFAULT, -EINVAL no such port.  *only: a single one. */
 static int poll_look(struct domain *d, const struct sched_poll *poll, evtchn_port_t *only)
 {
     for (unsigned i = 0; i < poll->nr_ports; i++) {
+        int rc;
+
         if (guest_read(only, guest_element(GUEST_HANDLE(poll->ports), i, sizeof(*only)), sizeof(*only)))
             return -EFAULT;
-        if (event_upcalls.port_pending(d, *only))
-            return 1;
+        rc = event_upcalls.port_pending(d, *only);
+        if (rc)
+            return rc;
     }
     return 0;
 }

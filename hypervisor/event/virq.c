@@ -68,9 +68,9 @@ static void event_upcall_pirq(struct domain *d, unsigned pirq)
     spin_unlock_irqrestore(&c->lock, flags);
 }
 
-static bool event_upcall_port_pending(struct domain *d, evtchn_port_t port)
+static int event_upcall_port_pending(struct domain *d, evtchn_port_t port)
 {
-    return event_channel(d->event, port) && event_is_pending(d, port);
+    return event_channel(d->event, port) ? event_is_pending(d, port) : -EINVAL;
 }
 
 const struct event_upcalls event_upcalls = {

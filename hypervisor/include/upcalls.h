@@ -17,7 +17,7 @@ struct event_upcalls {
     void (*virq)(struct vcpu *v, unsigned virq);            /* per-vcpu VIRQ */
     void (*global_virq)(unsigned virq);                     /* to the domain that handles it */
     void (*pirq)(struct domain *d, unsigned pirq);          /* a bound physical interrupt arrived */
-    bool (*port_pending)(struct domain *d, evtchn_port_t port); /* for polls */
+    int (*port_pending)(struct domain *d, evtchn_port_t port); /* for polls: 1, 0, -EINVAL no such port */
 };
 extern const struct event_upcalls event_upcalls;
 

@@ -61,6 +61,7 @@ static void bad_ports_are_refused(void **state)
     }
     assert_int_equal(event_unmask(a, 128), -EINVAL);
     assert_int_equal(event_set_priority(a, 128, 0), -EINVAL);
+    assert_int_equal(event_upcalls.port_pending(a, 1u << 20), -EINVAL);
 }
 
 static void interdomain_connects_and_notifies_both_ways(void **state)

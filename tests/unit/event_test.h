@@ -49,7 +49,7 @@ static inline void event_test_domain_free(struct domain *d)
 
 static inline bool event_test_pending(struct domain *d, evtchn_port_t port)
 {
-    return event_upcalls.port_pending(d, port);
+    return event_upcalls.port_pending(d, port) > 0;
 }
 
 static inline void event_test_clear(struct domain *d, struct vcpu *v)

@@ -146,8 +146,8 @@ long pv_set_trap_table(uint64_t table, uint64_t a2, uint64_t a3, uint64_t a4, ui
             pv->traps[i] = (struct trap_info){0};
         return 0;
     }
-    for (;;) {
-        if (hypercall_should_stop())
+    for (unsigned done = 0;; done++) {
+        if (done && hypercall_should_stop()) /* one entry at least: it comes to its end under any storm */
             return hypercall_continue(__HYPERVISOR_set_trap_table, 1, table);
         if (guest_read(&t, GUEST_ADDR(table), sizeof(t)))
             return -EFAULT;

@@ -82,7 +82,7 @@ static struct timer_cpu *timer_lock(struct timer *t, uint64_t *flags)
         struct timer_cpu *c = &per_cpu(timers, cpu);
 
         spin_lock(&c->lock);
-        if (t->cpu == cpu)
+        if (__atomic_load_n(&t->cpu, __ATOMIC_RELAXED) == cpu)
             return c;
         spin_unlock(&c->lock);
     }
@@ -148,14 +148,14 @@ void timer_migrate(struct timer *t, unsigned cpu)
         if (old == cpu)
             break;
         lock_pair(from, to);
-        if (t->cpu != old) {
+        if (__atomic_load_n(&t->cpu, __ATOMIC_RELAXED) != old) {
             spin_unlock(&from->lock);
             spin_unlock(&to->lock);
             continue;
         }
         armed = timer_armed(t);
         remove_armed(from, t);
-        t->cpu = (uint16_t)cpu;
+        __atomic_store_n(&t->cpu, (uint16_t)cpu, __ATOMIC_RELAXED); /* others look before they lock */
         if (armed) {
             insert(to, t, timer_expires(t));
             announce(to, t);

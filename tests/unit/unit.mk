@@ -45,6 +45,13 @@ pv_shadow_SOURCES := $(addprefix hypervisor/mm/,rangeset.c frame.c frame_list.c)
 pv_shadow_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += sched_weighted
 sched_weighted_SOURCES := hypervisor/sched/weighted.c $(HOST_SOURCES)
+UNIT_PROGRAMS += time_timer
+time_timer_SOURCES := hypervisor/time/timer.c $(HOST_SOURCES)
+time_timer_CFLAGS := $(HOST_CFLAGS)
+UNIT_PROGRAMS += multiboot
+multiboot_SOURCES := hypervisor/arch/x86/multiboot.c
+UNIT_PROGRAMS += boot_options
+boot_options_SOURCES := hypervisor/boot/options.c
 UNIT_PROGRAMS += tsc_compare
 tsc_compare_SOURCES := hypervisor/time/tsc_compare.c
 UNIT_PROGRAMS += decode
@@ -100,7 +107,7 @@ unit-programs: $(UNIT_PROGRAMS:%=$(UNIT_BUILD)/%.passed)
 unit-hypervisor: unit-programs
 
 # The programs whose tests run on several CPUs, under ThreadSanitizer.
-UNIT_THREADED := event_fifo grant_table tsc_compare
+UNIT_THREADED := event_fifo grant_table time_timer tsc_compare
 unit-threads:
 	@$(MAKE) UNIT_BUILD=build/threads UNIT_SANITIZE=-fsanitize=thread UNIT_PROGRAMS="$(UNIT_THREADED)" unit-programs
 

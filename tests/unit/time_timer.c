@@ -26,10 +26,12 @@ static struct item items[MANY];
 static nanoseconds_t programmed, last_fired;
 static bool early, unordered;
 
-/* The CPU's own timer: what it was last set to. */
+/* The CPU's own timer: what it was last set to; a time that has passed interrupts at once. */
 void clock_event_program(nanoseconds_t when)
 {
     __atomic_store_n(&programmed, when, __ATOMIC_RELAXED);
+    if (when && when <= time_now())
+        softirq_raise(SOFTIRQ_TIMER);
 }
 
 static void fire(void *data)

@@ -23,7 +23,9 @@
 #include "domain/domain.h"
 #include "door/fail_keys.h"
 #include "door/nmi.h"
+#include "event/event.h"
 #include "grant/grant.h"
+#include "guest/crash.h"
 #include "guest/hvm.h"
 #include "guest/pv.h"
 #include "irq/irq.h"
@@ -172,9 +174,11 @@ static _Noreturn void start_on_guarded_stack(void)
     irq_init();
     cpu_set_online(0);
     sched_init();
+    event_init();
     grant_init();
     console_init_irq();
     domain_dump_init();
+    guest_dump_init();
     pv_audit_init();
     latency_init();
     fail_keys_init();

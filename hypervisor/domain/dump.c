@@ -38,7 +38,7 @@ static void vcpu_dump(struct vcpu *v)
               v->info->evtchn_upcall_mask ? ", masked" : "");
 }
 
-static void domain_dump(const struct domain *d)
+static void domain_dump(struct domain *d)
 {
     struct vcpu *v;
 
@@ -55,13 +55,7 @@ static void domain_dump(const struct domain *d)
 
 static void domains_dump(void)
 {
-    struct domain *d = domain_next(0), *next;
-
-    for (; d; d = next) {
-        domain_dump(d);
-        next = domain_next((domid_t)(d->id + 1));
-        domain_put(d);
-    }
+    domain_for_each(domain_dump);
 }
 
 void domain_dump_init(void)

@@ -2,6 +2,7 @@
 /*
  * Event channels: the port table of a domain and the life of a port.  Locks and structures: internal.h.
  */
+#include "console/console.h"
 #include "event/internal.h"
 
 #include "config.h"
@@ -460,19 +461,19 @@ static void event_dump_port(struct domain *d, const struct event_channel *c, evt
 {
     bool interdomain = c->state == EVENT_INTERDOMAIN;
 
-    log_info("  port %4u [%c%c] vcpu %u %s %d:%u\n", port, event_is_pending(d, port) ? 'p' : '-',
-             event_is_masked(d, port) ? 'm' : '-', event_notify_vcpu(c), event_state_names[c->state],
-             interdomain ? c->remote->id : (int)c->number, interdomain ? c->remote_port : 0);
+    log_error("  port %4u [%c%c] vcpu %u %s %d:%u\n", port, event_is_pending(d, port) ? 'p' : '-',
+              event_is_masked(d, port) ? 'm' : '-', event_notify_vcpu(c), event_state_names[c->state],
+              interdomain ? c->remote->id : (int)c->number, interdomain ? c->remote_port : 0);
 }
 
-void event_dump(struct domain *d)
+static void event_dump(struct domain *d)
 {
     struct event_domain *e = d->event;
 
     if (!e)
         return;
-    log_info("domain %d: %u event ports of %u, %s\n", d->id, e->active, event_port_limit(d),
-             e->fifo ? "FIFO" : "2-level");
+    log_error("d%u: %u event ports of %u, %s\n", d->id, e->active, event_port_limit(d),
+              e->fifo ? "FIFO" : "2-level");
     spin_lock(&e->lock);
     for (evtchn_port_t port = 1; port < e->valid_ports; port++) {
         const struct event_channel *c = event_channel(e, port);
@@ -481,4 +482,14 @@ void event_dump(struct domain *d)
             event_dump_port(d, c, port);
     }
     spin_unlock(&e->lock);
+}
+
+static void event_dump_all(void)
+{
+    domain_for_each(event_dump);
+}
+
+void event_init(void)
+{
+    debug_key_register('e', "dump event channels", event_dump_all);
 }

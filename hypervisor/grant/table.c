@@ -543,13 +543,7 @@ void grant_dump(struct domain *d)
 
 static void grant_dump_all(void)
 {
-    struct domain *d = domain_next(0), *next;
-
-    for (; d != NULL; d = next) {
-        grant_dump(d);
-        next = domain_next((domid_t)(d->id + 1));
-        domain_put(d);
-    }
+    domain_for_each(grant_dump);
 }
 
 void grant_init(void)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the log says of a guest that the hypervisor ends: registers, and of a PV guest the code it was at and its
- * stack, as far as its page tables show them.  Every line names the vcpu, so that two guests that end at once
- * can be told apart.
+ * What the log says of a guest that the hypervisor ends: registers, and of a PV guest the code it was at and
+ * its stack, as far as its page tables show them.  Every line names the vcpu, so that two guests that end at
+ * once can be told apart.
  */
 #include "guest/crash.h"
 
+#include "console/console.h"
 #include "guest/pv.h"
 #include "lib/print.h"
 #include "log.h"
@@ -80,4 +81,27 @@ void guest_crash_report(const struct vcpu *v)
         return;
     report_code(name, regs->rip);
     report_stack(name, regs->rsp);
+}
+
+static void report_domain(struct domain *d)
+{
+    struct vcpu *v;
+
+    for_each_vcpu(d, v)
+        guest_crash_report(v);
+}
+
+static void registers_dump(void)
+{
+    if (!domains_stop()) {
+        log_error("not now: another CPU has stopped all vcpus\n");
+        return;
+    }
+    domain_for_each(report_domain);
+    domains_go_on();
+}
+
+void guest_dump_init(void)
+{
+    debug_key_register('d', "dump registers of all vcpus", registers_dump);
 }

@@ -14,6 +14,7 @@
 #include "console/console.h"
 #include "errno.h"
 #include "lib/bitmap.h"
+#include "lib/print.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
@@ -677,13 +678,17 @@ static void sched_dump(void)
 {
     size_t cpu;
 
-    log_info("scheduler %s, idle CPUs %016lx\n", policy->name, idle_mask.bits[0]);
+    log_error("scheduler %s, idle CPUs %016lx\n", policy->name, idle_mask.bits[0]);
     bitmap_for_each(cpu, cpu_online_mask.bits, MAX_CPUS) {
         const struct run_queue *q = queue_of((unsigned)cpu);
         const struct vcpu *v = q->running;
+        char who[24] = "nothing", first[24] = "";
 
-        log_info("CPU%zu runs d%uv%u, %u waiting, floor %lu, first %lu\n", cpu, v->domain->id, v->id,
-                 q->count, q->floor, q->first);
+        if (!v->is_idle)
+            print_format(who, sizeof(who), "d%uv%u", v->domain->id, v->id);
+        if (q->first != UINT64_MAX)
+            print_format(first, sizeof(first), ", first %lu", q->first);
+        log_error("CPU%zu runs %s, %u waiting, floor %lu%s\n", cpu, who, q->count, q->floor, first);
     }
 }
 

@@ -66,7 +66,7 @@ def test_a_pinned_vcpu_runs_where_it_was_pinned(guest, dom0):
         assert all(row[3] == "0" for row in vcpu_list(guest)), vcpu_list(guest)
         dom0.check("xl vcpu-pin grown all all; sleep 2")
         places = [place for _ in range(4) for place in {row[0] for row in vcpu_list(guest)}]
-        assert set(places) == {"0", "1"}, f"four busy vcpus that may run anywhere were only on {places}"
+        assert len(set(places)) >= 2, f"four busy vcpus that may run anywhere were only on {places}"
         dom0.check("xl vcpu-pin grown 2 1")
         assert [row[3] for row in vcpu_list(guest)] == ["all", "all", "1", "all"]
         dom0.check("xl vcpu-pin grown all - 0")

@@ -22,11 +22,11 @@ def rows(output):
 
 # ---- the machine
 
-def test_xl_info_n_shows_topology_and_nodes(dom0):
+def test_xl_info_n_shows_topology_and_nodes(dom0, cpu_count):
     output = dom0.check("xl info -n")
-    cpus = re.findall(r"^ +(\d+): +(\d+) +(\d+) +(\d+)$", output, re.M)
-    assert [row[0] for row in cpus] == ["0", "1"], output
-    node = re.search(r"^ +0: +(\d+) +(\d+) +10$", output, re.M)
+    cpus = re.findall(r"^ +(\d+): +(\d+) +(\d+) +(\d+)$", output.split("device topology")[0], re.M)
+    assert [int(row[0]) for row in cpus] == list(range(cpu_count)), output
+    node = re.search(r"^ +0: +(\d+) +(\d+) +10$", output.split("numa_info")[1], re.M)
     assert node and 2900 < int(node.group(1)) <= 3073 and int(node.group(2)) < int(node.group(1)), output
 
 
@@ -40,13 +40,13 @@ def test_debug_keys_are_listed_and_show_what_they_say(guest, dom0):
     def pressed(keys):
         return dom0.check(f"xl dmesg -c > /dev/null; xl debug-keys '{keys}' && sleep 0.5 && xl dmesg", 90)
     listed = re.findall(r"key '(.)' \(ascii '..'\) => \S", pressed("h"))
-    assert {"h", "*", "F", "i", "q", "r", "R"} <= set(listed)
+    assert {"h", "*", "d", "e", "F", "g", "i", "q", "r", "R"} <= set(listed)
     ident = guest.ident()
     output = pressed("q")
-    for line in (r"d0: alive, \d+ references", rf"d{ident}: alive", rf"d{ident}v0: CPU [01] ",
-                 rf"d{ident}v1: CPU [01] "):
+    for line in (r"d0: alive, \d+ references", rf"d{ident}: alive", rf"d{ident}v0: CPU \d ",
+                 rf"d{ident}v1: CPU \d "):
         assert re.search(line, output), f"{line} not in:\n{output}"
-    assert re.search(r"CPU0 runs d\S+, \d+ waiting.*\n.*CPU1 runs d", pressed("r"))
+    assert re.search(r"CPU0 runs (d0v\d|nothing), \d+ waiting.*\n.*CPU1 runs (d0v\d|nothing),", pressed("r"))
     assert re.search(r"irq \d+: gsi .*\d+ arrivals.*\n(.*\n)*.* d0 pirq \d+", pressed("i"))
     every = pressed("*")
     for key in set(listed) - {"h", "*", "R"}:
@@ -64,22 +64,23 @@ def test_xl_claims_shows_none(dom0):
     assert all(row[-1] == "0" for row in rows(dom0.check("xl claims")))
 
 
-def test_the_default_cpupool_has_every_cpu_and_every_domain(guest, dom0):
+def test_the_default_cpupool_has_every_cpu_and_every_domain(guest, dom0, cpu_count):
     assert guest.ident() is not None
-    assert rows(dom0.check("xl cpupool-list")) == [["Pool-0", "2", "credit2", "y", "2"]]
-    assert rows(dom0.check("xl cpupool-list -c")) == [["Pool-0", "0,1"]]
+    assert rows(dom0.check("xl cpupool-list")) == [["Pool-0", str(cpu_count), "credit2", "y", "2"]]
+    assert rows(dom0.check("xl cpupool-list -c")) == [["Pool-0", ",".join(map(str, range(cpu_count)))]]
     dom0.check("xl cpupool-migrate tools Pool-0")
 
 
 @pytest.mark.xylem
 def test_another_cpupool_is_refused_and_nothing_stays_of_it(dom0):
+    before = dom0.check("xl cpupool-list -c")
     status, output = dom0.run("printf 'name=\"second\"\\nsched=\"credit2\"\\ncpus=[]\\n' > /tmp/pool.cfg; "
                               "xl cpupool-create /tmp/pool.cfg")
     assert status != 0 and "ould not create cpupool" in output, output
     assert len(rows(dom0.check("xl cpupool-list"))) == 1
-    status, output = dom0.run("xl cpupool-cpu-remove Pool-0 1")
-    assert status != 0, output
-    assert rows(dom0.check("xl cpupool-list -c")) == [["Pool-0", "0,1"]]
+    _, output = dom0.run("xl cpupool-cpu-remove Pool-0 1")
+    assert "Error removing cpu 1 from cpupool: Operation not supported" in output, output
+    assert dom0.check("xl cpupool-list -c") == before
 
 
 def test_scheduling_parameters_can_be_set_and_read(guest, dom0):
@@ -94,8 +95,8 @@ def test_scheduling_parameters_can_be_set_and_read(guest, dom0):
     assert dom0.run("xl sched-credit2 -d tools -w 70000")[0] != 0, "a weight of 70000 is out of range"
 
 
-def test_xenpm_knows_the_topology(dom0):
-    assert [row[0] for row in rows(dom0.check("xenpm get-cpu-topology"))] == ["CPU0", "CPU1"]
+def test_xenpm_knows_the_topology(dom0, cpu_count):
+    assert [row[0] for row in rows(dom0.check("xenpm get-cpu-topology"))] == [f"CPU{i}" for i in range(cpu_count)]
 
 
 @pytest.mark.xylem
@@ -148,7 +149,7 @@ def test_uptime_shows_every_domain(guest, dom0):
     assert re.fullmatch(r"\d+:\d\d:\d\d", times["tools"][1]), times
 
 
-def test_xentop_in_batch_mode_measures_twice(guest, dom0):
+def test_xentop_in_batch_mode_measures_twice(guest, dom0, cpu_count):
     output = dom0.check("TERM=vt100 xentop -b -i 2 -d 1", 90)
     tables = output.split("      NAME")[1:]
     assert len(tables) == 2, output
@@ -158,14 +159,14 @@ def test_xentop_in_batch_mode_measures_twice(guest, dom0):
         assert found["tools"][-1] == "0", f"a security label without a security module: {table}"
         assert found["Domain-0"][1] == "-----r" and int(found["Domain-0"][2]) > 0, table
     used = float([row for row in rows(tables[1]) if row[0] == "Domain-0"][0][3])
-    assert 0 < used <= 205, f"domain 0 used {used} % of two CPUs"
+    assert 0 < used <= 105 * cpu_count, f"domain 0 used {used} % of {cpu_count} CPUs"
     assert guest.state() is not None
 
 
 def test_xentop_shows_vcpus(guest, dom0):
     output = dom0.check("TERM=vt100 xentop -b -i 1 -v", 60)
     assert guest.state() is not None
-    assert len(re.findall(r"^VCPUs\(sec\): +0: +\d+s +1: +\d+s", output, re.M)) == 2, output
+    assert len(re.findall(r"^VCPUs\(sec\): +0: +\d+s +1: +\d+s", output, re.M)) == 2, output    # domain 0 and it
 
 
 def test_magic_sysrq_and_nmi_arrive(guest, dom0):

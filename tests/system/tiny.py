@@ -14,7 +14,7 @@ LOAD = 0x100000
 NOTE_ENTRY, NOTE_VIRT_BASE, NOTE_PADDR_OFFSET, NOTE_XEN_VERSION, NOTE_GUEST_OS, NOTE_LOADER, NOTE_PAE = \
     1, 3, 4, 5, 6, 8, 9
 HYPERCALL_SCHED_OP = 29
-SCHEDOP_BLOCK, SCHEDOP_SHUTDOWN = 1, 2
+SCHEDOP_BLOCK, SCHEDOP_SHUTDOWN, SCHEDOP_WATCHDOG = 1, 2, 6
 SHUTDOWN = {"poweroff": 0, "reboot": 1, "crash": 3}
 
 # What a crash report has to show of CRASH.
@@ -26,21 +26,24 @@ CRASH = (b"\x49\xbf" + struct.pack("<Q", CRASH_R15)         # mov $..., %r15
          + b"\x50\x50" + UD2)                               # push %rax; push %rax: and nobody handles traps
 
 
-def sched_op(operation, argument=None):
-    """The hypercall; argument is a 32-bit word whose address it gets."""
+def sched_op(operation, *argument):
+    """The hypercall, again and again, or once with the address of 32-bit words."""
     head = (b"\xb8" + struct.pack("<I", HYPERCALL_SCHED_OP)     # mov $29, %eax
             + b"\xbf" + struct.pack("<I", operation))           # mov $operation, %edi
-    if argument is None:
+    if not argument:
         return head + b"\x0f\x05" + b"\xeb" + struct.pack("b", -(len(head) + 4))    # syscall, and again
-    # lea 4(%rip), %rsi; syscall; jmp .; the word
-    return head + b"\x48\x8d\x35\x04\x00\x00\x00" + b"\x0f\x05" + SPIN + struct.pack("<I", argument)
+    # lea 4(%rip), %rsi; syscall; jmp .; the words
+    words = struct.pack(f"<{len(argument)}I", *argument)
+    return head + b"\x48\x8d\x35\x04\x00\x00\x00" + b"\x0f\x05" + SPIN + words
 
 
 BLOCK = sched_op(SCHEDOP_BLOCK)
 
 
-def shutdown(reason):
-    """Code that shuts the domain down at once."""
+def end(reason):
+    """Code that ends the domain at once, or lets its watchdog do so after a second."""
+    if reason == "watchdog":
+        return sched_op(SCHEDOP_WATCHDOG, 0, 1)
     return sched_op(SCHEDOP_SHUTDOWN, SHUTDOWN[reason])
 
 

@@ -7,6 +7,7 @@
 #include "arch/host/host.h"
 #include "arch/host/private.h"
 #include "config.h"
+#include "console/console.h"
 #include "errno.h"
 #include "irq/irq.h"
 #include "lib/base.h"
@@ -187,6 +188,11 @@ WEAK void domain_pause_nosync(struct domain *d)
 WEAK void domain_unpause(struct domain *d)
 {
     d->pause_count--;
+}
+
+WEAK void debug_key_register(char key, const char *what, void (*fn)(void))
+{
+    (void)key, (void)what, (void)fn;
 }
 
 WEAK void domain_crash(struct domain *d, const char *format, ...)

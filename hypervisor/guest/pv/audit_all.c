@@ -9,49 +9,16 @@
 #include "guest/pv/tables.h"
 #include "log.h"
 
-/* Domain 0 first, so that from then on nothing makes domains, vcpus or mappings. */
-static void vcpus_stop(void)
-{
-    struct domain *d = domain_next(0), *next;
-    struct vcpu *v;
-
-    for (; d; d = next) {
-        for_each_vcpu (d, v)
-            if (v != current)
-                vcpu_pause(v);
-        next = domain_next((domid_t)(d->id + 1));
-        domain_put(d);
-    }
-}
-
-static void vcpus_go_on(void)
-{
-    struct domain *d = domain_next(0), *next;
-    struct vcpu *v;
-
-    for (; d; d = next) {
-        for_each_vcpu (d, v)
-            if (v != current)
-                vcpu_unpause(v);
-        next = domain_next((domid_t)(d->id + 1));
-        domain_put(d);
-    }
-}
-
 unsigned pv_audit_all(void)
 {
-    static bool running;
     unsigned bad;
 
-    /* Two of them would wait for each other's vcpu. */
-    if (__atomic_exchange_n(&running, true, __ATOMIC_ACQUIRE)) {
-        log_error("audit of frames: another one runs\n");
+    if (!domains_stop()) {
+        log_error("audit of frames: not now, another CPU has stopped all vcpus\n");
         return 0;
     }
-    vcpus_stop();
     bad = pv_audit(false);
-    vcpus_go_on();
-    __atomic_store_n(&running, false, __ATOMIC_RELEASE);
+    domains_go_on();
     log_error("audit of frames: %u wrong\n", bad);
     return bad;
 }

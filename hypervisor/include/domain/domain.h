@@ -37,6 +37,12 @@ int domain_unpause_by_controller(struct domain *d); /* -EINVAL not paused */
 /* The guest asks (or is made) to stop: SHUTDOWN_* reason; stops all its vcpus; raises VIRQ_DOM_EXC. */
 void domain_shutdown(struct domain *d, uint8_t reason);
 void domain_resume(struct domain *d);
+/*
+ * Stops every vcpu but the running one, until domains_go_on(): false when another CPU does so, and nothing was stopped.
+ * For debugging: it waits for each, so the caller holds no lock that another vcpu waits for without giving way.
+ */
+bool domains_stop(void);
+void domains_go_on(void);
 /* Offers the dump of all domains as a debug key. */
 void domain_dump_init(void);
 

@@ -156,6 +156,18 @@ void domain_put(struct domain *d);
 /* Walks all domains in ascending id: the first with id >= from, referenced; NULL at the end. */
 struct domain *domain_next(domid_t from);
 
+/* Calls fn for every domain, dying ones too, in ascending id, each referenced meanwhile. */
+static inline void domain_for_each(void (*fn)(struct domain *d))
+{
+    struct domain *d = domain_next(0), *next;
+
+    for (; d; d = next) {
+        fn(d);
+        next = domain_next((domid_t)(d->id + 1));
+        domain_put(d);
+    }
+}
+
 /* A guest broke the rules: logs the reason with its registers once, shuts it down with SHUTDOWN_crash. The call returns. */
 void domain_crash(struct domain *d, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -40,6 +40,7 @@ int event_alloc_hypervisor(struct domain *d, unsigned vcpu, domid_t remote, void
 void event_notify_hypervisor(struct domain *d, evtchn_port_t port);
 /* Notes the guest's frames event delivery writes to as written (mm/dirty_log.h). */
 void event_mark_written(struct domain *d);
-void event_dump(struct domain *d);           /* debug-keys e */
+/* Offers the dump of all channels as a debug key. */
+void event_init(void);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The report of a guest that the hypervisor ends.
+ * What a guest was doing, in the log.
  */
 #ifndef XYLEM_GUEST_CRASH_H
 #define XYLEM_GUEST_CRASH_H
@@ -12,5 +12,7 @@ struct vcpu;
  * vcpu that is not the running one should be paused, or its registers are those of some moment.  Any context.
  */
 void guest_crash_report(const struct vcpu *v);
+/* Offers the same of all vcpus as a debug key. */
+void guest_dump_init(void);
 
 #endif

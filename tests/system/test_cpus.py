@@ -46,13 +46,13 @@ def test_vcpus_are_taken_away_and_given_back(guest, dom0):
     wait_for(lambda: online(guest), lambda count: count == 2)
     assert numbers(guest.check("nproc"))[-1] == 2
     assert guest.check("cat /sys/devices/system/cpu/online").strip().endswith("0-1")
-    dom0.check("xl vcpu-set grown 4")
+    dom0.check("xl vcpu-set --ignore-host grown 4")     # it may have more than the machine
     # its kernel waits to be asked
     guest.check("for c in 2 3; do for i in $(seq 50); do echo 1 2>/dev/null > /sys/devices/system/cpu/cpu$c/online "
                 "&& break; usleep 200000; done; done; true", 60)
     wait_for(lambda: online(guest), lambda count: count == 4)
     assert numbers(guest.check("nproc"))[-1] == 4
-    status, output = dom0.run("xl vcpu-set grown 5")
+    status, output = dom0.run("xl vcpu-set --ignore-host grown 5")
     assert status != 0, f"more vcpus than its maximum: {output}"
 
 
@@ -62,10 +62,10 @@ def test_a_pinned_vcpu_runs_where_it_was_pinned(guest, dom0):
         for cpu in ("0", "1", "0"):
             dom0.check(f"xl vcpu-pin grown all {cpu}; sleep 1")
             for _ in range(2):
-                assert {row[0] for row in vcpu_list(guest)} == {cpu}, vcpu_list(guest)
+                assert {row[0] for row in vcpu_list(guest)} - {"-"} == {cpu}, vcpu_list(guest)
         assert all(row[3] == "0" for row in vcpu_list(guest)), vcpu_list(guest)
         dom0.check("xl vcpu-pin grown all all; sleep 2")
-        places = [place for _ in range(4) for place in {row[0] for row in vcpu_list(guest)}]
+        places = [place for _ in range(4) for place in {row[0] for row in vcpu_list(guest)} - {"-"}]
         assert len(set(places)) >= 2, f"four busy vcpus that may run anywhere were only on {places}"
         dom0.check("xl vcpu-pin grown 2 1")
         assert [row[3] for row in vcpu_list(guest)] == ["all", "all", "1", "all"]
@@ -73,7 +73,7 @@ def test_a_pinned_vcpu_runs_where_it_was_pinned(guest, dom0):
         assert {row[4] for row in vcpu_list(guest)} == {"0"}, "soft affinity"
         assert dom0.run("xl vcpu-pin grown all 7")[0] != 0, "there is no CPU 7"
     finally:
-        guest.check("killall sh 2>/dev/null; pkill -KILL taskset; true")
+        guest.check("killall sh; true")     # the shell of its console does not listen to that
         dom0.check("xl vcpu-pin grown all all all")
 
 

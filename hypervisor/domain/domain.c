@@ -274,6 +274,21 @@ int domain_unpause_by_controller(struct domain *d)
     return result;
 }
 
+void domain_running_cpus(struct domain *d, cpu_mask_t *mask)
+{
+    struct vcpu *v;
+
+    memset(mask, 0, sizeof(*mask));
+    /* Entries were changed before this looks at who runs: a vcpu that starts later loads cr3 and sees them. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for_each_vcpu(d, v) {
+        unsigned cpu = __atomic_load_n(&v->cpu, __ATOMIC_RELAXED);
+
+        if (__atomic_load_n(&v->is_running, __ATOMIC_RELAXED))
+            mask->bits[cpu / 64] |= 1UL << (cpu % 64);
+    }
+}
+
 /* ---- the guest's end ---- */
 
 /* Domain 0 takes the machine with it. */

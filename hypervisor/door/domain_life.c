@@ -13,6 +13,7 @@
 #include "event/event.h"
 #include "grant/grant.h"
 #include "guest/crash.h"
+#include "guest/hvm.h"
 #include "guest/pv.h"
 #include "irq/irq.h"
 #include "lib/string.h"
@@ -47,6 +48,7 @@ static unsigned limit_or_default(int32_t asked, unsigned otherwise)
 static void take_config(struct domain *d, const struct xen_domctl_createdomain *config, bool privileged)
 {
     d->is_privileged = d->is_console = privileged;
+    d->is_hvm = config->flags & XEN_DOMCTL_CDF_hvm;
     d->create_flags = config->flags;
     d->iommu = config->flags & XEN_DOMCTL_CDF_iommu;
     d->emulation_flags = config->arch.emulation_flags;
@@ -71,7 +73,7 @@ static int make_parts(struct domain *d, const struct xen_domctl_createdomain *co
     if (!result)
         result = cpu_policy_init_domain(d);
     if (!result)
-        result = pv_domain_init(d);
+        result = d->is_hvm ? hvm_domain_init(d) : pv_domain_init(d);
     return result ? result : make_shared_info(d);
 }
 
@@ -124,7 +126,7 @@ int domain_add_vcpu(struct domain *d, unsigned id)
     result = event_vcpu_init(v);
     if (result)
         goto free_sched;
-    result = pv_vcpu_init(v);
+    result = d->is_hvm ? hvm_vcpu_init(v) : pv_vcpu_init(v);
     if (result)
         goto free_event;
     vcpu_publish(v);
@@ -189,14 +191,24 @@ static int kill_audit(struct domain *d)
 }
 #endif
 
+static int kill_context(struct domain *d)
+{
+    return d->is_hvm ? 0 : pv_release_context(d);
+}
+
+static int kill_memory(struct domain *d)
+{
+    return d->is_hvm ? hvm_release_memory(d) : pv_release_memory(d);
+}
+
 static int (*const kill_steps[])(struct domain *d) = {
     kill_stop,
     event_domain_destroy,
     kill_irqs,
     grant_domain_release_mappings,
-    pv_release_context,
+    kill_context,
     kill_infos,
-    pv_release_memory,
+    kill_memory,
     kill_claim,
 #ifdef XYLEM_DEBUG
     kill_audit,
@@ -251,7 +263,10 @@ int domain_kill(struct domain *d)
 
 static void free_vcpu_parts(struct vcpu *v)
 {
-    pv_vcpu_free(v);
+    if (v->domain->is_hvm)
+        hvm_vcpu_free(v);
+    else
+        pv_vcpu_free(v);
     event_vcpu_free(v);
     sched_vcpu_destroy(v);
     arch_vcpu_destroy(v);
@@ -267,7 +282,9 @@ void domain_free_parts(struct domain *d)
     for (unsigned i = 0; i < ARRAY_SIZE(d->watchdog_timers); i++)
         if (d->watchdog_timers[i].fn)
             timer_kill(&d->watchdog_timers[i]);
-    if (d->pv)
+    if (d->is_hvm)
+        hvm_domain_free(d);
+    else
         pv_domain_free(d);
     if (d->policy)
         cpu_policy_free(d);

@@ -13,10 +13,12 @@
 #include "door/hypercall.h"
 #include "errno.h"
 #include "event/event.h"
+#include "guest/hvm.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
 #include "log.h"
 #include "sched/sched.h"
+#include <xen/hvm/hvm_info_table.h>
 
 static spinlock_t domctl_lock = SPINLOCK_INIT(RANK_CONTROL);
 
@@ -93,8 +95,9 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->outstanding_pages = d->outstanding_claim;
     info->shr_pages = d->shr_pages;
     info->paged_pages = d->paged_pages;
-    info->shared_info_frame =
-        d->retired_shared_info || !d->shared_info ? ~0UL : virt_to_mfn(d->shared_info).value;
+    info->shared_info_frame = ~0UL;
+    if (!d->retired_shared_info && d->shared_info)
+        info->shared_info_frame = d->is_hvm ? m2p_get(virt_to_mfn(d->shared_info)) : virt_to_mfn(d->shared_info).value;
     info->ssidref = 0; /* no security modules: labels the toolstack gives are not kept */
     memcpy(info->handle, d->handle, sizeof(info->handle));
     info->cpupool = d->cpupool;
@@ -117,16 +120,37 @@ static long domctl_get_info(struct domain *d, struct xen_domctl *op)
 
 /* ---- life ---- */
 
+/*
+ * What a hardware-assisted guest has to be: with nested paging, and with the one emulated device a guest without a device model
+ * has, its local APICs.
+ */
+static bool hvm_creation_is_sane(const struct xen_domctl_createdomain *c)
+{
+    if (!hvm_available()) {
+        log_warning("a hardware-assisted guest was asked for, which this machine cannot run\n");
+        return false;
+    }
+    return (c->flags & XEN_DOMCTL_CDF_hap) && c->arch.emulation_flags == XEN_X86_EMU_LAPIC &&
+           c->max_vcpus <= HVM_MAX_VCPUS;
+}
+
 static bool creation_is_sane(const struct xen_domctl_createdomain *c)
 {
-    const uint32_t offered = XEN_DOMCTL_CDF_xs_domain;
+    const uint32_t offered = XEN_DOMCTL_CDF_xs_domain | XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap |
+                             XEN_DOMCTL_CDF_oos_off;
     unsigned grant_version = XEN_DOMCTL_GRANT_version(c->grant_opts);
 
-    if (c->flags & ~offered) /* hvm, hap, iommu, nested_virt, vpmu: not offered yet */
+    if (c->flags & ~offered) /* iommu, nested_virt, vpmu: not offered yet */
         return false;
+    if (c->flags & XEN_DOMCTL_CDF_hvm) {
+        if (!hvm_creation_is_sane(c))
+            return false;
+    } else if ((c->flags & ~XEN_DOMCTL_CDF_xs_domain) || c->arch.emulation_flags) {
+        return false;
+    }
     return !c->iommu_opts && c->max_vcpus > 0 && c->max_vcpus <= MAX_VCPUS_PV && !c->vmtrace_size &&
            !(c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask) && grant_version >= 1 && grant_version <= 2 &&
-           !c->arch.emulation_flags && !(c->arch.misc_flags & ~XEN_X86_MSR_RELAXED);
+           !(c->arch.misc_flags & ~XEN_X86_MSR_RELAXED);
 }
 
 static long domctl_create(struct domain *d, struct xen_domctl *op)
@@ -235,7 +259,7 @@ static long answer_unsupported(struct domain *d, struct xen_domctl *op)
     return -EOPNOTSUPP;
 }
 
-static long answer_not_hvm(struct domain *d, struct xen_domctl *op)
+static long answer_invalid(struct domain *d, struct xen_domctl *op)
 {
     (void)d, (void)op;
     return -EINVAL;
@@ -272,12 +296,12 @@ static const struct domctl_row table[] = {
     [XEN_DOMCTL_resumedomain] = {domctl_resume, DOMCTL_OTHERS},
     [XEN_DOMCTL_sendtrigger] = {domctl_send_trigger, 0},
     [XEN_DOMCTL_subscribe] = {domctl_subscribe, 0},
-    [XEN_DOMCTL_gethvmcontext] = {answer_not_hvm, 0},
-    [XEN_DOMCTL_sethvmcontext] = {answer_not_hvm, 0},
+    [XEN_DOMCTL_gethvmcontext] = {domctl_get_hvm_context, DOMCTL_COPY_BACK | DOMCTL_OTHERS | DOMCTL_DYING_OK},
+    [XEN_DOMCTL_sethvmcontext] = {domctl_set_hvm_context, DOMCTL_OTHERS},
     [XEN_DOMCTL_set_address_size] = {domctl_set_address_size, 0},
     [XEN_DOMCTL_get_address_size] = {domctl_get_address_size, DOMCTL_COPY_BACK},
     [XEN_DOMCTL_assign_device] = {answer_unsupported, 0},
-    [XEN_DOMCTL_bind_pt_irq] = {answer_not_hvm, 0},
+    [XEN_DOMCTL_bind_pt_irq] = {answer_invalid, 0},
     [XEN_DOMCTL_memory_mapping] = {answer_unsupported, 0},
     [XEN_DOMCTL_ioport_mapping] = {answer_unsupported, 0},
     [XEN_DOMCTL_set_ext_vcpucontext] = {domctl_set_extended_context, DOMCTL_OTHERS},
@@ -285,10 +309,10 @@ static const struct domctl_row table[] = {
     [XEN_DOMCTL_test_assign_device] = {answer_unsupported, DOMCTL_NO_DOMAIN},
     [XEN_DOMCTL_set_target] = {domctl_set_target, 0},
     [XEN_DOMCTL_deassign_device] = {answer_unsupported, DOMCTL_DYING_OK},
-    [XEN_DOMCTL_unbind_pt_irq] = {answer_not_hvm, 0},
+    [XEN_DOMCTL_unbind_pt_irq] = {answer_invalid, 0},
     [XEN_DOMCTL_get_device_group] = {answer_unsupported, 0},
-    [XEN_DOMCTL_debug_op] = {answer_not_hvm, 0},
-    [XEN_DOMCTL_gethvmcontext_partial] = {answer_not_hvm, 0},
+    [XEN_DOMCTL_debug_op] = {answer_invalid, 0},
+    [XEN_DOMCTL_gethvmcontext_partial] = {domctl_get_hvm_record, DOMCTL_COPY_BACK | DOMCTL_OTHERS | DOMCTL_DYING_OK},
     [XEN_DOMCTL_vm_event_op] = {answer_unsupported, 0},
     [XEN_DOMCTL_mem_sharing_op] = {answer_unsupported, 0},
     [XEN_DOMCTL_gettscinfo] = {domctl_get_tsc, DOMCTL_COPY_BACK | DOMCTL_OTHERS},
@@ -299,7 +323,7 @@ static const struct domctl_row table[] = {
                                     DOMCTL_COPY_BACK | DOMCTL_OTHERS | DOMCTL_DYING_OK},
     [XEN_DOMCTL_set_access_required] = {answer_unsupported, 0},
     [XEN_DOMCTL_set_virq_handler] = {domctl_set_virq_handler, 0},
-    [XEN_DOMCTL_set_broken_page_p2m] = {answer_not_hvm, 0},
+    [XEN_DOMCTL_set_broken_page_p2m] = {answer_invalid, 0},
     [XEN_DOMCTL_setnodeaffinity] = {domctl_set_nodes, 0},
     [XEN_DOMCTL_getnodeaffinity] = {domctl_get_nodes, 0},
     [XEN_DOMCTL_get_vcpu_msrs] = {domctl_get_msrs, DOMCTL_COPY_BACK | DOMCTL_OTHERS | DOMCTL_DYING_OK},
@@ -313,8 +337,8 @@ static const struct domctl_row table[] = {
     [XEN_DOMCTL_get_cpu_policy] = {domctl_get_policy, DOMCTL_COPY_BACK | DOMCTL_DYING_OK},
     [XEN_DOMCTL_set_cpu_policy] = {domctl_set_policy, DOMCTL_COPY_ALWAYS | DOMCTL_OTHERS},
     [XEN_DOMCTL_vmtrace_op] = {answer_unsupported, 0},
-    [XEN_DOMCTL_get_paging_mempool_size] = {answer_unsupported, 0},
-    [XEN_DOMCTL_set_paging_mempool_size] = {answer_unsupported, 0},
+    [XEN_DOMCTL_get_paging_mempool_size] = {domctl_get_paging_pool, DOMCTL_COPY_BACK},
+    [XEN_DOMCTL_set_paging_mempool_size] = {domctl_set_paging_pool, DOMCTL_OTHERS},
 };
 
 static long domctl_run(const struct domctl_row *row, struct xen_domctl *op)

@@ -67,6 +67,13 @@ long domctl_get_nodes(struct domain *d, struct xen_domctl *op);
 /* domctl_log_dirty.c */
 long domctl_log_dirty(struct domain *d, struct xen_domctl *op);
 
+/* domctl_hvm.c */
+long domctl_get_hvm_context(struct domain *d, struct xen_domctl *op);
+long domctl_set_hvm_context(struct domain *d, struct xen_domctl *op);
+long domctl_get_hvm_record(struct domain *d, struct xen_domctl *op);
+long domctl_get_paging_pool(struct domain *d, struct xen_domctl *op);
+long domctl_set_paging_pool(struct domain *d, struct xen_domctl *op);
+
 /* Copies between a hypervisor's buffer of policy entries and the caller's; shared with sysctl. */
 struct policy_buffers {
     xen_cpuid_leaf_t *leaves;

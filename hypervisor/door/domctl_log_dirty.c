@@ -12,6 +12,7 @@
 #include "errno.h"
 #include "event/event.h"
 #include "grant/grant.h"
+#include "guest/hvm.h"
 #include "guest/pv_shadow.h"
 #include "lib/base.h"
 #include "lib/string.h"
@@ -63,6 +64,8 @@ static long page_harvest(struct domain *d, struct xen_domctl_shadow_op *s, bool 
     if (first < log->limit) {
         domain_pause(d);
         log->found += dirty_log_harvest(log, log->position, clear, words);
+        if (clear && d->is_hvm)
+            hvm_log_dirty_protect(d, first, words);
         domain_unpause(d);
     } else {
         memset(words, 0, PAGE_SIZE);
@@ -108,26 +111,31 @@ static uint32_t allocation_mb(struct domain *d)
 {
     uint64_t bytes = 0;
 
-    if (d->dirty_log)
+    if (d->is_hvm)
+        bytes = physmap_pool_get(d);
+    else if (d->dirty_log)
         bytes = dirty_log_bytes(d->dirty_log) + d->max_vcpus * pv_shadow_bytes();
     return (uint32_t)((bytes + (1UL << 20) - 1) >> 20);
+}
+
+static long log_dirty_enable(struct domain *d)
+{
+    return d->is_hvm ? hvm_log_dirty_enable(d) : pv_log_dirty_enable(d);
 }
 
 long domctl_log_dirty(struct domain *d, struct xen_domctl *op)
 {
     struct xen_domctl_shadow_op *s = &op->u.shadow_op;
 
-    if (!d->pv)
-        return -EOPNOTSUPP;
     if (domain_is_dying(d) && s->op != XEN_DOMCTL_SHADOW_OP_OFF)
         return -EINVAL;
     switch (s->op) {
     case XEN_DOMCTL_SHADOW_OP_OFF:
-        return pv_log_dirty_disable(d);
+        return d->is_hvm ? hvm_log_dirty_disable(d) : pv_log_dirty_disable(d);
     case XEN_DOMCTL_SHADOW_OP_ENABLE:
-        return s->mode == XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY ? pv_log_dirty_enable(d) : -EOPNOTSUPP;
+        return s->mode == XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY ? log_dirty_enable(d) : -EOPNOTSUPP;
     case XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY:
-        return pv_log_dirty_enable(d);
+        return log_dirty_enable(d);
     case XEN_DOMCTL_SHADOW_OP_CLEAN:
     case XEN_DOMCTL_SHADOW_OP_PEEK:
         return harvest(d, s, s->op == XEN_DOMCTL_SHADOW_OP_CLEAN);

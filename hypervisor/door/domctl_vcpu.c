@@ -8,6 +8,7 @@
 #include "door/hypercall.h"
 #include "door/nmi.h"
 #include "errno.h"
+#include "guest/hvm.h"
 #include "guest/pv.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
@@ -28,7 +29,7 @@ static long context_apply(struct vcpu *v, const struct vcpu_guest_context *conte
     long result;
 
     domain_pause(v->domain);
-    result = pv_set_context(v, context);
+    result = v->domain->is_hvm ? hvm_guest_context_set(v, context) : pv_set_context(v, context);
     if (result == 0) {
         v->is_initialised = true;
         /* The builder cleared the shared page after creation; this is its last step. */
@@ -77,7 +78,10 @@ long domctl_get_context(struct domain *d, struct xen_domctl *op)
     if (!context)
         return -ENOMEM;
     vcpu_pause(v);
-    pv_get_context(v, context);
+    if (d->is_hvm)
+        hvm_guest_context_get(v, context);
+    else
+        pv_get_context(v, context);
     vcpu_unpause(v);
     if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & VCPU_DOWN))
         context->flags |= VGCF_online;
@@ -94,7 +98,7 @@ long domctl_get_extended_context(struct domain *d, struct xen_domctl *op)
 
     if (!v)
         return -ESRCH;
-    if (v == current)
+    if (v == current || d->is_hvm)
         return -EINVAL;
     vcpu_pause(v);
     memset(&e->vmce, 0, sizeof(e->vmce));
@@ -127,7 +131,7 @@ long domctl_set_extended_context(struct domain *d, struct xen_domctl *op)
 
     if (!v)
         return -ESRCH;
-    if (e->size < offsetof(struct xen_domctl_ext_vcpucontext, mcg_cap))
+    if (d->is_hvm || e->size < offsetof(struct xen_domctl_ext_vcpucontext, mcg_cap))
         return -EINVAL;
     if (!address_canonical(e->syscall32_callback_eip) || !address_canonical(e->sysenter_callback_eip))
         return -EINVAL;

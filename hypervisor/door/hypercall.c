@@ -13,6 +13,7 @@
 #include "door/handlers.h"
 #include "door/multicall.h"
 #include "errno.h"
+#include "guest/hvm.h"
 #include "guest/pv.h"
 #include "log.h"
 
@@ -80,12 +81,13 @@ const struct hypercall_row hypercall_table[] = {
     ROW(sched_op, sched_op, 2, FOR_ALL),
     ROW(callback_op, pv_callback_op, 2, FOR_PV),
     ROW(event_channel_op, event_channel_op, 2, FOR_ALL),
-    ROW(physdev_op, physdev_op, 2, FOR_ALL),
+    ROW(physdev_op, physdev_op, 2, FOR_PV),
+    ROW(hvm_op, hvm_op, 2, FOR_ALL),
     ROW_CONTROL(sysctl, sysctl, 1),
     ROW(domctl, domctl, 1, FOR_ALL), /* decides itself: a domain may control its target */
     ROW(argo_op, not_offered, 5, FOR_ALL),
     ROW(xenpmu_op, not_offered, 2, FOR_ALL),
-    /* xsm_op, kexec_op, hvm_op, dm_op, hypfs_op, tmem_op, xenoprof_op and the machine-check group: -ENOSYS */
+    /* xsm_op, kexec_op, dm_op, hypfs_op, tmem_op, xenoprof_op and the machine-check group: -ENOSYS */
 };
 
 #ifndef XYLEM_HOST

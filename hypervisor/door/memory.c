@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * HYPERVISOR_memory_op: decoding and dispatch (xen/memory.h).
- *
- * A PV guest's frame numbers are machine frame numbers, so there is nothing to place: add_to_physmap and its kin
- * answer -EACCES, as the ABI has it for guests that are not translated.
  */
 #include "door/memory.h"
 
 #include "door/handlers.h"
 #include "door/hypercall.h"
 #include "errno.h"
+#include "guest/hvm.h"
+#include "lib/base.h"
 #include "mm/heap.h"
 
 int memory_target(domid_t id, struct domain **d)
@@ -42,6 +41,8 @@ static long memory_figure(unsigned command, guest_addr_t arg)
         result = (long)d->total_pages;
     else if (command == XENMEM_maximum_reservation)
         result = (long)d->max_pages;
+    else if (d->is_hvm)
+        result = (long)physmap_max_gfn(d);
     else
         /* a count of frames; a domain that has not said yet answers like one with a single frame */
         result = d->shared_info->arch.max_pfn ? (long)d->shared_info->arch.max_pfn - 1 : 0;
@@ -82,9 +83,11 @@ static long memory_reserved_device_map(guest_addr_t arg)
     return guest_write(arg, &map, sizeof(map));
 }
 
-static long memory_not_translated(void)
+/* What speaks of the machine's frames makes no sense to a translated guest. */
+static bool command_is_untranslated(unsigned command)
 {
-    return current->domain->is_hvm ? -EOPNOTSUPP : -EACCES;
+    return command == XENMEM_machphys_mapping || command == XENMEM_machphys_mfn_list ||
+           command == XENMEM_machine_memory_map;
 }
 
 long memory_op(uint64_t command_and_start, uint64_t arg_value, uint64_t a3, uint64_t a4, uint64_t a5)
@@ -94,6 +97,8 @@ long memory_op(uint64_t command_and_start, uint64_t arg_value, uint64_t a3, uint
     guest_addr_t arg = GUEST_ADDR(arg_value);
 
     (void)a3, (void)a4, (void)a5;
+    if (unlikely(current->domain->is_hvm) && command_is_untranslated(command))
+        return -ENOSYS;
     switch (command) {
     case XENMEM_increase_reservation:
     case XENMEM_decrease_reservation:
@@ -118,9 +123,11 @@ long memory_op(uint64_t command_and_start, uint64_t arg_value, uint64_t a3, uint
     case XENMEM_set_memory_map:
         return memory_map_set(arg);
     case XENMEM_add_to_physmap:
+        return memory_add_to_physmap(arg);
     case XENMEM_add_to_physmap_batch:
+        return memory_add_to_physmap_batch(arg, start);
     case XENMEM_remove_from_physmap:
-        return memory_not_translated();
+        return memory_remove_from_physmap(arg);
     case XENMEM_claim_pages:
         return memory_claim(arg);
     case XENMEM_get_sharing_freed_pages:

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Inside the door: the memory operations (xen/memory.h), in three files: reservation.c changes how much a
- * domain has, memory_map.c answers what is where, memory.c decodes and dispatches.
+ * Inside the door: the memory operations (xen/memory.h), in four files: reservation.c changes how much a
+ * domain has, physmap.c where a translated guest has it, memory_map.c answers what is where, memory.c decodes and
+ * dispatches.
  */
 #ifndef XYLEM_DOOR_MEMORY_H
 #define XYLEM_DOOR_MEMORY_H
@@ -34,6 +35,10 @@ int memory_target(domid_t id, struct domain **d);
 
 long memory_reservation(unsigned command, guest_addr_t arg, uint64_t start);
 long memory_exchange(guest_addr_t arg);
+
+long memory_add_to_physmap(guest_addr_t arg);
+long memory_add_to_physmap_batch(guest_addr_t arg, uint64_t start);
+long memory_remove_from_physmap(guest_addr_t arg);
 
 long memory_map_get(guest_addr_t arg);
 long memory_map_get_machine(guest_addr_t arg);

@@ -189,6 +189,8 @@ long memory_acquire_resource(guest_addr_t arg)
     rc = permission_control(d);
     if (!rc && d == current->domain)
         rc = -EPERM;
+    if (!rc && current->domain->is_hvm)
+        rc = -EACCES; /* machine frames are nothing it could map */
     if (rc) {
         domain_put(d);
         return rc;

@@ -9,6 +9,7 @@
 
 #include "door/hypercall.h"
 #include "errno.h"
+#include "guest/hvm.h"
 #include "lib/base.h"
 #include "mm/dirty_log.h"
 #include "mm/heap.h"
@@ -66,7 +67,16 @@ static int extent_increase(const struct reservation *r, uint64_t index)
     if (!f)
         return -ENOMEM;
     frames_name(f, r->order, M2P_INVALID);
+    if (r->d->is_hvm)
+        return 0; /* without a place: there is no name to tell */
     return r->extents.value ? extent_write(r, index, frame_to_mfn(f).value) : 0;
+}
+
+/* Allocated frames that found no place. */
+static void frames_surrender(struct frame *f, unsigned order)
+{
+    for (uint64_t i = 0; i < 1UL << order; i++)
+        frame_surrender(f + i);
 }
 
 static int extent_populate(const struct reservation *r, uint64_t index)
@@ -79,6 +89,13 @@ static int extent_populate(const struct reservation *r, uint64_t index)
     f = heap_alloc_domain(r->d, r->order, r->width_bits, 0);
     if (!f)
         return -ENOMEM;
+    if (r->d->is_hvm) {
+        int rc = physmap_populate(r->d, GFN(gfn), frame_to_mfn(f), r->order);
+
+        if (rc)
+            frames_surrender(f, r->order);
+        return rc;
+    }
     frames_name(f, r->order, gfn);
     return extent_write(r, index, frame_to_mfn(f).value);
 }
@@ -89,6 +106,8 @@ static int extent_decrease(const struct reservation *r, uint64_t index)
 
     if (extent_read(r, index, &number))
         return -EFAULT;
+    if (r->d->is_hvm)
+        return physmap_surrender(r->d, GFN(number), r->order);
     for (uint64_t i = 0; i < 1UL << r->order; i++) {
         struct frame *f;
 
@@ -314,6 +333,10 @@ long memory_exchange(guest_addr_t arg)
     rc = memory_target(args.in.domid, &x.in.d);
     if (rc)
         return rc;
+    if (x.in.d->is_hvm) {
+        domain_put(x.in.d);
+        return -EOPNOTSUPP;
+    }
     x.out.d = x.in.d;
     x.out.width_bits = width_of_flags(x.out.d, args.out.mem_flags);
     chunks = x.in.count / x.in_per_chunk;

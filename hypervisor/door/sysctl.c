@@ -10,6 +10,7 @@
 #include "door/hypercall.h"
 #include "boot_info.h"
 #include "errno.h"
+#include "guest/hvm.h"
 #include "guest/pv.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
@@ -105,6 +106,8 @@ static long sysctl_physinfo(struct xen_sysctl *op)
     p->max_node_id = 0;
     p->cpu_khz = (uint32_t)time_tsc_khz();
     p->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
+    if (hvm_available())
+        p->capabilities |= XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap;
     p->total_pages = machine_pages();
     p->free_pages = heap_free_pages();
     p->scrub_pages = heap_scrub_pages();
@@ -289,7 +292,8 @@ static long sysctl_featureset(struct xen_sysctl *op)
 
     if (f->index > XEN_SYSCTL_cpu_featureset_hvm_max)
         return -EINVAL;
-    if (f->index == XEN_SYSCTL_cpu_featureset_hvm || f->index == XEN_SYSCTL_cpu_featureset_hvm_max)
+    if (!hvm_available() &&
+        (f->index == XEN_SYSCTL_cpu_featureset_hvm || f->index == XEN_SYSCTL_cpu_featureset_hvm_max))
         return -EOPNOTSUPP;
     count = cpu_policy_featureset(f->index, words, FEATURE_WORDS_MAX);
     if (guest_addr_null(GUEST_HANDLE(f->features))) {
@@ -317,7 +321,8 @@ static long sysctl_policy(struct xen_sysctl *op)
 
     if (p->_rsvd)
         return -EINVAL;
-    if (p->index == XEN_SYSCTL_cpu_policy_hvm_max || p->index == XEN_SYSCTL_cpu_policy_hvm_default)
+    if (!hvm_available() &&
+        (p->index == XEN_SYSCTL_cpu_policy_hvm_max || p->index == XEN_SYSCTL_cpu_policy_hvm_default))
         return -EOPNOTSUPP;
     if (p->index > XEN_SYSCTL_cpu_policy_hvm_default)
         return -EINVAL;

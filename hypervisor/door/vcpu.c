@@ -8,16 +8,32 @@
 #include "door/nmi.h"
 #include "errno.h"
 #include "event/event.h"
+#include "guest/hvm.h"
 #include "guest/pv.h"
 #include "lib/bitmap.h"
 #include "log.h"
 #include "mm/guest_copy.h"
 #include "mm/heap.h"
 #include "sched/sched.h"
+#include <xen/hvm/hvm_vcpu.h>
 #include <xen/sched.h>
 
 #define PERIOD_MIN 1000000UL               /* ns: 1 ms */
 #define PERIOD_MAX (100UL * 365 * 86400 * 1000000000) /* ns: beyond that sums could wrap */
+
+static long vcpu_initialise_hvm(struct vcpu *v, guest_addr_t arg)
+{
+    struct vcpu_hvm_context context;
+    long result = -EEXIST;
+
+    if (guest_read(&context, arg, sizeof(context)))
+        return -EFAULT;
+    spin_lock(&v->domain->lock);
+    if (!v->is_initialised)
+        result = hvm_context_set(v, &context);
+    spin_unlock(&v->domain->lock);
+    return result;
+}
 
 static long vcpu_initialise(struct vcpu *v, guest_addr_t arg)
 {
@@ -25,7 +41,7 @@ static long vcpu_initialise(struct vcpu *v, guest_addr_t arg)
     long result = -EEXIST;
 
     if (v->domain->is_hvm)
-        return -ENOSYS;
+        return vcpu_initialise_hvm(v, arg);
     context = mem_new(struct vcpu_guest_context);
     if (!context)
         return -ENOMEM;

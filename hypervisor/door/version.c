@@ -9,6 +9,7 @@
 #include "door/handlers.h"
 #include "door/hypercall.h"
 #include "errno.h"
+#include "guest/hvm.h"
 #include "lib/string.h"
 #include "mm/guest_copy.h"
 
@@ -36,8 +37,10 @@ static long version_compile_info(guest_addr_t arg)
 
 static long version_capabilities(guest_addr_t arg)
 {
-    static const xen_capabilities_info_t capabilities = "xen-3.0-x86_64 ";
+    xen_capabilities_info_t capabilities = "xen-3.0-x86_64 ";
 
+    if (hvm_available())
+        strlcpy(capabilities, "xen-3.0-x86_64 hvm-3.0-x86_32 hvm-3.0-x86_32p hvm-3.0-x86_64 ", sizeof(capabilities));
     return guest_write(arg, capabilities, sizeof(capabilities));
 }
 

@@ -244,6 +244,12 @@ static uint64_t frame_number(const void *page)
     return virt_to_mfn(page).value;
 }
 
+/* As d's guest names it. */
+static uint64_t frame_name(const struct domain *d, const void *page)
+{
+    return d->is_hvm ? m2p_get(virt_to_mfn(page)) : frame_number(page);
+}
+
 int grant_setup_table(struct domain *d, uint32_t nr_frames, uint64_t *frames, int16_t *status)
 {
     struct grant_table *t = d->grant;
@@ -254,7 +260,7 @@ int grant_setup_table(struct domain *d, uint32_t nr_frames, uint64_t *frames, in
     read_lock(&t->lock);
     *status = rc || t->released || nr_frames > t->frames ? GNTST_general_error : GNTST_okay;
     for (uint32_t i = 0; i < nr_frames && *status == GNTST_okay; i++)
-        frames[i] = frame_number(t->shared[i]);
+        frames[i] = frame_name(d, t->shared[i]);
     read_unlock(&t->lock);
     return 0;
 }
@@ -266,7 +272,7 @@ int grant_get_status_frames(struct domain *d, uint32_t nr_frames, uint64_t *fram
     read_lock(&t->lock);
     *status = nr_frames > t->status_frames ? GNTST_general_error : GNTST_okay;
     for (uint32_t i = 0; i < nr_frames && *status == GNTST_okay; i++)
-        frames[i] = frame_number(t->status[i]);
+        frames[i] = frame_name(d, t->status[i]);
     read_unlock(&t->lock);
     return 0;
 }

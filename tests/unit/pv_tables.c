@@ -374,14 +374,14 @@ static void a_grant_is_mapped_and_unmapped(void **state)
 {
     (void)state;
     tree_make(4);
-    assert_int_equal(grant_map_ops.map(guest, 0x9000, pool[POOL], GNTMAP_host_map, 0), GNTST_okay);
-    assert_int_equal(grant_map_ops.map(guest, entry_address(pool[3], 10), pool[POOL], GNTMAP_host_map | GNTMAP_contains_pte |
+    assert_int_equal(pv_grant_map(guest, 0x9000, pool[POOL], GNTMAP_host_map, 0), GNTST_okay);
+    assert_int_equal(pv_grant_map(guest, entry_address(pool[3], 10), pool[POOL], GNTMAP_host_map | GNTMAP_contains_pte |
                                        GNTMAP_readonly, 0), GNTST_okay);
     assert_int_equal(pv_audit(true), 0);
     /* a read-only mapping cannot be made writable by its holder */
     assert_int_equal(update(entry_address(pool[3], 10), pte_make(pool[POOL], 0x67), DOMID_SELF), -EINVAL);
-    assert_int_equal(grant_map_ops.unmap(guest, 0x9000, pool[POOL + 1], GNTMAP_host_map, 0), GNTST_general_error);
-    assert_int_equal(grant_map_ops.unmap(guest, 0x9000, pool[POOL], GNTMAP_host_map, 0x1000), GNTST_okay);
+    assert_int_equal(pv_grant_unmap(guest, 0x9000, pool[POOL + 1], GNTMAP_host_map, 0), GNTST_general_error);
+    assert_int_equal(pv_grant_unmap(guest, 0x9000, pool[POOL], GNTMAP_host_map, 0x1000), GNTST_okay);
     assert_int_equal(pte_frame(*entry(pool[3], 9)).value, pool[5].value);
     assert_int_equal(*entry(pool[3], 1), 0);
     assert_int_equal(pv_audit(true), 0);
@@ -485,9 +485,9 @@ static void random_operation(bool *granted)
     default:
         *granted ^= true;
         if (*granted)
-            grant_map_ops.map(guest, entry_address(m, 3), pool[POOL], GNTMAP_host_map | GNTMAP_contains_pte, 0);
+            pv_grant_map(guest, entry_address(m, 3), pool[POOL], GNTMAP_host_map | GNTMAP_contains_pte, 0);
         else
-            grant_map_ops.unmap(guest, entry_address(m, 3), pool[POOL], GNTMAP_host_map | GNTMAP_contains_pte, 0);
+            pv_grant_unmap(guest, entry_address(m, 3), pool[POOL], GNTMAP_host_map | GNTMAP_contains_pte, 0);
     }
 }
 

@@ -29,10 +29,10 @@ UNIT_PROGRAMS += machine_check
 UNIT_PROGRAMS += acpi_parse
 acpi_parse_SOURCES := hypervisor/arch/x86/acpi_parse.c
 UNIT_PROGRAMS += pv_tables
-pv_tables_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c physmap.c) \
+pv_tables_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c) \
     $(addprefix hypervisor/guest/pv/,entries.c walk.c update.c base.c shadow.c mmu_update.c mmuext.c \
     va_mapping.c grant_map.c \
-    release.c audit.c) $(HOST_SOURCES)
+    release.c audit.c) hypervisor/guest/release.c $(HOST_SOURCES)
 pv_tables_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += pv_emulate_write
 pv_emulate_write_SOURCES := $(addprefix hypervisor/mm/,rangeset.c frame.c) $(addprefix hypervisor/guest/pv/,entries.c \
@@ -43,6 +43,19 @@ pv_shadow_SOURCES := $(addprefix hypervisor/mm/,rangeset.c frame.c frame_list.c)
     $(addprefix hypervisor/guest/pv/,entries.c walk.c update.c base.c shadow.c log_dirty.c mmu_update.c \
     va_mapping.c) $(HOST_SOURCES)
 pv_shadow_CFLAGS := $(HOST_CFLAGS)
+UNIT_PROGRAMS += physmap
+physmap_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c) \
+    $(addprefix hypervisor/guest/hvm/,domain.c physmap.c physmap_pool.c physmap_dirty.c grant_map.c) \
+    hypervisor/guest/physmap.c hypervisor/guest/release.c $(HOST_SOURCES)
+physmap_CFLAGS := $(HOST_CFLAGS)
+UNIT_PROGRAMS += hvm_save
+hvm_save_SOURCES := hypervisor/guest/hvm/save.c $(HOST_SOURCES)
+hvm_save_CFLAGS := $(HOST_CFLAGS)
+UNIT_PROGRAMS += hvm_walk
+hvm_walk_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c) \
+    $(addprefix hypervisor/guest/hvm/,domain.c physmap.c physmap_pool.c physmap_dirty.c walk.c copy.c) \
+    hypervisor/guest/release.c $(HOST_SOURCES)
+hvm_walk_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += sched_weighted
 sched_weighted_SOURCES := hypervisor/sched/weighted.c $(HOST_SOURCES)
 UNIT_PROGRAMS += time_timer

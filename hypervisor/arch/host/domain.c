@@ -71,6 +71,21 @@ struct domain *host_domain_new(domid_t id, unsigned vcpus)
     return d;
 }
 
+WEAK void domain_running_cpus(struct domain *d, cpu_mask_t *mask)
+{
+    struct vcpu *v;
+
+    memset(mask, 0, sizeof(*mask));
+    /* Entries were changed before this looks at who runs: a vcpu that starts later loads cr3 and sees them. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for_each_vcpu(d, v) {
+        unsigned cpu = __atomic_load_n(&v->cpu, __ATOMIC_RELAXED);
+
+        if (__atomic_load_n(&v->is_running, __ATOMIC_RELAXED))
+            mask->bits[cpu / 64] |= 1UL << (cpu % 64);
+    }
+}
+
 void host_domain_free(struct domain *d)
 {
     for (unsigned i = 0; i < HOST_MAX_DOMAINS; i++) {

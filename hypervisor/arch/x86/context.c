@@ -40,6 +40,7 @@ void arch_context_switch(struct vcpu *prev, struct vcpu *next)
     ASSERT(!irq_enabled());
     leave(prev);
     current = next;
+    info->guest_walked = next->domain->is_hvm;
     if (next->is_idle) {
         load_idle();
     } else {

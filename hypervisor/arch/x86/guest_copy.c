@@ -26,11 +26,15 @@ static int copy(void *to, const void *from, size_t size)
 
 int guest_read_bytes(void *to, guest_addr_t from, size_t size)
 {
+    if (unlikely(cpu_info()->guest_walked))
+        return guest_read_walked(to, from.value, size);
     return guest_range_ok(from.value, size) ? copy(to, (const void *)from.value, size) : -EFAULT;
 }
 
 int guest_write_bytes(guest_addr_t to, const void *from, size_t size)
 {
+    if (unlikely(cpu_info()->guest_walked))
+        return guest_write_walked(to.value, from, size);
     return guest_range_ok(to.value, size) ? copy((void *)to.value, from, size) : -EFAULT;
 }
 
@@ -38,6 +42,8 @@ int guest_zero(guest_addr_t to, size_t size)
 {
     int rc = 0;
 
+    if (unlikely(cpu_info()->guest_walked))
+        return guest_zero_walked(to.value, size);
     if (!guest_range_ok(to.value, size))
         return -EFAULT;
     __asm__ volatile("1: rep stosb\n   jmp 3f\n2: mov %3, %0\n3:\n" EXTABLE(1b, 2b)

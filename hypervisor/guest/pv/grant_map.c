@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Grant mappings in a PV guest's address space (grant_map_ops of grant/grant.h).  ABI: xen/grant_table.h.
+ * Grant mappings in a PV guest's address space (grant_map_ops of grant/grant.h, through guest/grant_map.c).  ABI:
+ * xen/grant_table.h.
  *
  * The entry made here holds its own reference to the frame, and a writable type reference when it maps writable, like any
  * other first-level entry: whichever way it goes (unmapped, overwritten by the guest, its table devalidated), they are
@@ -56,7 +57,7 @@ static int grant_frame_get(mfn_t frame, bool writable)
     return 0;
 }
 
-static int pv_grant_map(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, unsigned cache)
+int pv_grant_map(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, unsigned cache)
 {
     uint64_t e = grant_entry(frame, flags, cache), old, *slot;
     int rc = GNTST_bad_virt_addr;
@@ -95,7 +96,7 @@ static int replacement_take(struct domain *d, uint64_t *slot, uint64_t new_addr,
     return GNTST_okay;
 }
 
-static int pv_grant_unmap(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, uint64_t new_addr)
+int pv_grant_unmap(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, uint64_t new_addr)
 {
     uint64_t *slot, old, e;
     int rc = GNTST_general_error;
@@ -121,12 +122,10 @@ static int pv_grant_unmap(struct domain *d, uint64_t host_addr, mfn_t frame, uns
     return rc;
 }
 
-static void pv_grant_flush(struct domain *d)
+void pv_grant_flush(struct domain *d)
 {
     cpu_mask_t mask;
 
-    pv_dirty_cpus(d, &mask);
+    domain_running_cpus(d, &mask);
     tlb_flush_mask(&mask, TLB_FLUSH_ALL, 0);
 }
-
-const struct grant_map_ops grant_map_ops = {.map = pv_grant_map, .unmap = pv_grant_unmap, .flush_tlb = pv_grant_flush};

@@ -9,15 +9,30 @@
 #include "domain/preempt.h"
 #include "guest/pv/tables.h"
 #include "mm/guest_copy.h"
+#include "mm/physmap.h"
 
 #define CHUNK 16 /* requests copied in at a time */
 
 struct batch {
     struct domain *tables; /* owner of the page tables: its lock is held while requests are done */
     struct domain *frames; /* owner of what is mapped */
+    bool translated;       /* whose frames have names of their own */
 };
 
 /* ---- whose ---- */
+
+int pv_frames_translate(struct domain *owner, uint64_t *entry, struct frame **held)
+{
+    int rc;
+
+    *held = NULL;
+    if (!owner->is_hvm || !(*entry & PTE_PRESENT))
+        return 0;
+    rc = physmap_get_frame(owner, GFN(pte_frame(*entry).value), held);
+    if (!rc)
+        *entry = pte_make(frame_to_mfn(*held), pte_flags(*entry));
+    return rc;
+}
 
 int pv_frames_owner(domid_t id, struct domain **owner)
 {
@@ -35,9 +50,7 @@ int pv_frames_owner(domid_t id, struct domain **owner)
     found = id == d->id ? NULL : domain_get(id);
     if (!found)
         return -ESRCH;
-    if (!found->pv)
-        rc = -EOPNOTSUPP;
-    rc = rc ? rc : permission_control(found);
+    rc = permission_control(found);
     if (rc)
         domain_put(found);
     *owner = found;
@@ -60,13 +73,18 @@ static int batch_start(uint64_t domid, struct batch *b)
         rc = (domid_t)(tables - 1) == current->domain->id ? 0 : pv_frames_owner((domid_t)(tables - 1), &b->tables);
         if (rc)
             return rc;
-        if (b->tables->is_system) {
+        if (b->tables->is_system)
             return -ESRCH;
+        if (b->tables->is_hvm) { /* has none of its own */
+            pv_frames_owner_put(b->tables);
+            return -EINVAL;
         }
     }
     rc = pv_frames_owner((domid_t)domid, &b->frames);
     if (unlikely(rc))
         pv_frames_owner_put(b->tables);
+    else
+        b->translated = b->frames->is_hvm;
     return rc;
 }
 
@@ -78,11 +96,25 @@ static void batch_end(struct batch *b)
 
 /* ---- one request: the lock is held ---- */
 
+/* Of a translated guest the entry names a guest frame. */
+static int translated_store(uint64_t address, uint64_t value, bool preserve_ad, const struct batch *b)
+{
+    struct frame *held;
+    int rc = pv_frames_translate(b->frames, &value, &held);
+
+    if (rc)
+        return rc;
+    rc = pv_table_store(address, value, preserve_ad, b->tables, b->frames);
+    if (held)
+        frame_put(held);
+    return rc;
+}
+
 static int m2p_store(uint64_t address, uint64_t value, const struct batch *b)
 {
     mfn_t m = maddr_to_mfn(MADDR(address));
 
-    if (b->frames->is_system) /* every guest reads what is written there */
+    if (b->frames->is_system || b->frames->is_hvm) /* every guest reads what is written there */
         return -EPERM;
     if (!mfn_valid(m) || !frame_get(mfn_to_frame(m), b->frames))
         return -EINVAL;
@@ -98,6 +130,8 @@ static inline int request_do(const struct mmu_update *r, const struct batch *b)
 
     if (unlikely(kind == MMU_MACHPHYS_UPDATE))
         return m2p_store(address, r->val, b);
+    if (unlikely(b->translated) && kind != MMU_PT_UPDATE_NO_TRANSLATE)
+        return translated_store(address, r->val, kind == MMU_PT_UPDATE_PRESERVE_AD, b);
     return pv_table_store(address, r->val, kind == MMU_PT_UPDATE_PRESERVE_AD, b->tables, b->frames);
 }
 

@@ -88,7 +88,7 @@ static void flush_all(uint64_t address)
 {
     cpu_mask_t mask;
 
-    pv_dirty_cpus(current->domain, &mask);
+    domain_running_cpus(current->domain, &mask);
     tlb_flush_mask(&mask, address, 0);
 }
 
@@ -276,6 +276,10 @@ long pv_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t domid, u
     rc = pv_frames_owner((domid_t)domid, &owner);
     if (unlikely(rc))
         return rc;
+    if (unlikely(owner->is_hvm)) { /* nothing here is for frames that have other names */
+        pv_frames_owner_put(owner);
+        return -EOPNOTSUPP;
+    }
     rc = ops_do(ops, count, owner, &did);
     pv_frames_owner_put(owner);
     if (unlikely(done_report(done, continued, did)))

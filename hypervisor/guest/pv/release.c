@@ -8,24 +8,8 @@
  * among tables form no cycle (entries.c, linear), so after the last frame nothing but other domains'
  * references is left.
  */
-#include "domain/preempt.h"
 #include "guest/pv/tables.h"
-#include "mm/heap.h"
-
-/*
- * The first frame of list with a reference, NULL at its end.  Frames whose last put is under way are left to
- * it.
- */
-static struct frame *list_head_get(struct domain *d, struct frame_list *list, bool *busy)
-{
-    struct frame *f;
-
-    spin_lock(&d->page_lock);
-    f = frame_list_first(list);
-    *busy = f && !frame_get(f, d);
-    spin_unlock(&d->page_lock);
-    return *busy ? NULL : f;
-}
+#include "guest/release.h"
 
 /* The lock is held: undoes what keeps f's type.  0 or -ERESTART_LATER. */
 static int frame_untype(struct frame *f)
@@ -44,44 +28,14 @@ static int frame_untype(struct frame *f)
     return frame_clean_partial(f);
 }
 
-static void frame_leave(struct domain *d, struct frame *f)
+static int frame_untype_locked(struct domain *d, struct frame *f)
 {
-    spin_lock(&d->page_lock);
-    heap_set_leaving(d, f);
-    spin_unlock(&d->page_lock);
-    if (__atomic_fetch_and(&f->refs, ~FRAME_ALLOCATED, __ATOMIC_ACQ_REL) & FRAME_ALLOCATED)
-        frame_put(f);
+    int rc;
+
+    spin_lock(&d->pv->tables_lock);
+    rc = frame_untype(f);
+    spin_unlock(&d->pv->tables_lock);
+    return rc;
 }
 
-static int list_release(struct domain *d, struct frame_list *list)
-{
-    struct frame *f;
-    bool busy;
-
-    for (;;) {
-        int rc;
-
-        f = list_head_get(d, list, &busy);
-        if (busy) {
-            cpu_relax();
-            continue;
-        }
-        if (!f)
-            return 0;
-        spin_lock(&d->pv->tables_lock);
-        rc = frame_untype(f);
-        spin_unlock(&d->pv->tables_lock);
-        if (!rc)
-            frame_leave(d, f);
-        frame_put(f);
-        if (rc || hypercall_should_stop())
-            return -ERESTART_LATER;
-    }
-}
-
-int pv_release_memory(struct domain *d)
-{
-    int rc = list_release(d, &d->pages);
-
-    return rc ? rc : list_release(d, &d->extra_pages);
-}
+int pv_release_memory(struct domain *d) { return guest_release_memory(d, frame_untype_locked); }

@@ -118,8 +118,6 @@ int pv_table_store(uint64_t address, uint64_t value, bool preserve_ad, struct do
 
 /* The first-level slot for address in the tables under l4; NULL when a level is missing.  Stable under the lock. */
 uint64_t *pv_walk(mfn_t l4, uint64_t address);
-/* CPUs that may hold translations of d. */
-void pv_dirty_cpus(struct domain *d, cpu_mask_t *mask);
 /* CPUs on which vcpus of the guest's bitmap at address (running domain) run.  0 or -EFAULT. */
 int pv_vcpu_mask(guest_addr_t bitmap, cpu_mask_t *mask);
 
@@ -131,6 +129,11 @@ int pv_vcpu_mask(guest_addr_t bitmap, cpu_mask_t *mask);
 /* Whose frames: DOMID_SELF, DOMID_IO, DOMID_XEN or a domain the running one controls.  Referenced.  0, -ESRCH, -EPERM. */
 int pv_frames_owner(domid_t id, struct domain **owner);
 void pv_frames_owner_put(struct domain *owner);
+/*
+ * An entry that is to map a frame of owner, a translated guest, names a guest frame: *entry gets the machine frame, which *held is a
+ * reference to (NULL none).  0, -EINVAL.
+ */
+int pv_frames_translate(struct domain *owner, uint64_t *entry, struct frame **held);
 
 /* ---- audit.c ---- */
 

@@ -38,7 +38,7 @@ static int mapping_flush(uint64_t va, uint64_t flags)
         return 0;
     }
     if (where == UVMF_ALL)
-        pv_dirty_cpus(current->domain, &mask);
+        domain_running_cpus(current->domain, &mask);
     else if (pv_vcpu_mask(GUEST_ADDR(where), &mask))
         return -EFAULT;
     tlb_flush_mask(&mask, address, 0);
@@ -64,13 +64,18 @@ long pv_update_va_mapping(uint64_t va, uint64_t value, uint64_t flags, uint64_t 
 long pv_update_va_mapping_otherdomain(uint64_t va, uint64_t value, uint64_t flags, uint64_t domid,
                                       uint64_t a5)
 {
+    struct frame *held;
     struct domain *from;
     int rc = pv_frames_owner((domid_t)domid, &from);
 
     (void)a5;
     if (rc)
         return rc;
-    rc = mapping_update(va, value, from);
+    rc = pv_frames_translate(from, &value, &held);
+    if (!rc)
+        rc = mapping_update(va, value, from);
+    if (held)
+        frame_put(held);
     pv_frames_owner_put(from);
     return rc ? rc : mapping_flush(va, flags);
 }

@@ -54,21 +54,6 @@ bool pv_guest_l1e(uint64_t address, uint64_t *l1e)
     return slot && (*l1e & PTE_PRESENT);
 }
 
-void pv_dirty_cpus(struct domain *d, cpu_mask_t *mask)
-{
-    struct vcpu *v;
-
-    memset(mask, 0, sizeof(*mask));
-    /* Entries were changed before this looks at who runs: a vcpu that starts later loads cr3 and sees them. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    for_each_vcpu(d, v) {
-        unsigned cpu = __atomic_load_n(&v->cpu, __ATOMIC_RELAXED);
-
-        if (__atomic_load_n(&v->is_running, __ATOMIC_RELAXED))
-            mask->bits[cpu / 64] |= 1UL << (cpu % 64);
-    }
-}
-
 int pv_vcpu_mask(guest_addr_t bitmap, cpu_mask_t *mask)
 {
     struct domain *d = current->domain;

@@ -25,7 +25,8 @@ struct cpu_info {
     uint64_t percpu_offset; /* added to the address of a per-CPU variable */
     struct vcpu *current;   /* the vcpu running here (idle included) */
     uint32_t cpu;
-    uint32_t pad;
+    bool guest_walked;      /* current's memory is reached by walking its tables, not through the CPU's (mm/guest_copy.h) */
+    uint8_t pad[3];
     uint64_t scratch; /* also keeps the end of guest_regs.ss 16-byte aligned, as the CPU aligns RSP0 */
 };
 

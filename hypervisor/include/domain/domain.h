@@ -32,6 +32,10 @@ domid_t domain_pick_id(void); /* next free id, DOMID_INVALID when there is none 
 void domain_pause(struct domain *d);        /* returns when no vcpu of d runs; d is not the caller's */
 void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
+/*
+ * CPUs that may hold translations of d.  What was changed before is seen by a vcpu that starts to run afterwards.
+ */
+void domain_running_cpus(struct domain *d, cpu_mask_t *mask);
 int domain_pause_by_controller(struct domain *d);   /* -EBUSY too many */
 int domain_unpause_by_controller(struct domain *d); /* -EINVAL not paused */
 /* The guest asks (or is made) to stop: SHUTDOWN_* reason; stops all its vcpus; raises VIRQ_DOM_EXC. */

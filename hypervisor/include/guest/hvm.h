@@ -146,13 +146,53 @@ int physmap_clear(struct domain *d, gfn_t gfn, unsigned order);
 /* Translations of d are forgotten on every CPU before any vcpu of d touches memory again.  Returns when that is so. */
 void physmap_flush(struct domain *d);
 
+/* The highest guest frame that was ever mapped. */
+uint64_t physmap_max_gfn(struct domain *d);
+/*
+ * Puts frames just allocated to d at gfn on, where nothing may be yet; any order.  0, -EEXIST, -EINVAL, -ENOMEM: nothing stays
+ * mapped.
+ */
+int physmap_populate(struct domain *d, gfn_t gfn, mfn_t frame, unsigned order);
+/* d's own memory at gfn on goes: unmapped, and given up as soon as nobody else refers to it.  0, -EINVAL none, -ENOMEM. */
+int physmap_surrender(struct domain *d, gfn_t gfn, unsigned order);
+/* Takes a grant's mapping of frame away; the caller holds references until it has flushed.  0; -EINVAL: there is none. */
+int physmap_clear_grant(struct domain *d, gfn_t gfn, mfn_t frame);
+
 enum physmap_fault { PHYSMAP_RETRY, PHYSMAP_DROP_WRITE, PHYSMAP_NO_MEMORY };
-/* The running vcpu of d had a nested page fault at gfn: what to do. write: it was a store. */
+/* The running vcpu of d had a nested page fault at gfn: what to do. write: it was a store.  Interrupts are on. */
 enum physmap_fault physmap_fault(struct domain *d, gfn_t gfn, bool write);
 
 /* Pool of pages the tables are made of (XEN_DOMCTL_set_paging_mempool_size), bytes. 0, -ENOMEM, -ERESTART_LATER. */
 int physmap_pool_set(struct domain *d, uint64_t bytes);
 uint64_t physmap_pool_get(struct domain *d);
+
+/* ---- log-dirty mode (physmap_dirty.c): preemptible, under the control lock; d is not the caller's ---- */
+
+int hvm_log_dirty_enable(struct domain *d); /* 0, -EINVAL on already, -ENOMEM, -ERESTART_LATER */
+int hvm_log_dirty_disable(struct domain *d);
+/* d is paused, and a page of bits from guest frame first on was taken: their frames' next writes are to be noted again. */
+void hvm_log_dirty_protect(struct domain *d, uint64_t first, const uint64_t *words);
+
+/* ---- the whole state of a domain in records (save.c; xen/hvm/save.h) ---- */
+
+/* Bytes hvm_state_save() takes at most. */
+size_t hvm_state_size(const struct domain *d);
+/* d is paused.  Bytes written. */
+size_t hvm_state_save(struct domain *d, void *buffer);
+/* d is paused.  0; -EINVAL a record makes no sense (those before it are in place), -ENODATA there is no end. */
+int hvm_state_load(struct domain *d, const void *buffer, size_t size);
+/* One record's contents within a saved state: NULL there is none. */
+const void *hvm_state_find(const void *state, size_t size, unsigned type, unsigned instance, uint32_t *length);
+
+/* ---- what the tools have of PV guests too ---- */
+
+/* v is paused.  set: registers alone; 0, -EINVAL. */
+void hvm_guest_context_get(struct vcpu *v, struct vcpu_guest_context *context);
+int hvm_guest_context_set(struct vcpu *v, const struct vcpu_guest_context *context);
+
+/* ---- grants (grant/grant.h): host_addr is guest-physical ---- */
+int hvm_grant_map(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags);
+int hvm_grant_unmap(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, uint64_t new_addr);
 
 /* ---- hypercalls ---- */
 long hvm_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);

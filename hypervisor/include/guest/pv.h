@@ -110,6 +110,11 @@ int pv_ldt_set(struct vcpu *v, uint64_t base, unsigned entries);
 /* Forgets every mapped page of v's LDT: they come back when used. */
 void pv_ldt_clear(struct vcpu *v);
 
+/* Grants (grant/grant.h). */
+int pv_grant_map(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, unsigned cache);
+int pv_grant_unmap(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, uint64_t new_addr);
+void pv_grant_flush(struct domain *d);
+
 /* Page 0 of hypercall stubs as a guest of d's kind needs it. */
 void hypercall_page_fill(struct domain *d, void *page);
 

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Placing memory in a translated guest's address space: add_to_physmap, its batched form, and remove_from_physmap
+ * (xen/memory.h).  A PV guest's frame numbers are the machine's own, so for one of those the answer is -EACCES.
+ *
+ * A frame of the guest or of the hypervisor has one place: putting it somewhere takes it from where it was.  The guest's own memory
+ * that was there before is given up.
+ */
+#include "door/memory.h"
+
+#include "door/hypercall.h"
+#include "errno.h"
+#include "grant/grant.h"
+#include "guest/hvm.h"
+#include "mm/physmap.h"
+
+/* One page to be placed. */
+struct placing {
+    struct domain *d;
+    unsigned space;
+    domid_t foreign;
+    uint64_t index, gfn;
+};
+
+/* A translated domain the caller may change; referenced. */
+static int placing_target(domid_t id, struct domain **d)
+{
+    int rc = memory_target(id, d);
+
+    if (rc || (*d)->is_hvm)
+        return rc;
+    domain_put(*d);
+    return -EACCES;
+}
+
+/* What is at gfn makes room: the domain's own memory is given up, anything else only unmapped. */
+static int place_clear(struct domain *d, uint64_t gfn)
+{
+    enum physmap_type type;
+    unsigned order;
+
+    (void)physmap_lookup(d, GFN(gfn), &type, &order);
+    if (type == PHYSMAP_NONE)
+        return 0;
+    if (type == PHYSMAP_RAM || type == PHYSMAP_RAM_RO || type == PHYSMAP_LOG_DIRTY)
+        return physmap_surrender(d, GFN(gfn), 0);
+    return physmap_clear(d, GFN(gfn), 0);
+}
+
+/* A frame that has a reference of the caller's goes to a new place. */
+static int place_frame(struct domain *d, struct frame *f, uint64_t gfn, enum physmap_type type)
+{
+    mfn_t frame = frame_to_mfn(f);
+    uint64_t old = m2p_get(frame);
+    enum physmap_type there;
+    unsigned order;
+    int rc;
+
+    if (old == gfn && mfn_equal(physmap_lookup(d, GFN(gfn), &there, &order), frame))
+        return 0;
+    rc = place_clear(d, gfn);
+    if (!rc && mfn_equal(physmap_lookup(d, GFN(old), &there, &order), frame))
+        rc = physmap_clear(d, GFN(old), 0);
+    return rc ? rc : physmap_set(d, GFN(gfn), frame, 0, type);
+}
+
+/* A page of the hypervisor's that d may see. */
+static int place_shared(struct domain *d, mfn_t frame, uint64_t gfn)
+{
+    struct frame *f = mfn_to_frame(frame);
+    int rc;
+
+    if (!frame_get(f, d))
+        return -EINVAL;
+    rc = place_frame(d, f, gfn, PHYSMAP_SHARED);
+    frame_put(f);
+    return rc;
+}
+
+static int place_grant_frame(const struct placing *p)
+{
+    uint64_t index = p->index & ~(uint64_t)XENMAPIDX_grant_table_status;
+    mfn_t frame;
+    int rc;
+
+    if (index > UINT32_MAX)
+        return -EINVAL;
+    rc = grant_get_table_frame(p->d, (uint32_t)index, p->index & XENMAPIDX_grant_table_status, &frame);
+    return rc ? rc : place_shared(p->d, frame, p->gfn);
+}
+
+static int place_own(const struct placing *p)
+{
+    struct frame *f;
+    int rc = physmap_get_frame(p->d, GFN(p->index), &f);
+
+    if (rc)
+        return rc;
+    rc = f->refs & FRAME_XEN_HEAP ? -EINVAL : place_frame(p->d, f, p->gfn, PHYSMAP_RAM);
+    frame_put(f);
+    return rc;
+}
+
+/* Of another domain the caller controls. */
+static int place_foreign(const struct placing *p)
+{
+    struct domain *from = domain_get(p->foreign);
+    struct frame *f;
+    int rc;
+
+    if (!from)
+        return -ESRCH;
+    rc = from == p->d ? -EINVAL : permission_control(from);
+    if (!rc)
+        rc = physmap_get_frame(from, GFN(p->index), &f);
+    if (!rc) {
+        rc = place_clear(p->d, p->gfn);
+        if (!rc)
+            rc = physmap_set(p->d, GFN(p->gfn), frame_to_mfn(f), 0, PHYSMAP_FOREIGN);
+        frame_put(f);
+    }
+    domain_put(from);
+    return rc;
+}
+
+static int place(const struct placing *p)
+{
+    switch (p->space) {
+    case XENMAPSPACE_shared_info:
+        return p->index ? -EINVAL : place_shared(p->d, virt_to_mfn(p->d->shared_info), p->gfn);
+    case XENMAPSPACE_grant_table:
+        return place_grant_frame(p);
+    case XENMAPSPACE_gmfn:
+    case XENMAPSPACE_gmfn_range:
+        return place_own(p);
+    case XENMAPSPACE_gmfn_foreign:
+        return place_foreign(p);
+    default:
+        return -ENOSYS;
+    }
+}
+
+/* A range goes on where it stopped: the argument tells how far it came. */
+long memory_add_to_physmap(guest_addr_t arg)
+{
+    struct xen_add_to_physmap a;
+    struct placing p;
+    long rc;
+
+    if (guest_read(&a, arg, sizeof(a)))
+        return -EFAULT;
+    if (a.space == XENMAPSPACE_gmfn_foreign)
+        return -EINVAL; /* there is no field for whose */
+    rc = placing_target(a.domid, &p.d);
+    if (rc)
+        return rc;
+    p.space = a.space;
+    if (a.space != XENMAPSPACE_gmfn_range) {
+        p.index = a.idx;
+        p.gfn = a.gpfn;
+        rc = place(&p);
+        a.size = 0;
+    }
+    while (!rc && a.size) {
+        p.index = a.idx++;
+        p.gfn = a.gpfn++;
+        a.size--;
+        rc = place(&p);
+        if (!rc && a.size && hypercall_should_stop()) {
+            rc = guest_write(arg, &a, sizeof(a)) ? -EFAULT : -ERESTART_LATER;
+        }
+    }
+    domain_put(p.d);
+    return rc == -ERESTART_LATER ? hypercall_continue(__HYPERVISOR_memory_op, 2, (uint64_t)XENMEM_add_to_physmap, arg.value)
+                                 : rc;
+}
+
+/* One element; its error goes to its own place.  0 or -EFAULT. */
+static int batch_element(const struct xen_add_to_physmap_batch *a, struct placing *p, uint64_t i)
+{
+    int error;
+
+    if (guest_read(&p->index, guest_element(GUEST_HANDLE(a->idxs), i, sizeof(p->index)), sizeof(p->index)) ||
+        guest_read(&p->gfn, guest_element(GUEST_HANDLE(a->gpfns), i, sizeof(p->gfn)), sizeof(p->gfn)))
+        return -EFAULT;
+    error = place(p);
+    return guest_write(guest_element(GUEST_HANDLE(a->errs), i, sizeof(error)), &error, sizeof(error));
+}
+
+long memory_add_to_physmap_batch(guest_addr_t arg, uint64_t start)
+{
+    struct xen_add_to_physmap_batch a;
+    struct placing p;
+    long rc;
+
+    if (guest_read(&a, arg, sizeof(a)))
+        return -EFAULT;
+    if (start > a.size || a.space == XENMAPSPACE_gmfn_range ||
+        (a.space != XENMAPSPACE_gmfn_foreign && a.u.res0))
+        return -EINVAL;
+    rc = placing_target(a.domid, &p.d);
+    if (rc)
+        return rc;
+    p.space = a.space;
+    p.foreign = a.u.foreign_domid;
+    for (uint64_t i = start; !rc && i < a.size; i++) {
+        if (i != start && hypercall_should_stop()) {
+            rc = hypercall_continue(__HYPERVISOR_memory_op, 2,
+                                    (uint64_t)XENMEM_add_to_physmap_batch | i << MEMORY_COMMAND_BITS, arg.value);
+            break;
+        }
+        rc = batch_element(&a, &p, i);
+    }
+    domain_put(p.d);
+    return rc;
+}
+
+/* Unmaps and no more: memory of the domain stays its own. */
+long memory_remove_from_physmap(guest_addr_t arg)
+{
+    struct xen_remove_from_physmap r;
+    enum physmap_type type;
+    struct domain *d;
+    unsigned order;
+    long rc;
+
+    if (guest_read(&r, arg, sizeof(r)))
+        return -EFAULT;
+    rc = placing_target(r.domid, &d);
+    if (rc)
+        return rc;
+    (void)physmap_lookup(d, GFN(r.gpfn), &type, &order);
+    rc = type == PHYSMAP_NONE || type == PHYSMAP_MMIO ? -ENOENT : physmap_clear(d, GFN(r.gpfn), 0);
+    domain_put(d);
+    return rc;
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Copies to and from the running vcpu's memory by linear address: each page is walked for (walk.c) and copied through the
+ * direct map, with interrupts off from the one to the other (physmap.h).
+ */
+#include "guest/hvm/physmap.h"
+
+#include "errno.h"
+#include "lib/base.h"
+#include "lib/string.h"
+#include "mm/guest_copy.h"
+
+#define NO_MEMORY (~0u)
+
+/* Words of constant size are single moves: what other vcpus watch changes at once. */
+static void piece_copy(void *to, const void *from, size_t size)
+{
+    switch (size) {
+    case 1:
+        __builtin_memcpy(to, from, 1);
+        break;
+    case 2:
+        __builtin_memcpy(to, from, 2);
+        break;
+    case 4:
+        __builtin_memcpy(to, from, 4);
+        break;
+    case 8:
+        __builtin_memcpy(to, from, 8);
+        break;
+    default:
+        memcpy(to, from, size);
+    }
+}
+
+/* One piece within a page; interrupts are off.  buffer NULL: zeros are written. */
+static int piece_do(struct domain *d, const struct hvm_paging *g, uint64_t linear, void *buffer, size_t size,
+                    unsigned access, uint32_t *error_code)
+{
+    bool write = access & HVM_ACCESS_WRITE;
+    enum physmap_type type;
+    uint64_t gpa;
+    void *at;
+    int rc = hvm_walk(d, g, linear, access, &gpa, error_code);
+
+    if (unlikely(rc))
+        return rc;
+    at = physmap_at(d->hvm->physmap, gpa, write, &type);
+    if (unlikely(!at)) {
+        *error_code = NO_MEMORY;
+        return -EFAULT;
+    }
+    if (!write) {
+        piece_copy(buffer, at, size);
+        return 0;
+    }
+    if (buffer)
+        piece_copy(at, buffer, size);
+    else
+        memset(at, 0, size);
+    physmap_written(d, gpa, at, type);
+    return 0;
+}
+
+static int copy(uint64_t linear, void *buffer, size_t size, unsigned access, uint64_t *fault, uint32_t *error_code)
+{
+    struct hvm_paging paging;
+
+    hvm_paging_get(current, &paging);
+    while (size) {
+        size_t piece = min(size, PAGE_SIZE - (linear & ~PAGE_MASK));
+        uint64_t flags = irq_save();
+        int rc = piece_do(current->domain, &paging, linear, buffer, piece, access, error_code);
+
+        irq_restore(flags);
+        if (unlikely(rc)) {
+            *fault = linear;
+            return rc;
+        }
+        linear += piece;
+        buffer = buffer ? (char *)buffer + piece : NULL;
+        size -= piece;
+    }
+    return 0;
+}
+
+int hvm_copy_from(void *to, uint64_t linear, size_t size, unsigned access, uint64_t *fault, uint32_t *error_code)
+{
+    return copy(linear, to, size, access & ~HVM_ACCESS_WRITE, fault, error_code);
+}
+
+int hvm_copy_to(uint64_t linear, const void *from, size_t size, unsigned access, uint64_t *fault, uint32_t *error_code)
+{
+    return copy(linear, (void *)(uintptr_t)from, size, access | HVM_ACCESS_WRITE, fault, error_code);
+}
+
+/* ---- hypercalls' arguments (mm/guest_copy.h) ---- */
+
+int guest_read_walked(void *to, uint64_t from, size_t size)
+{
+    uint64_t fault;
+    uint32_t code;
+
+    return copy(from, to, size, 0, &fault, &code);
+}
+
+int guest_write_walked(uint64_t to, const void *from, size_t size)
+{
+    uint64_t fault;
+    uint32_t code;
+
+    return copy(to, (void *)(uintptr_t)from, size, HVM_ACCESS_WRITE, &fault, &code);
+}
+
+int guest_zero_walked(uint64_t to, size_t size)
+{
+    uint64_t fault;
+    uint32_t code;
+
+    return copy(to, NULL, size, HVM_ACCESS_WRITE, &fault, &code);
+}

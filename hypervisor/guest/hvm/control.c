@@ -121,6 +121,11 @@ int hvm_efer_write(struct vcpu *v, uint64_t value)
     return 0;
 }
 
+uint64_t hvm_tsc_base(const struct vcpu *v)
+{
+    return unlikely(v->domain->tsc.emulated) ? time_tsc_emulated(v->domain) : rdtsc();
+}
+
 void hvm_tsc_offset_set(struct vcpu *v, uint64_t offset)
 {
     v->arch.tsc_offset = offset;

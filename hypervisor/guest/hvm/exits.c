@@ -139,6 +139,25 @@ void hvm_exit_hlt(struct vcpu *v, struct cpu_user_regs *regs)
         softirq_raise(SOFTIRQ_SCHEDULE);
 }
 
+/* Which of the two it was is looked up: not every processor says. */
+void hvm_exit_tsc(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    uint64_t tsc;
+
+    if ((v->hvm->cr4 & CR4_TSD) && v->hvm->cpl) {
+        general_protection();
+        return;
+    }
+    if (!hvm_skip_opcode(v, regs, 0x0f31)) {
+        if (!hvm_skip_opcode(v, regs, 0x0f01f9))
+            return;
+        regs->rcx = v->arch.tsc_aux;
+    }
+    tsc = hvm_tsc(v);
+    regs->rax = (uint32_t)tsc;
+    regs->rdx = tsc >> 32;
+}
+
 static uint64_t xcr0_offered(struct vcpu *v)
 {
     const xen_cpuid_leaf_t *l = policy_leaf(v->domain->policy, 0xd, 0);

@@ -35,6 +35,7 @@ void hvm_exit_hlt(struct vcpu *v, struct cpu_user_regs *regs);
 void hvm_exit_xsetbv(struct vcpu *v, struct cpu_user_regs *regs);
 /* Of caches: there is nothing to write back for a guest without devices. */
 void hvm_exit_cache(struct vcpu *v, struct cpu_user_regs *regs);
+void hvm_exit_tsc(struct vcpu *v, struct cpu_user_regs *regs); /* rdtsc or rdtscp */
 void hvm_exit_control(struct vcpu *v, struct cpu_user_regs *regs); /* an instruction that writes CR0 or CR4, or reads CR0 */
 void hvm_exit_debug(struct vcpu *v);                               /* it touches a debug register */
 void hvm_exit_shutdown(struct vcpu *v);                            /* triple fault */
@@ -89,7 +90,10 @@ int hvm_efer_write(struct vcpu *v, uint64_t value);
 bool hvm_controls_valid(struct vcpu *v, uint64_t cr0, uint64_t cr4, uint64_t efer);
 int hvm_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
 int hvm_msr_write(struct vcpu *v, uint32_t msr, uint64_t value);
-/* The offset of v's TSC to the machine's, also for what it reads in its vcpu_info. */
+/* The counter v's TSC is an offset to: the machine's, or the one emulated for its domain. */
+uint64_t hvm_tsc_base(const struct vcpu *v);
+static inline uint64_t hvm_tsc(const struct vcpu *v) { return hvm_tsc_base(v) + v->arch.tsc_offset; }
+/* Sets the offset, also for what v reads in its vcpu_info. */
 void hvm_tsc_offset_set(struct vcpu *v, uint64_t offset);
 
 /* ---- emulate.c ---- */

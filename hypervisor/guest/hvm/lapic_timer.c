@@ -72,7 +72,7 @@ uint32_t lapic_timer_current(struct lapic *l)
 
 void lapic_deadline_set(struct lapic *l, uint64_t deadline)
 {
-    uint64_t now = rdtsc() + l->vcpu->arch.tsc_offset, khz = time_tsc_khz();
+    uint64_t now = hvm_tsc(l->vcpu), khz = time_tsc_guest_khz(l->vcpu->domain);
     uint64_t left = deadline > now ? deadline - now : 0;
 
     if (!timer_mode(l, LAPIC_LVT_DEADLINE))

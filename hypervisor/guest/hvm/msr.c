@@ -170,7 +170,7 @@ int hvm_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
     *value = 0;
     switch (msr) {
     case MSR_TSC:
-        *value = rdtsc() + v->arch.tsc_offset;
+        *value = hvm_tsc(v);
         return 0;
     case MSR_TSC_ADJUST:
         *value = h->tsc_adjust;
@@ -255,7 +255,7 @@ int hvm_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
     case MSR_XEN:
         return hypercall_page_write(v, value);
     case MSR_TSC:
-        offset = value - rdtsc();
+        offset = value - hvm_tsc_base(v);
         v->hvm->tsc_adjust += offset - v->arch.tsc_offset;
         hvm_tsc_offset_set(v, offset);
         return 0;

@@ -73,7 +73,7 @@ void hvm_cpu_get(struct vcpu *v, struct hvm_hw_cpu *cpu)
     cpu->dr2 = h->debug[2];
     cpu->dr3 = h->debug[3];
     cpu->msr_tsc_aux = v->arch.tsc_aux;
-    cpu->tsc = rdtsc() + v->arch.tsc_offset;
+    cpu->tsc = hvm_tsc(v);
     if (h->inject.pending) {
         cpu->pending_valid = 1;
         cpu->pending_vector = h->inject.vector;
@@ -187,7 +187,7 @@ static void set_vector_state(struct vcpu *v, const struct hvm_hw_cpu *cpu)
 static void set_tsc(struct vcpu *v, uint64_t tsc)
 {
     struct vcpu *first = domain_vcpu(v->domain, 0);
-    uint64_t offset = tsc ? tsc - rdtsc() : 0;
+    uint64_t offset = tsc ? tsc - hvm_tsc_base(v) : 0;
 
     if (first && first != v && first->hvm && tsc &&
         offset - first->arch.tsc_offset + TSC_TOGETHER < 2 * TSC_TOGETHER)

@@ -89,6 +89,10 @@ static void exit_rare(struct vcpu *v, struct cpu_user_regs *regs, struct vmcb *b
     case EXIT_WBINVD:
         hvm_exit_cache(v, regs);
         break;
+    case EXIT_RDTSC:
+    case EXIT_RDTSCP:
+        hvm_exit_tsc(v, regs);
+        break;
     case EXIT_RDPMC:
         hvm_inject_exception(VECTOR_GP, true, 0);
         break;

@@ -173,7 +173,12 @@ static void svm_vcpu_free(struct vcpu *v)
 /* What the hypervisor has in the registers VMLOAD changes is put back at each exit. */
 static void svm_context_load(struct vcpu *v)
 {
-    (void)v;
+    struct vmcb *b = vmcb_of(v);
+
+    if (unlikely(v->domain->tsc.emulated)) {
+        b->intercept1 |= INTERCEPT_RDTSC;
+        b->intercept2 |= INTERCEPT_RDTSCP;
+    }
     svm_vmsave(this_cpu(svm_host_state));
 }
 

@@ -37,7 +37,7 @@ build/guests/disk/bench-%: build/guests/bench/%.o $(guest_lib) guests/pv.lds
 
 build/guests/disk/bench-%.cfg: bench/guests/%.c guests/config
 	@mkdir -p $(@D)
-	@guests/config bench-$* $< > $@
+	@guests/config pv bench-$* $< > $@
 
 build/guests/bench/linux/init: bench/linux/init.c bench/bench.mk
 	@mkdir -p $(@D)

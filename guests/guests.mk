@@ -3,6 +3,8 @@
 # Guests without an operating system: every tests/NAME.c becomes build/guests/disk/NAME (an ELF for the PV builder)
 # and NAME.cfg, next to the runner, on a small disk the test machine gets beside domain 0's own.
 #
+# Every pvh/NAME.c becomes a PVH guest in the same way.
+#
 #   make guests                 build them, boot a machine, run them all, print the summary
 #   make guests GUESTS='a b'    only these
 #   make guests SIDE=1          ours and the reference, side by side
@@ -14,8 +16,13 @@ guest_flags := -std=gnu17 -O2 -g -ffreestanding -fno-pie -fno-pic -mcmodel=small
     -Wall -Wextra -Wimplicit-fallthrough -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror \
     -Iguests/lib -MMD -MP
 
-guest_lib := $(patsubst guests/lib/%.c,build/guests/lib/%.o,$(wildcard guests/lib/*.c)) build/guests/lib/head_pv.o
-guest_names := $(sort $(patsubst guests/tests/%.c,%,$(wildcard guests/tests/*.c)))
+guest_lib := $(patsubst guests/lib/%.c,build/guests/lib/%.o,$(wildcard guests/lib/*.c)) \
+    $(addprefix build/guests/lib/,head_pv.o context.o)
+# What a PVH guest shares with PV ones; the rest is its own.
+guest_pvh_lib := $(addprefix build/guests/lib/,console.o context.o event.o result.o string.o timer.o vcpu.o) \
+    $(patsubst guests/lib/%.c,build/guests/lib/%.o,$(wildcard guests/lib/pvh/*.c)) build/guests/lib/pvh/head.o
+guest_pvh_names := $(sort $(patsubst guests/pvh/%.c,%,$(wildcard guests/pvh/*.c)))
+guest_names := $(sort $(patsubst guests/tests/%.c,%,$(wildcard guests/tests/*.c))) $(guest_pvh_names)
 guest_files := $(guest_names:%=build/guests/disk/%) $(guest_names:%=build/guests/disk/%.cfg)
 
 guest_link = $(LD) -static -nostdlib --build-id=none -z noexecstack --no-warn-rwx-segments -T guests/pv.lds -o $@ \
@@ -41,6 +48,15 @@ build/guests/tests/%.o: guests/tests/%.c guests/guests.mk
 	@mkdir -p $(@D)
 	@$(CC) $(guest_flags) -c $< -o $@
 
+build/guests/pvh/%.o: guests/pvh/%.c guests/guests.mk
+	@mkdir -p $(@D)
+	@$(CC) $(guest_flags) -c $< -o $@
+
+build/guests/disk/%: build/guests/pvh/%.o $(guest_pvh_lib) guests/pv.lds
+	@mkdir -p $(@D)
+	@$(LD) -static -nostdlib --build-id=none -z noexecstack --no-warn-rwx-segments -T guests/pv.lds -o $@ \
+	    $< $(guest_pvh_lib)
+
 build/guests/disk/%: build/guests/tests/%.o $(guest_lib) guests/pv.lds
 	@mkdir -p $(@D)
 	@$(guest_link)
@@ -48,7 +64,11 @@ build/guests/disk/%: build/guests/tests/%.o $(guest_lib) guests/pv.lds
 # A line "config: KEY = VALUE" in a test's opening comment goes into its configuration.
 build/guests/disk/%.cfg: guests/tests/%.c guests/config
 	@mkdir -p $(@D)
-	@guests/config $* $< > $@
+	@guests/config pv $* $< > $@
+
+build/guests/disk/%.cfg: guests/pvh/%.c guests/config
+	@mkdir -p $(@D)
+	@guests/config pvh $* $< > $@
 
 build/guests/disk/guests-run: guests/dom0/guests-run
 	@mkdir -p $(@D)
@@ -60,4 +80,4 @@ build/guests/disk.ext4: $(guest_files) build/guests/disk/guests-run $(bench_disk
 	@/sbin/mke2fs -q -F -t ext4 -O ^has_journal -L guests -d build/guests/disk $@.new
 	@mv -f $@.new $@
 
--include $(wildcard build/guests/lib/*.d build/guests/tests/*.d)
+-include $(wildcard build/guests/lib/*.d build/guests/lib/pvh/*.d build/guests/tests/*.d build/guests/pvh/*.d)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Jumps between stacks, in head_pv.S. Tests use trap.h and user.h instead. */
+/* Jumps between stacks. Tests use trap.h and user.h instead. */
 #ifndef GUEST_CONTEXT_H
 #define GUEST_CONTEXT_H
 

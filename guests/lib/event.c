@@ -23,25 +23,6 @@ void event_init(void)
         shared_page()->evtchn_mask[i] = ~0ul;
 }
 
-bool event_mask_all(void)
-{
-    volatile uint8_t *mask = &vcpu_self()->info->evtchn_upcall_mask;
-    bool before = *mask;
-
-    *mask = 1;
-    return before;
-}
-
-void event_mask_restore(bool masked)
-{
-    struct vcpu_info *info = vcpu_self()->info;
-
-    *(volatile uint8_t *)&info->evtchn_upcall_mask = masked;
-    __asm__ volatile("" : : : "memory");
-    if (!masked && *(volatile uint8_t *)&info->evtchn_upcall_pending)
-        version_op(0, 0);       /* any hypercall delivers on its way out */
-}
-
 void event_handle(evtchn_port_t port, event_handler *handler)
 {
     if (port < PORTS_HANDLED) {

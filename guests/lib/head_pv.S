@@ -166,48 +166,7 @@ trap_iret:                              /* at RSP: RIP, CS, RFLAGS, RSP, SS */
         push $0
         jmp hypercall_page + HYPERCALL_IRET * 32
 
-        .macro save_callee
-        push %rbx
-        push %rbp
-        push %r12
-        push %r13
-        push %r14
-        push %r15
-        .endm
-
-        .macro restore_callee
-        pop %r15
-        pop %r14
-        pop %r13
-        pop %r12
-        pop %rbp
-        pop %rbx
-        .endm
-
-/*
- * long context_call(unsigned long *saved_rsp, void (*function)(void *), void *argument): 0, or what
- * context_jump says.
- */
-        .globl context_call
-context_call:
-        save_callee
-        mov %rsp, (%rdi)
-        mov %rdx, %rdi
-        call *%rsi
-        xor %eax, %eax
-        restore_callee
-        ret
-
-/*
- * void context_jump(unsigned long saved_rsp, long value): returns from the context_call or user_enter that
- * saved it.
- */
-        .globl context_jump
-context_jump:
-        mov %rdi, %rsp
-        mov %rsi, %rax
-        restore_callee
-        ret
+#include "context_asm.h"
 
 /* long user_enter(unsigned long *saved_rsp, void *code, void *user_rsp, long argument, long flags) */
         .globl user_enter

@@ -19,8 +19,6 @@
 
 #define WAIT_NS 10000000000ul
 
-extern char vcpu_entry[];
-
 struct stack {
     struct vcpu vcpu;
     char bytes[VCPU_STACK - sizeof(struct vcpu)];
@@ -28,7 +26,6 @@ struct stack {
 
 struct stack vcpu_stacks[VCPU_MAX] __attribute__((aligned(VCPU_STACK), section(".bss.page")));
 __asm__(".globl vcpu_stack_0_top\nvcpu_stack_0_top = vcpu_stacks + 16384");
-static struct vcpu_guest_context context;
 _Noreturn void vcpu_start(unsigned int number);
 
 struct vcpu *vcpu_get(unsigned int number)
@@ -67,27 +64,6 @@ _Noreturn void vcpu_start(unsigned int number)
         }
         sched_op(SCHEDOP_yield, 0);
     }
-}
-
-static void vcpu_up(struct vcpu *vcpu)
-{
-    unsigned long top = (unsigned long)vcpu + VCPU_STACK;
-
-    memset(&context, 0, sizeof(context));
-    context.flags = VGCF_in_kernel;
-    context.user_regs.rip = (unsigned long)vcpu_entry;
-    context.user_regs.rsp = top;
-    context.user_regs.rdi = vcpu->number;
-    context.user_regs.cs = FLAT_KERNEL_CS;
-    context.user_regs.ss = FLAT_KERNEL_SS;
-    context.kernel_ss = FLAT_KERNEL_SS;
-    context.kernel_sp = top;
-    context.ctrlreg[0] = 0x80000001;
-    context.ctrlreg[3] = xen_pfn_to_cr3(base_table());
-    vcpu->info->evtchn_upcall_mask = 1;
-    NEED(vcpu_op(VCPUOP_initialise, vcpu->number, &context));
-    NEED(vcpu_op(VCPUOP_up, vcpu->number, 0));
-    vcpu->running = true;
 }
 
 void vcpu_run(unsigned int number, void (*function)(void *argument), void *argument)

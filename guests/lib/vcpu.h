@@ -42,6 +42,8 @@ void vcpu_init(void);
 unsigned int vcpu_count(void);
 /* Lets a vcpu other than ours run function(argument) once; brings it up first if need be. */
 void vcpu_run(unsigned int number, void (*function)(void *argument), void *argument);
+/* Brings up a vcpu that does not run yet; it goes to vcpu_start on its stack. */
+void vcpu_up(struct vcpu *vcpu);
 /* Waits until it has finished. False after some 10 s. */
 bool vcpu_wait(unsigned int number);
 

@@ -48,6 +48,9 @@ physmap_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c f
     $(addprefix hypervisor/guest/hvm/,domain.c physmap.c physmap_pool.c physmap_dirty.c grant_map.c) \
     hypervisor/guest/physmap.c hypervisor/guest/release.c $(HOST_SOURCES)
 physmap_CFLAGS := $(HOST_CFLAGS)
+UNIT_PROGRAMS += hvm_instruction
+hvm_instruction_SOURCES := hypervisor/guest/hvm/instruction.c $(HOST_SOURCES)
+hvm_instruction_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += hvm_save
 hvm_save_SOURCES := hypervisor/guest/hvm/save.c $(HOST_SOURCES)
 hvm_save_CFLAGS := $(HOST_CFLAGS)

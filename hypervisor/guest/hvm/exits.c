@@ -230,12 +230,12 @@ void hvm_exit_control(struct vcpu *v, struct cpu_user_regs *regs)
     unsigned have = hvm_fetch(v, regs, code);
     int rc;
 
-    if (!have || decode_control(code, have, hvm_vendor->code(v).bits, &in) == -EFAULT)
+    if (!have)
         return;
     rc = decode_control(code, have, hvm_vendor->code(v).bits, &in);
     if (!rc)
         rc = control_do(v, regs, &in);
-    if (rc == -EOPNOTSUPP)
+    if (rc == -EOPNOTSUPP || rc == -EFAULT)
         hvm_crash(v, "a write of a control register in a form that is not known, at", regs->rip);
     else if (rc)
         general_protection();

@@ -64,7 +64,7 @@ void hvm_reinject(struct vcpu *v, const struct hvm_injection *event)
 static void upcall_edge(struct vcpu *v)
 {
     if (__atomic_exchange_n(&v->upcall_edge, 0, __ATOMIC_ACQUIRE) && v->hvm->upcall_vector)
-        lapic_interrupt(v, v->hvm->upcall_vector);
+        lapic_post(v, v->hvm->upcall_vector);
 }
 
 static inline bool callback_wanted(const struct vcpu *v)

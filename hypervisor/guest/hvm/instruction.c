@@ -139,7 +139,7 @@ int decode_control(const uint8_t *code, unsigned length, unsigned bits, struct d
     case 0x01:
         take_modrm(&in);
         if ((in.reg & 7) != 6)
-            return -EOPNOTSUPP;
+            return in.failed ? -EFAULT : -EOPNOTSUPP;
         out->kind = in.mod == 3 ? CONTROL_LMSW : CONTROL_LMSW_MEMORY;
         out->general = in.rm;
         break;
@@ -147,7 +147,7 @@ int decode_control(const uint8_t *code, unsigned length, unsigned bits, struct d
     case 0x22:
         take_modrm(&in); /* whatever mod says, a register is meant: one that reads as memory is not what compilers make */
         if (in.mod != 3)
-            return -EOPNOTSUPP;
+            return in.failed ? -EFAULT : -EOPNOTSUPP;
         out->kind = opcode == 0x20 ? CONTROL_READ : CONTROL_WRITE;
         out->number = in.reg;
         out->general = in.rm;

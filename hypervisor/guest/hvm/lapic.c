@@ -29,15 +29,19 @@ uint32_t lapic_id(const struct vcpu *v) { return v->id * 2; }
 
 /* ---- interrupts ---- */
 
-void lapic_interrupt(struct vcpu *v, uint8_t vector)
+void lapic_post(struct vcpu *v, uint8_t vector)
 {
     struct lapic *l = v->hvm->lapic;
 
-    if (vector < 16 || !lapic_enabled(v))
-        return;
     __atomic_fetch_or(vector_word(l, LAPIC_IRR, vector / 32), 1u << vector % 32, __ATOMIC_RELAXED);
     __atomic_fetch_or(&l->urgent, 1u << vector / 32, __ATOMIC_SEQ_CST);
     vcpu_kick(v);
+}
+
+void lapic_interrupt(struct vcpu *v, uint8_t vector)
+{
+    if (vector >= 16 && lapic_enabled(v))
+        lapic_post(v, vector);
 }
 
 static int highest(struct lapic *l, unsigned base)
@@ -74,7 +78,7 @@ int lapic_next(struct vcpu *v)
             __atomic_store_n(&l->urgent, 1, __ATOMIC_SEQ_CST);
         return -1;
     }
-    return in_service >= 0 && vector >> 4 <= in_service >> 4 ? -1 : vector;
+    return !lapic_enabled(v) || (in_service >= 0 && vector >> 4 <= in_service >> 4) ? -1 : vector;
 }
 
 bool lapic_above_task_priority(struct vcpu *v, uint8_t vector)

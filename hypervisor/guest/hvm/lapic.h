@@ -66,7 +66,11 @@ static inline bool lapic_enabled(const struct vcpu *v)
 static inline bool lapic_x2apic(const struct vcpu *v) { return v->hvm->apic_base & APIC_BASE_X2APIC; }
 uint32_t lapic_id(const struct vcpu *v);
 
-/* Makes an interrupt pending; any CPU, any context. */
+/*
+ * Makes an interrupt pending; any CPU, any context.  lapic_post: also while the APIC is switched off, for when it is
+ * on again; the vector is valid.
+ */
+void lapic_post(struct vcpu *v, uint8_t vector);
 void lapic_interrupt(struct vcpu *v, uint8_t vector);
 /* The vector that is to be delivered now, by priority; -1 none.  v is current or does not run. */
 int lapic_next(struct vcpu *v);

@@ -31,14 +31,18 @@ _Static_assert(HVM_NR_PARAMS <= 64, "a bit for each parameter");
 
 /* ---- parameters ---- */
 
-/* Events reach the guest by a vector of its local APICs, or not this way at all. */
+/*
+ * Events reach the guest by a vector, or not this way at all: the other ways need interrupt lines, which are not there.  They
+ * are accepted, since Linux sets one to say that it has drivers when its vcpus have upcall vectors of their own.
+ */
 static int callback_set(struct domain *d, uint64_t value)
 {
     unsigned type = (unsigned)(value >> CALLBACK_TYPE_SHIFT);
 
-    if (value && (type != HVM_PARAM_CALLBACK_TYPE_VECTOR || (value & 0xff) < VECTOR_FIRST))
+    if (type > HVM_PARAM_CALLBACK_TYPE_VECTOR ||
+        (type == HVM_PARAM_CALLBACK_TYPE_VECTOR && (value & 0xff) < VECTOR_FIRST))
         return -EINVAL;
-    d->hvm->callback_vector = (uint8_t)value;
+    d->hvm->callback_vector = type == HVM_PARAM_CALLBACK_TYPE_VECTOR ? (uint8_t)value : 0;
     return 0;
 }
 

@@ -84,7 +84,7 @@ run-ready: images $(hypervisor_file)
 check: deps
 	@$(MAKE) check-tests
 
-check-tests: images $(hypervisor_file)
+check-tests: images $(hypervisor_file) build/guests/disk.ext4
 	@mkdir -p build/logs && rm -f build/logs/steps
 	@$(if $(filter reference,$(HYPERVISOR)),,$(own_checks))
 	@$(PYTHON) -m pytest -c tests/pytest.ini --rootdir=tests tests/boot tests/system \

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 #
 # Guests without an operating system: every tests/NAME.c becomes build/guests/disk/NAME (an ELF for the PV builder)
-# and NAME.cfg, next to the runner, on a small disk the test machine gets beside domain 0's own.
+# and NAME.cfg, next to the runner, on a small disk the test machine gets beside domain 0's own. peers/NAME.c are the other
+# domains some of them need: peer-NAME, started by the runner.
 #
 # Every pvh/NAME.c becomes a PVH guest in the same way.
 #
@@ -23,7 +24,10 @@ guest_pvh_lib := $(addprefix build/guests/lib/,console.o context.o event.o resul
     $(patsubst guests/lib/%.c,build/guests/lib/%.o,$(wildcard guests/lib/pvh/*.c)) build/guests/lib/pvh/head.o
 guest_pvh_names := $(sort $(patsubst guests/pvh/%.c,%,$(wildcard guests/pvh/*.c)))
 guest_names := $(sort $(patsubst guests/tests/%.c,%,$(wildcard guests/tests/*.c))) $(guest_pvh_names)
-guest_files := $(guest_names:%=build/guests/disk/%) $(guest_names:%=build/guests/disk/%.cfg)
+peer_names := $(sort $(patsubst guests/peers/%.c,peer-%,$(wildcard guests/peers/*.c)))
+dom0_files := $(patsubst guests/dom0/%.c,build/guests/disk/dom0-%,$(wildcard guests/dom0/*.c)) \
+    $(patsubst guests/beside/%.c,build/guests/disk/beside-%,$(wildcard guests/beside/*.c))
+guest_files := $(foreach name,$(guest_names) $(peer_names),build/guests/disk/$(name) build/guests/disk/$(name).cfg)
 
 guest_link = $(LD) -static -nostdlib --build-id=none -z noexecstack --no-warn-rwx-segments -T guests/pv.lds -o $@ \
     $< $(guest_lib)
@@ -57,9 +61,30 @@ build/guests/disk/%: build/guests/pvh/%.o $(guest_pvh_lib) guests/pv.lds
 	@$(LD) -static -nostdlib --build-id=none -z noexecstack --no-warn-rwx-segments -T guests/pv.lds -o $@ \
 	    $< $(guest_pvh_lib)
 
+build/guests/peers/%.o: guests/peers/%.c guests/guests.mk
+	@mkdir -p $(@D)
+	@$(CC) $(guest_flags) -c $< -o $@
+
+build/guests/disk/peer-%: build/guests/peers/%.o $(guest_lib) guests/pv.lds
+	@mkdir -p $(@D)
+	@$(guest_link)
+
+build/guests/disk/peer-%.cfg: guests/peers/%.c guests/config
+	@mkdir -p $(@D)
+	@guests/config pv peer-$* $< > $@
+
 build/guests/disk/%: build/guests/tests/%.o $(guest_lib) guests/pv.lds
 	@mkdir -p $(@D)
 	@$(guest_link)
+
+# Programs that run in domain 0 itself, with its libxenctrl: for themselves, and beside a guest.
+build/guests/disk/dom0-%: guests/dom0/%.c guests/guests.mk
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu17 -O2 -s -Wall -Wextra -Werror -o $@ $< -lxenctrl -lxentoollog
+
+build/guests/disk/beside-%: guests/beside/%.c guests/guests.mk
+	@mkdir -p $(@D)
+	@$(CC) -std=gnu17 -O2 -s -Wall -Wextra -Werror -o $@ $< -lxenctrl -lxentoollog
 
 # A line "config: KEY = VALUE" in a test's opening comment goes into its configuration.
 build/guests/disk/%.cfg: guests/tests/%.c guests/config
@@ -74,10 +99,11 @@ build/guests/disk/guests-run: guests/dom0/guests-run
 	@mkdir -p $(@D)
 	@install -m 755 $< $@
 
-build/guests/disk.ext4: $(guest_files) build/guests/disk/guests-run $(bench_disk_files)
+build/guests/disk.ext4: $(guest_files) build/guests/disk/guests-run $(dom0_files) $(bench_disk_files)
 	@echo "image   $@"
 	@truncate -s 16M $@.new
 	@/sbin/mke2fs -q -F -t ext4 -O ^has_journal -L guests -d build/guests/disk $@.new
 	@mv -f $@.new $@
 
--include $(wildcard build/guests/lib/*.d build/guests/lib/pvh/*.d build/guests/tests/*.d build/guests/pvh/*.d)
+-include $(wildcard build/guests/lib/*.d build/guests/lib/pvh/*.d build/guests/tests/*.d build/guests/pvh/*.d \
+    build/guests/peers/*.d)

@@ -173,3 +173,29 @@ void console_drain(void)
         sched_op(SCHEDOP_yield, 0);
     }
 }
+
+static struct evtchn_status saved_port;
+
+// The daemon binds its end some time after we were started: when it has read something, it has.
+void console_port_save(void)
+{
+    console_drain();
+    saved_port = (struct evtchn_status) { .dom = DOMID_SELF, .port = ring_port };
+    event_op(EVTCHNOP_status, &saved_port);
+}
+
+void console_port_restore(void)
+{
+    struct evtchn_bind_interdomain bind = {
+        .remote_dom = saved_port.u.interdomain.dom, .remote_port = saved_port.u.interdomain.port,
+    };
+
+    for (unsigned int tries = 0; tries < DRAIN_TRIES; tries++) {
+        if (event_op(EVTCHNOP_bind_interdomain, &bind) == 0) {
+            ring_port = bind.local_port;
+            break;
+        }
+        sched_op(SCHEDOP_yield, 0);     /* no memory for a moment */
+    }
+    ring_notify();
+}

@@ -19,5 +19,8 @@ void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_list(const char *format, va_list arguments) __attribute__((format(printf, 1, 0)));
 /* Waits until the console daemon has read everything, for at most some seconds. */
 void console_drain(void);
+/* Around a reset of all event channels: what the port is bound to, and bound to that again. */
+void console_port_save(void);
+void console_port_restore(void);
 
 #endif

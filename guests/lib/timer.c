@@ -37,6 +37,13 @@ long timer_set(uint64_t system_time)
     return hypercall1(__HYPERVISOR_set_timer_op, system_time);
 }
 
+void time_sleep(uint64_t nanoseconds)
+{
+    struct sched_poll poll = { .timeout = time_now() + nanoseconds };
+
+    sched_op(SCHEDOP_poll, &poll);
+}
+
 void time_pass(uint64_t nanoseconds)
 {
     uint64_t end = time_now() + nanoseconds;

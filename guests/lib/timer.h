@@ -17,6 +17,8 @@ static inline uint64_t tsc_read(void)
 uint64_t time_now(void);
 /* set_timer_op: VIRQ_TIMER at or after this system time; 0 for never. */
 long timer_set(uint64_t system_time);
+/* Sleeps for so many nanoseconds at most: the CPU is others'. Call it with upcalls masked. */
+void time_sleep(uint64_t nanoseconds);
 /* Yields until so many nanoseconds have passed. */
 void time_pass(uint64_t nanoseconds);
 

@@ -99,7 +99,7 @@ static void table_replace(struct vcpu *v, mfn_t *place, mfn_t new)
     if (frame_put_type_preemptible(mfn_to_frame(old)))
         pv_old_table_set(mfn_to_frame(old), false);
     else
-        frame_put(mfn_to_frame(old));
+        frame_put_fast(mfn_to_frame(old));
 }
 
 static int table_set(struct vcpu *v, mfn_t *place, mfn_t l4)

@@ -80,7 +80,7 @@ static int l1_get_slow(uint64_t *e, struct domain *d, struct domain *from)
     return frame_get(f, from) ? 0 : -EINVAL;
 }
 
-static inline int l1_get(uint64_t *e, struct domain *d, struct domain *from)
+static ALWAYS_INLINE int l1_get(uint64_t *e, struct domain *d, struct domain *from)
 {
     uint64_t entry = *e;
     mfn_t m = pte_frame(entry);
@@ -113,7 +113,7 @@ static void descriptors_unmapped(struct domain *d)
         pv_ldt_clear(v);
 }
 
-static inline void l1_put(uint64_t e, struct domain *d)
+static ALWAYS_INLINE void l1_put(uint64_t e, struct domain *d)
 {
     mfn_t m = pte_frame(e);
     struct frame *f = mfn_to_frame(m);

@@ -3,7 +3,7 @@
 # Measurements. bench/guests/NAME.c becomes the guest build/guests/disk/bench-NAME on the guests' disk, and
 # bench/linux/init.c the only program of a Linux guest there.
 #
-#   make bench                  instructions per operation, ours and the reference, and the ratio
+#   make bench                  instructions per operation and of the boot, ours and the reference, and the ratio
 #   make bench BENCH='null'     only rows whose key matches this regular expression
 #   make bench-growth           the same rows beside other domains and with many event channels
 #                               (DOMAINS='1 100 500' PORTS='1 1000 4000')

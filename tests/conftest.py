@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from rig import qemu                                 # noqa: E402
 from rig.machine import Machine, MachineError        # noqa: E402
 
-MACHINE_ORDER = [1, 4, 2]       # the last one carries the system tests, but for --cpus
+MACHINE_ORDER = [1, 8, 4, 2]    # the last one carries the system tests, but for --cpus
 FILE_ORDER = ["test_boot", "test_xl", "test_tools", "test_cpus", "test_sched", "test_guest", "test_life",
               "test_migrate"]
 SYSTEM_CPUS = 2

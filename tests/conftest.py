@@ -21,7 +21,7 @@ SYSTEM_CPUS = 2
 REBOOTS = 2
 BOOT_SECONDS = 240
 # how each machine finds domain 0's kernel: both forms are booted
-KERNEL = {1: "bzimage", 2: "bzimage", 4: "elf"}
+KERNEL = {1: "bzimage", 2: "bzimage", 4: "elf", 8: "elf"}
 # /dev/vdb in domain 0: its own disk once more, for a driver domain
 DRIVER_DRIVE = ("-drive", f"file={os.path.join(qemu.IMAGES, 'dom0.ext4')},format=raw,if=virtio,snapshot=on")
 

@@ -13,10 +13,12 @@
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/descriptor.h"
 #include "arch/x86/fpu.h"
+#include "arch/x86/numa.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/smp.h"
 #include "arch/x86/start.h"
 #include "arch/x86/traps.h"
+#include "arch/x86/watchdog.h"
 #include "boot_info.h"
 #include "boot/dom0.h"
 #include "console/console.h"
@@ -37,6 +39,12 @@
 #include "options.h"
 #include "sched/sched.h"
 #include "time/time.h"
+
+/* Words that loaders' scripts add for another hypervisor's start-up code. */
+static char ignored_word[16];
+OPTION_TEXT(placeholder, "placeholder", ignored_word);
+OPTION_TEXT(no_real_mode, "no-real-mode", ignored_word);
+OPTION_TEXT(edd, "edd", ignored_word);
 
 static uint64_t boot_gdt_page[512] __attribute__((aligned(4096)));
 
@@ -166,6 +174,7 @@ static _Noreturn void start_on_guarded_stack(void)
     acpi_init();
     apic_init();
     smp_init();
+    numa_init();
     softirq_init();
     time_init();
     if (time_cpu_init(0))
@@ -192,6 +201,7 @@ static _Noreturn void start_on_guarded_stack(void)
     share_m2p();
     nmi_init();
     dom0_construct();
+    watchdog_start();
     log_info("Start of day is over\n");
     irq_disable();
     arch_continue_running(current);

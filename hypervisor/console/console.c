@@ -156,8 +156,8 @@ static int stamp_format(char *stamp, size_t size)
     }
     t = calendar_from_seconds(now / 1000000000);
     if (stamp_mode == STAMP_DATE)
-        return print_format(stamp, size, "[%04u-%02u-%02u %02u:%02u:%02u] ", t.year, t.month, t.day, t.hour, t.minute,
-                            t.second);
+        return print_format(stamp, size, "[%04u-%02u-%02u %02u:%02u:%02u] ", t.year, t.month, t.day, t.hour,
+                            t.minute, t.second);
     return print_format(stamp, size, "[%04u-%02u-%02u %02u:%02u:%02u.%03lu] ", t.year, t.month, t.day, t.hour,
                         t.minute, t.second, now / 1000000 % 1000);
 }
@@ -234,7 +234,8 @@ int console_register(const struct console_driver *driver)
 
     if (error == 0) {
         drivers[driver_count++] = driver;
-        for (uint32_t at = ring_consumed; at != ring_produced; at++) /* what was said before there was a device */
+        for (uint32_t at = ring_consumed; at != ring_produced;
+             at++) /* what was said before there was a device */
             driver->write(&ring[at & (ring_size - 1)], 1);
     }
     console_leave(hold);

@@ -53,6 +53,7 @@ static void take_config(struct domain *d, const struct xen_domctl_createdomain *
     d->iommu = config->flags & XEN_DOMCTL_CDF_iommu;
     d->emulation_flags = config->arch.emulation_flags;
     d->misc_flags = config->arch.misc_flags;
+    d->node_affinity = ~0UL;
     d->max_pages = privileged ? UINT64_MAX : 0; /* a guest's is set by max_mem; domain 0's by its builder */
     memcpy(d->handle, config->handle, sizeof(d->handle));
 }

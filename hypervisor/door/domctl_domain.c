@@ -2,6 +2,7 @@
 /*
  * Control operations on a domain's memory, devices, time and CPU policy (xen/domctl.h).
  */
+#include "arch/machine.h"
 #include "door/domctl.h"
 #include "door/hypercall.h"
 #include "errno.h"
@@ -166,23 +167,26 @@ long domctl_get_address_size(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
-/* ---- nodes: there is one ---- */
+/* ---- nodes ---- */
+
+static uint64_t nodes_there(void) { return BIT(machine_nodes()) - 1; }
 
 long domctl_set_nodes(struct domain *d, struct xen_domctl *op)
 {
     uint64_t nodes;
 
-    (void)d;
     if (domctl_bitmap_in(&nodes, 64, &op->u.nodeaffinity.nodemap))
         return -EFAULT;
-    return nodes & 1 ? 0 : -EINVAL;
+    if (!(nodes & nodes_there()))
+        return -EINVAL;
+    d->node_affinity = nodes;
+    return 0;
 }
 
 long domctl_get_nodes(struct domain *d, struct xen_domctl *op)
 {
-    const uint64_t nodes = 1;
+    const uint64_t nodes = d->node_affinity & nodes_there();
 
-    (void)d;
     return domctl_bitmap_out(&op->u.nodeaffinity.nodemap, &nodes, 64);
 }
 

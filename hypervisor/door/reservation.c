@@ -24,6 +24,7 @@ struct reservation {
     uint64_t count;
     unsigned order;
     unsigned width_bits;
+    unsigned heap_flags; /* which node */
 };
 
 static unsigned width_of_flags(const struct domain *d, unsigned mem_flags)
@@ -60,9 +61,18 @@ static void frame_surrender(struct frame *f)
         frame_put(f);
 }
 
+static unsigned heap_flags_of(unsigned mem_flags)
+{
+    unsigned node = XENMEMF_get_node(mem_flags);
+
+    if (node == XENMEMF_get_node(0))
+        return 0;
+    return HEAP_NODE(node) | (mem_flags & XENMEMF_exact_node_request ? HEAP_NODE_ONLY : 0);
+}
+
 static int extent_increase(const struct reservation *r, uint64_t index)
 {
-    struct frame *f = heap_alloc_domain(r->d, r->order, r->width_bits, 0);
+    struct frame *f = heap_alloc_domain(r->d, r->order, r->width_bits, r->heap_flags);
 
     if (!f)
         return -ENOMEM;
@@ -86,7 +96,7 @@ static int extent_populate(const struct reservation *r, uint64_t index)
 
     if (extent_read(r, index, &gfn))
         return -EFAULT;
-    f = heap_alloc_domain(r->d, r->order, r->width_bits, 0);
+    f = heap_alloc_domain(r->d, r->order, r->width_bits, r->heap_flags);
     if (!f)
         return -ENOMEM;
     if (r->d->is_hvm) {
@@ -163,6 +173,7 @@ long memory_reservation(unsigned command, guest_addr_t arg, uint64_t start)
     if (reservation_decode(command, &in, &r) || start > r.count || memory_target(in.domid, &r.d))
         return (long)start;
     r.width_bits = width_of_flags(r.d, in.mem_flags);
+    r.heap_flags = heap_flags_of(in.mem_flags);
     rc = (long)r.count;
     for (done = start; done < r.count; done++) {
         if (done != start && hypercall_should_stop()) {

@@ -12,6 +12,7 @@
 #include "errno.h"
 #include "guest/hvm.h"
 #include "guest/pv.h"
+#include "lib/base.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
 #include "mm/heap.h"
@@ -25,7 +26,6 @@ typedef long (*sysctl_fn)(struct xen_sysctl *op);
 #define DEBUG_KEYS_MAX 64
 #define FEATURE_WORDS_MAX 64
 #define INFO_LIST_MAX 1024u
-#define NODE_DISTANCE 10
 
 /* ---- console ---- */
 
@@ -102,8 +102,8 @@ static long sysctl_physinfo(struct xen_sysctl *op)
     p->cores_per_socket = machine_cores_per_socket();
     p->nr_cpus = cpu_online_count;
     p->max_cpu_id = highest_cpu();
-    p->nr_nodes = 1;
-    p->max_node_id = 0;
+    p->nr_nodes = machine_nodes();
+    p->max_node_id = machine_nodes() - 1;
     p->cpu_khz = (uint32_t)time_tsc_khz();
     p->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
     if (hvm_available())
@@ -127,7 +127,7 @@ static long sysctl_cputopoinfo(struct xen_sysctl *op)
         struct xen_sysctl_cputopo entry = {XEN_INVALID_CORE_ID, XEN_INVALID_SOCKET_ID, XEN_INVALID_NODE_ID};
 
         if (cpu_online(cpu))
-            entry = (struct xen_sysctl_cputopo){machine_core(cpu), machine_socket(cpu), 0};
+            entry = (struct xen_sysctl_cputopo){machine_core(cpu), machine_socket(cpu), machine_node(cpu)};
         if (guest_write(guest_element(array, cpu, sizeof(entry)), &entry, sizeof(entry)))
             return -EFAULT;
     }
@@ -138,19 +138,26 @@ static long sysctl_cputopoinfo(struct xen_sysctl *op)
 static long sysctl_numainfo(struct xen_sysctl *op)
 {
     struct xen_sysctl_numainfo *n = &op->u.numainfo;
-    const uint32_t distance = NODE_DISTANCE;
-    const struct xen_sysctl_meminfo memory = {
-        .memsize = machine_pages() << PAGE_SHIFT,
-        .memfree = heap_free_pages() << PAGE_SHIFT,
-    };
+    const guest_addr_t memories = GUEST_HANDLE(n->meminfo), distances = GUEST_HANDLE(n->distance);
+    unsigned count = machine_nodes(), room = min(n->num_nodes, count);
 
-    if (n->num_nodes > 0 && !guest_addr_null(GUEST_HANDLE(n->meminfo)) &&
-        guest_write(GUEST_HANDLE(n->meminfo), &memory, sizeof(memory)))
-        return -EFAULT;
-    if (n->num_nodes > 0 && !guest_addr_null(GUEST_HANDLE(n->distance)) &&
-        guest_write(GUEST_HANDLE(n->distance), &distance, sizeof(distance)))
-        return -EFAULT;
-    n->num_nodes = 1;
+    for (unsigned i = 0; i < room; i++) {
+        const struct xen_sysctl_meminfo memory = {
+            .memsize = machine_node_bytes(i),
+            .memfree = heap_node_free_pages(i) << PAGE_SHIFT,
+        };
+
+        if (!guest_addr_null(memories) &&
+            guest_write(guest_element(memories, i, sizeof(memory)), &memory, sizeof(memory)))
+            return -EFAULT;
+        for (unsigned k = 0; !guest_addr_null(distances) && k < room; k++) {
+            const uint32_t distance = machine_node_distance(i, k);
+
+            if (guest_write(guest_element(distances, i * room + k, sizeof(distance)), &distance, sizeof(distance)))
+                return -EFAULT;
+        }
+    }
+    n->num_nodes = count;
     return 0;
 }
 
@@ -192,9 +199,11 @@ static long sysctl_getcpuinfo(struct xen_sysctl *op)
  */
 static long sysctl_availheap(struct xen_sysctl *op)
 {
-    if (op->u.availheap.node != -1 && op->u.availheap.node != 0)
+    int node = op->u.availheap.node;
+
+    if (node < -1 || node >= (int)machine_nodes())
         return -EINVAL;
-    op->u.availheap.avail_bytes = heap_free_pages() << PAGE_SHIFT;
+    op->u.availheap.avail_bytes = (node < 0 ? heap_free_pages() : heap_node_free_pages((unsigned)node)) << PAGE_SHIFT;
     return 0;
 }
 

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Dates as days since 1970.  Years are counted from March, so that the leap day is the last one of its year and every
- * month's first day has one number in all years: (153 * month + 2) / 5.
+ * Dates as days since 1970.  Years are counted from March, so that the leap day is the last one of its year
+ * and every month's first day has one number in all years: (153 * month + 2) / 5.
  */
 #include "lib/calendar.h"
 
-#define DAY 86400u
-#define MARCH_0_TO_1970 719468u /* days from March 1st of year 0 */
+#define DAY               86400u
+#define MARCH_0_TO_1970   719468u /* days from March 1st of year 0 */
 #define DAYS_IN_400_YEARS 146097u
 
-static uint64_t days_before_year(uint64_t year) { return 365 * year + year / 4 - year / 100 + year / 400; }
+static uint64_t days_before_year(uint64_t year)
+{
+    return 365 * year + year / 4 - year / 100 + year / 400;
+}
 
 uint64_t calendar_to_seconds(const struct calendar *date)
 {

@@ -44,6 +44,8 @@ static struct heap_node nodes[MAX_NUMA_NODES]; /* heap_lock */
 static uint64_t unscrubbed_pages;              /* heap_lock */
 static unsigned scrubbing_cpus;                /* atomic */
 static uint64_t total_pages;                   /* set at boot */
+static const struct node_range *ranges;        /* set at boot */
+static unsigned range_count, node_count = 1;
 
 /* ---- blocks: heap_lock held ---- */
 
@@ -52,10 +54,38 @@ static unsigned zone_of(uint64_t number)
     return number ? 64 - (unsigned)__builtin_clzl(number) : 0;
 }
 
+static const struct node_range *range_of(uint64_t number)
+{
+    for (unsigned i = 0; i < range_count; i++)
+        if (number >= ranges[i].first && number < ranges[i].end)
+            return &ranges[i];
+    return NULL;
+}
+
+static unsigned node_number(uint64_t number)
+{
+    const struct node_range *range = range_of(number);
+
+    return range ? range->node : 0;
+}
+
 static struct heap_node *node_of(const struct frame *f)
 {
-    (void)f;
-    return &nodes[0];
+    return &nodes[node_number(frame_to_mfn(f).value)];
+}
+
+/* Is a block all of one node? */
+static bool block_on_one_node(uint64_t first, unsigned order)
+{
+    const struct node_range *range = range_of(first);
+    uint64_t end = first + (1UL << order);
+
+    if (range)
+        return end <= range->end;
+    for (unsigned i = 0; i < range_count; i++)
+        if (ranges[i].first < end && ranges[i].end > first)
+            return false;
+    return true;
 }
 
 static void block_insert(struct frame *f, unsigned order, uint64_t scrub_flag)
@@ -97,7 +127,8 @@ static struct frame *block_buddy(uint64_t number, unsigned order)
     struct frame *buddy = &frame_table[other];
 
     if (order >= HEAP_MAX_ORDER || !mfn_valid(MFN(other)) || zone_of(other) != zone_of(number) ||
-        !(buddy->refs & FRAME_FREE) || buddy->type != order)
+        !(buddy->refs & FRAME_FREE) || buddy->type != order ||
+        !block_on_one_node(min(number, other), order + 1))
         return NULL;
     return buddy;
 }
@@ -221,9 +252,14 @@ uint64_t buddy_free_pages(void)
 {
     uint64_t pages = 0;
 
-    for (unsigned i = 0; i < MAX_NUMA_NODES; i++)
+    for (unsigned i = 0; i < node_count; i++)
         pages += nodes[i].free_pages;
     return pages;
+}
+
+uint64_t heap_node_free_pages(unsigned node)
+{
+    return nodes[node].free_pages;
 }
 
 uint64_t buddy_total_pages(void)
@@ -283,7 +319,8 @@ static struct frame *block_take_joined(struct heap_node *node, unsigned order, u
     return f;
 }
 
-struct frame *buddy_take(unsigned order, unsigned width_bits, uint64_t reserved, bool clean)
+struct frame *buddy_take(unsigned order, unsigned width_bits, uint64_t reserved, bool clean,
+                         uint64_t nodes_first, bool nodes_only)
 {
     unsigned zone_limit = width_bits > PAGE_SHIFT ? width_bits - PAGE_SHIFT + 1 : 1;
     struct frame *f = NULL;
@@ -293,10 +330,14 @@ struct frame *buddy_take(unsigned order, unsigned width_bits, uint64_t reserved,
     if (order > HEAP_MAX_ORDER)
         return NULL;
     flags = spin_lock_irqsave(&heap_lock);
-    for (unsigned i = 0; i < MAX_NUMA_NODES && !f && pages_suffice(reserved, order); i++) {
-        f = block_take(&nodes[i], order, zone_limit, &dirty);
+    for (unsigned i = 0; i < node_count * (nodes_only ? 1 : 2) && !f && pages_suffice(reserved, order); i++) {
+        unsigned n = i % node_count;
+
+        if ((nodes_first >> n & 1) != (i < node_count))
+            continue;
+        f = block_take(&nodes[n], order, zone_limit, &dirty);
         if (!f && order)
-            f = block_take_joined(&nodes[i], order, zone_limit, reserved, &dirty, &flags);
+            f = block_take_joined(&nodes[n], order, zone_limit, reserved, &dirty, &flags);
     }
     spin_unlock_irqrestore(&heap_lock, flags);
     if (!f)
@@ -321,20 +362,56 @@ void buddy_give(struct frame *f, unsigned order)
     spin_unlock_irqrestore(&heap_lock, flags);
 }
 
-void heap_init_range(maddr_t start, maddr_t end)
+/* Frames [first, last), in the largest blocks they make. */
+static void frames_free(uint64_t first, uint64_t last)
 {
-    uint64_t first = ROUND_UP(start.value, PAGE_SIZE) >> PAGE_SHIFT, last = end.value >> PAGE_SHIFT;
-
     while (first < last) {
         unsigned order = first ? (unsigned)__builtin_ctzl(first) : 0;
 
         order = min(order, (unsigned)HEAP_MAX_ORDER);
         while (order &&
-               (first + (1UL << order) > last || zone_of(first) != zone_of(first + (1UL << order) - 1)))
+               (first + (1UL << order) > last || zone_of(first) != zone_of(first + (1UL << order) - 1) ||
+                !block_on_one_node(first, order)))
             order--;
         block_free(&frame_table[first], order, FRAME_UNSCRUBBED);
         first += 1UL << order;
-        total_pages += 1UL << order;
+    }
+}
+
+void heap_init_range(maddr_t start, maddr_t end)
+{
+    uint64_t first = ROUND_UP(start.value, PAGE_SIZE) >> PAGE_SHIFT, last = end.value >> PAGE_SHIFT;
+
+    if (first >= last)
+        return;
+    frames_free(first, last);
+    total_pages += last - first;
+}
+
+/* Nothing is free in between, so that no block is joined with one that still lies on the list. */
+void heap_set_nodes(const struct node_range *node_ranges, unsigned count)
+{
+    struct frame_list all = {0};
+    struct frame *f;
+
+    for (unsigned zone = 0; zone < ZONES; zone++)
+        for (unsigned order = 0; order <= HEAP_MAX_ORDER; order++)
+            while ((f = frame_list_first(&nodes[0].blocks[zone][order])) != NULL) {
+                block_remove(f, order);
+                f->type = order;
+                frame_list_add(&all, f);
+            }
+    nodes[0].free_pages = unscrubbed_pages = 0;
+    ranges = node_ranges;
+    range_count = count;
+    for (unsigned i = 0; i < count; i++)
+        node_count = max(node_count, node_ranges[i].node + 1);
+    while ((f = frame_list_first(&all)) != NULL) {
+        uint64_t first = frame_to_mfn(f).value, size = 1UL << f->type;
+
+        frame_list_remove(&all, f);
+        f->type = 0;
+        frames_free(first, first + size);
     }
 }
 
@@ -346,7 +423,7 @@ void heap_init_done(void)
 /* A dirty block of at most SCRUB_MAX_ORDER, out of the lists. */
 static struct frame *dirty_block_take(unsigned *order)
 {
-    for (unsigned n = 0; n < MAX_NUMA_NODES; n++)
+    for (unsigned n = 0; n < node_count; n++)
         for (uint64_t zones = nodes[n].zones; zones; zones &= zones - 1) {
             unsigned zone = (unsigned)__builtin_ctzl(zones);
 

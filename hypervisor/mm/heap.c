@@ -11,6 +11,7 @@
  */
 #include "mm/heap.h"
 
+#include "arch/machine.h"
 #include "arch/tlb.h"
 #include "domain/state.h"
 #include "errno.h"
@@ -31,7 +32,7 @@ void *heap_alloc(unsigned order, unsigned flags)
 
     if (allocation_fails())
         return NULL;
-    f = buddy_take(order, HEAP_ANY_WIDTH, claimed_pages, flags & HEAP_ZERO);
+    f = buddy_take(order, HEAP_ANY_WIDTH, claimed_pages, flags & HEAP_ZERO, BIT(machine_node(cpu_id())), false);
     if (!f)
         return NULL;
     for (uint64_t i = 0; i < 1UL << order; i++)
@@ -138,7 +139,11 @@ void heap_set_leaving(struct domain *d, struct frame *f)
 struct frame *heap_alloc_domain(struct domain *d, unsigned order, unsigned width_bits, unsigned flags)
 {
     uint64_t reserved = __atomic_load_n(&claimed_pages, __ATOMIC_RELAXED) - (d ? d->outstanding_claim : 0);
-    struct frame *f = allocation_fails() ? NULL : buddy_take(order, width_bits, reserved, !(flags & HEAP_NO_SCRUB));
+    unsigned node = flags >> HEAP_NODE_SHIFT;
+    uint64_t nodes = node > MAX_NUMA_NODES ? 0 : node ? BIT(node - 1) : d ? d->node_affinity : ~0UL;
+    struct frame *f = allocation_fails() ? NULL
+                                         : buddy_take(order, width_bits, reserved, !(flags & HEAP_NO_SCRUB), nodes,
+                                                      flags & HEAP_NODE_ONLY);
 
     if (!f)
         return NULL;

@@ -198,7 +198,8 @@ void time_init(void)
         log_warning("clock: this CPU does not promise a constant TSC: time may drift\n");
 }
 
-/* From here on time_now is not below what anyone was told before, give or take what the comparison cannot see. */
+/* From here on time_now is not below what anyone was told before, give or take what the comparison cannot
+ * see. */
 static void lines_set_apart(void)
 {
     keep_monotonic(line_time(&shared_line, tsc_read_ordered()));
@@ -210,7 +211,8 @@ static void line_make_own(unsigned cpu, struct time_line *line, int64_t ahead)
     line->tsc_base += (uint64_t)ahead;
     keep_monotonic(line_time(line, tsc_read_ordered()));
     __atomic_store_n(&lines_differ, true, __ATOMIC_SEQ_CST);
-    log_warning("clock: CPU %u's TSC is %ld cycles ahead of the boot CPU's: it gets its own line\n", cpu, ahead);
+    log_warning("clock: CPU %u's TSC is %ld cycles ahead of the boot CPU's: it gets its own line\n", cpu,
+                ahead);
 }
 
 int time_cpu_init(unsigned cpu)

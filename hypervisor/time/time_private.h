@@ -13,8 +13,8 @@ void time_scale_choose(uint64_t frequency, uint32_t *mul, int8_t *shift);
 bool time_tsc_shared(void);
 
 /*
- * How many cycles the counter of the CPU that runs this is ahead of the boot CPU's, which must be calling time_answer;
- * 0 when no difference can be seen.  One CPU at a time.
+ * How many cycles the counter of the CPU that runs this is ahead of the boot CPU's, which must be calling
+ * time_answer; 0 when no difference can be seen.  One CPU at a time.
  */
 int64_t tsc_compare(void);
 

@@ -2,9 +2,10 @@
 /*
  * Does a CPU that starts have the boot CPU's time-stamp counter?
  *
- * It asks, the boot CPU (which waits for it) reads its own counter and answers.  That reading was made between two of
- * ours, so when it does not lie between them the counters differ, and when it always does no difference can be seen.
- * Nothing depends on how long an exchange takes: an emulator or a hypervisor below may stop either CPU at any time.
+ * It asks, the boot CPU (which waits for it) reads its own counter and answers.  That reading was made
+ * between two of ours, so when it does not lie between them the counters differ, and when it always does no
+ * difference can be seen. Nothing depends on how long an exchange takes: an emulator or a hypervisor below
+ * may stop either CPU at any time.
  */
 #include "arch/cpu.h"
 #include "arch/time.h"

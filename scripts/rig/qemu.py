@@ -44,9 +44,11 @@ def escape(text):
 
 
 def command_line(hypervisor, cpus=1, memory=3072, cmdline="", dom0_cmdline="", cpu=None, kernel="bzimage",
-                 modules=True, machine="pc", icount=False, gdb=False, qemu=(), qmp=None, accel="tcg"):
+                 modules=True, machine="pc", icount=False, gdb=False, qemu=(), qmp=None, accel="tcg", cdrom=None,
+                 reboot=False):
     """The QEMU command, a list. cmdline and dom0_cmdline are added to the usual options; kernel is "bzimage",
-    "elf" or a path; memory is in MiB; qmp is a socket path for the monitor."""
+    "elf" or a path; memory is in MiB; qmp is a socket path for the monitor. A loader on cdrom, when given, brings
+    hypervisor, modules and their options. QEMU ends when the machine restarts, unless reboot is set."""
     path, reference = hypervisor_find(hypervisor)
     if icount:
         accel_options = ["-accel", "tcg", "-icount", "shift=0,sleep=off"]
@@ -54,14 +56,20 @@ def command_line(hypervisor, cpus=1, memory=3072, cmdline="", dom0_cmdline="", c
         accel_options = ["-accel", f"{accel},thread=multi" if accel == "tcg" else accel]
     command = ["qemu-system-x86_64", "-machine", machine, *accel_options,
                "-cpu", cpu or (CPU_REFERENCE if reference else CPU_OWN),
-               "-smp", str(cpus), "-m", str(memory), "-no-reboot", "-nodefaults", "-display", "none",
-               "-chardev", "stdio,id=com1,signal=off", "-serial", "chardev:com1",
-               "-kernel", path, "-append", f"{HYPERVISOR_OPTIONS} {cmdline}".strip()]
-    if modules:
+               "-smp", str(cpus), "-m", str(memory), "-nodefaults", "-display", "none",
+               "-chardev", "stdio,id=com1,signal=off", "-serial", "chardev:com1"]
+    if not reboot:
+        command += ["-no-reboot"]
+    if cdrom:
+        command += ["-cdrom", str(cdrom), "-boot", "d"]
+    else:
+        command += ["-kernel", path, "-append", f"{HYPERVISOR_OPTIONS} {cmdline}".strip()]
+    if modules and not cdrom:
         vmlinuz = {"bzimage": image_find("vmlinuz"), "elf": image_find("vmlinux")}.get(kernel, kernel)
         options = f"{DOM0_OPTIONS} {dom0_cmdline}".strip()
-        command += ["-initrd", f"{escape(vmlinuz)} {escape(options)},{escape(image_find('initramfs.gz'))}",
-                    "-drive", f"file={image_find('dom0.ext4')},format=raw,if=virtio,snapshot=on"]
+        command += ["-initrd", f"{escape(vmlinuz)} {escape(options)},{escape(image_find('initramfs.gz'))}"]
+    if modules:
+        command += ["-drive", f"file={image_find('dom0.ext4')},format=raw,if=virtio,snapshot=on"]
     if qmp:
         command += ["-qmp", f"unix:{qmp},server=on,wait=off"]
     if gdb:

@@ -4,10 +4,11 @@
 A message tells what was expected, what was found and what to do; so each test looks for these parts.
 """
 import os
+import time
 
 import pytest
 
-from rig.machine import Machine
+from rig.machine import SLOW, Machine
 
 rates = []         # what each clock source measured
 
@@ -92,7 +93,7 @@ def test_unknown_options_are_reported_once_and_not_fatal(boot):
 
 
 def test_options_about_cpus_and_memory(boot):
-    """Each is seen in what is said at boot; test_options.py sees what domain 0 makes of them."""
+    """Each is seen in what is said at boot; test_grub.py sees what domain 0 makes of them."""
     machine = boot(cpus=2, memory=512, cmdline="nosmp mem=200M cpuid=no-lm,NO-AVX2,xsave=0,no-speed tsc=unstable "
                                                "console_timestamps=datems")
     machine.expect(r"cpuid=no-lm: nothing runs without it, kept", timeout=30, fatal=False)
@@ -120,6 +121,28 @@ def test_every_clock_source_measures_the_same_rate(boot, word, name):
     rates.append(int(found.group(1)))
     machine.expect(r"clock: stable for guests", timeout=60, fatal=False)
     assert max(rates) <= min(rates) * 1.01, f"expected the same within 1 %, found {rates} MHz"
+
+
+def test_the_second_serial_port_is_a_console(boot, tmp_path):
+    machine = boot(cpus=1, memory=256, cmdline="console=com2 com2=115200,8n1 noreboot",
+                   qemu=["-serial", f"file:{tmp_path}/com2"])
+    output, text = tmp_path / "com2", ""
+    deadline = time.monotonic() + 60 * SLOW
+    while "No domain 0 kernel" not in text:
+        text = output.read_text(errors="replace") if output.exists() else ""
+        assert machine.running() and time.monotonic() < deadline, f"com2 shows only: {text}"
+        time.sleep(0.2)
+    assert "com2 at port 0x2f8: by interrupt" in text
+    assert "(XEN)" not in machine.text(), "the first port was not asked for"
+
+
+def test_the_screen_is_a_console(boot, tmp_path):
+    machine = boot(cpus=1, memory=256, cmdline="console=com1,vga noreboot", qemu=["-vga", "std"])
+    machine.expect(r"dom0_construct", timeout=60, fatal=False)
+    machine.monitor(f'pmemsave 0xb8000 4000 "{tmp_path}/screen"')
+    rows = [(tmp_path / "screen").read_bytes()[row * 160:row * 160 + 160:2].decode("ascii") for row in range(25)]
+    text = "".join(rows)
+    assert "Panic on CPU 0:" in text and "No domain 0 kernel: expected it" in text, "\n".join(rows)
 
 
 def test_maxcpus_limits_the_cpus_used(boot):

@@ -225,6 +225,58 @@ static void dsdt_shows_the_sleep_types(void **state)
 }
 
 /* Random bytes behind a MADT's header, many times: nothing but the sanitizers' silence is expected. */
+static void srat_gives_nodes_of_cpus_and_memory(void **state)
+{
+    static const uint8_t entries[] = {
+        0, 16, 1, 3, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0,                  /* APIC id 3: domain 0x201 */
+        0, 16, 9, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,                  /* not enabled */
+        2, 24, 0, 0, 5, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* x2APIC id 256: domain 5 */
+        1, 40, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0,               /* domain 5: 1 GiB from 1 GiB */
+        0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        1, 40, 6, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, /* beyond the end of everything */
+        2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    };
+    static struct acpi_facts facts;
+    uint8_t t[48 + sizeof(entries)] = {0};
+
+    (void)state;
+    memcpy(t + 48, entries, sizeof(entries));
+    assert_int_equal(acpi_srat_parse(t, sizeof(t), &facts), 0);
+    assert_int_equal(facts.node_cpu_count, 2);
+    assert_int_equal(facts.node_cpus[0].apic_id, 3);
+    assert_int_equal(facts.node_cpus[0].domain, 0x201);
+    assert_int_equal(facts.node_cpus[1].apic_id, 256);
+    assert_int_equal(facts.node_cpus[1].domain, 5);
+    assert_int_equal(facts.node_range_count, 1);
+    assert_int_equal(facts.node_ranges[0].start, 1 << 30);
+    assert_int_equal(facts.node_ranges[0].end, 2UL << 30);
+    assert_int_equal(facts.node_ranges[0].domain, 5);
+    for (size_t cut = 0; cut < sizeof(t); cut++) {
+        uint8_t *copy = exact(t, cut);
+
+        memset(&facts, 0, sizeof(facts));
+        acpi_srat_parse(copy, cut, &facts);
+        assert_true(facts.node_range_count <= 1 && facts.node_cpu_count <= 2);
+        free(copy);
+    }
+}
+
+static void slit_gives_distances(void **state)
+{
+    static struct acpi_facts facts;
+    uint8_t t[44 + 4] = {[36] = 2, [44] = 10, [45] = 21, [46] = 31, [47] = 10};
+
+    (void)state;
+    assert_int_equal(acpi_slit_parse(t, sizeof(t) - 1, &facts), -EINVAL);
+    assert_int_equal(facts.distance_count, 0);
+    assert_int_equal(acpi_slit_parse(t, sizeof(t), &facts), 0);
+    assert_int_equal(facts.distance_count, 2);
+    assert_int_equal(facts.distances[0][1], 21);
+    assert_int_equal(facts.distances[1][0], 31);
+    t[36] = ACPI_MAX_DISTANCES + 1;
+    assert_int_equal(acpi_slit_parse(t, sizeof(t), &facts), -EINVAL);
+}
+
 static void random_tables_stay_inside(void **state)
 {
     uint32_t seed = 1;
@@ -244,6 +296,8 @@ static void random_tables_stay_inside(void **state)
         acpi_madt_parse(copy, length, &facts, &cpus);
         acpi_mcfg_parse(copy, length, &facts);
         acpi_hpet_parse(copy, length, &facts);
+        acpi_srat_parse(copy, length, &facts);
+        acpi_slit_parse(copy, length, &facts);
         acpi_dsdt_parse(copy, length, &facts);
         assert_true(facts.ioapic_count <= ACPI_MAX_IOAPICS && facts.mcfg_count <= ACPI_MAX_MCFG);
         free(copy);
@@ -261,6 +315,8 @@ int main(void)
         cmocka_unit_test(rsdp_prefers_the_xsdt_when_its_sum_holds),
         cmocka_unit_test(fadt_gives_registers_and_survives_cuts),
         cmocka_unit_test(dsdt_shows_the_sleep_types),
+        cmocka_unit_test(srat_gives_nodes_of_cpus_and_memory),
+        cmocka_unit_test(slit_gives_distances),
         cmocka_unit_test(random_tables_stay_inside),
     };
 

@@ -355,6 +355,67 @@ static void ranges_agree_with_a_bitmap(void **state)
     rangeset_destroy(&r);
 }
 
+/* ---- nodes; the last, since there is no way back ---- */
+
+static unsigned node_of(const struct frame *f)
+{
+    uint64_t number = frame_to_mfn(f).value;
+
+    return number >= 1001 && number < 3003 ? 1 : 0;
+}
+
+static void check_nodes(void)
+{
+    uint64_t seen[2] = {0};
+
+    check_free_memory();
+    for (uint64_t i = 1; i < FRAMES;) {
+        struct frame *f = &frame_table[i];
+        uint64_t size = f->refs & FRAME_FREE ? 1UL << f->type : 1;
+
+        if (f->refs & FRAME_FREE) {
+            assert_int_equal(node_of(f), node_of(f + size - 1));
+            seen[node_of(f)] += size;
+        }
+        i += size;
+    }
+    assert_int_equal(seen[0], heap_node_free_pages(0));
+    assert_int_equal(seen[1], heap_node_free_pages(1));
+}
+
+static void memory_comes_from_the_node_that_is_wanted(void **state)
+{
+    static const struct node_range range = {1001, 3003, 1};
+    uint64_t before = heap_free_pages(), other;
+    struct frame *frames[600], *f;
+
+    (void)state;
+    heap_set_nodes(&range, 1);
+    assert_int_equal(heap_free_pages(), before);
+    check_nodes();
+    guest->node_affinity = 2;
+    for (unsigned i = 0; i < 300; i++) {
+        frames[i] = heap_alloc_domain(guest, 0, HEAP_ANY_WIDTH, 0);
+        assert_int_equal(node_of(frames[i]), 1);
+        frames[300 + i] = heap_alloc_domain(guest, 0, HEAP_ANY_WIDTH, HEAP_NODE(0));
+        assert_int_equal(node_of(frames[300 + i]), 0);
+    }
+    check_nodes();
+    for (unsigned i = 0; i < 600; i++)
+        frame_put(frames[i]);
+    check_nodes();
+    guest->max_pages = FRAMES;
+    while (heap_alloc_domain(guest, 0, HEAP_ANY_WIDTH, HEAP_NODE(1) | HEAP_NODE_ONLY))
+        ;
+    assert_int_equal(heap_node_free_pages(1), 0);
+    other = heap_node_free_pages(0);
+    assert_in_range(other, 1, FRAMES);
+    f = heap_alloc_domain(guest, 0, HEAP_ANY_WIDTH, HEAP_NODE(1));
+    assert_int_equal(node_of(f), 0);
+    assert_null(heap_alloc_domain(guest, 0, HEAP_ANY_WIDTH, HEAP_NODE(200) | HEAP_NODE_ONLY));
+    check_nodes();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +431,7 @@ int main(void)
         cmocka_unit_test(small_allocations_do_not_overlap_and_come_back),
         cmocka_unit_test(ranges_join_and_split),
         cmocka_unit_test(ranges_agree_with_a_bitmap),
+        cmocka_unit_test(memory_comes_from_the_node_that_is_wanted),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Counters of two CPUs, here threads: a difference is found and measured, and none is seen where there is none. */
+/* Counters of two CPUs, here threads: a difference is found and measured, and none is seen where there is
+ * none. */
 #include "arch/time.h"
 #include "lib_test.h"
 #include "time/time_private.h"

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arch/machine.h"
 #include "arch/host/private.h"
 #include "arch/tlb.h"
 #include "lib/string.h"
@@ -224,6 +225,12 @@ WEAK void lock_rank_leave(const void *lock, enum lock_rank rank)
     panic("a lock that is not held is released\n");
 }
 #endif
+
+WEAK unsigned machine_node(unsigned cpu)
+{
+    (void)cpu;
+    return 0;
+}
 
 /* ---- time ---- */
 

@@ -135,6 +135,8 @@ static const struct table_reader readers[] = {
     {"FACP", acpi_fadt_parse},
     {"HPET", acpi_hpet_parse},
     {"MCFG", acpi_mcfg_parse},
+    {"SRAT", acpi_srat_parse},
+    {"SLIT", acpi_slit_parse},
 };
 
 static void table_read(uint64_t address, unsigned *seen)

@@ -264,3 +264,71 @@ int acpi_mcfg_parse(const void *table, size_t length, struct acpi_facts *facts)
     }
     return 0;
 }
+
+/* ---- nodes: 5.2.16 (SRAT), 5.2.17 (SLIT) ---- */
+
+static void srat_cpu(struct acpi_facts *facts, uint64_t apic_id, uint64_t domain)
+{
+    if (facts->node_cpu_count < MAX_CPUS)
+        facts->node_cpus[facts->node_cpu_count++] = (struct acpi_node_cpu){(uint32_t)apic_id, (uint32_t)domain};
+}
+
+static void srat_memory(struct acpi_facts *facts, const uint8_t *e, size_t size)
+{
+    uint64_t start = field(e, size, 8, 8), end;
+
+    if (__builtin_add_overflow(start, field(e, size, 16, 8), &end) || start == end)
+        return;
+    if (facts->node_range_count < ACPI_MAX_NODE_RANGES)
+        facts->node_ranges[facts->node_range_count++] =
+            (struct acpi_node_range){start, end, (uint32_t)field(e, size, 2, 4)};
+}
+
+static void srat_entry(struct acpi_facts *facts, const uint8_t *e, size_t size)
+{
+    switch (e[0]) {
+    case 0: /* local APIC: the domain's low byte at 2, the others at 9 */
+        if (size >= 16 && (field(e, size, 4, 4) & 1))
+            srat_cpu(facts, field(e, size, 3, 1), field(e, size, 2, 1) | field(e, size, 9, 3) << 8);
+        break;
+    case 1:
+        if (size >= 40 && (field(e, size, 28, 4) & 1))
+            srat_memory(facts, e, size);
+        break;
+    case 2: /* local x2APIC */
+        if (size >= 24 && (field(e, size, 12, 4) & 1))
+            srat_cpu(facts, field(e, size, 8, 4), field(e, size, 4, 4));
+        break;
+    default:
+        break;
+    }
+}
+
+int acpi_srat_parse(const void *table, size_t length, struct acpi_facts *facts)
+{
+    const uint8_t *bytes = table;
+    size_t size;
+
+    if (length < 48)
+        return -EINVAL;
+    for (size_t at = 48; at < length; at += size) {
+        size = field(table, length, at + 1, 1);
+        if (size < 2 || size > length - at)
+            return -EINVAL;
+        srat_entry(facts, bytes + at, size);
+    }
+    return 0;
+}
+
+int acpi_slit_parse(const void *table, size_t length, struct acpi_facts *facts)
+{
+    uint64_t count = field(table, length, 36, 8);
+
+    if (count == 0 || count > ACPI_MAX_DISTANCES || length < 44 + count * count)
+        return -EINVAL;
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < count; k++)
+            facts->distances[i][k] = (uint8_t)field(table, length, 44 + i * count + k, 1);
+    facts->distance_count = (unsigned)count;
+    return 0;
+}

@@ -59,8 +59,6 @@ static bool opt_x2apic;
 static bool opt_tsc_deadline = true;
 OPTION_BOOLEAN(x2apic, "x2apic", opt_x2apic);
 OPTION_BOOLEAN(tsc_deadline, "tdt", opt_tsc_deadline);
-static bool opt_watchdog;
-OPTION_BOOLEAN(watchdog, "watchdog", opt_watchdog);
 
 uint32_t apic_read(unsigned reg)
 {
@@ -95,8 +93,6 @@ void apic_init(void)
             panic("No room to map the local APIC\n");
     }
     apic_cpu_init();
-    if (opt_watchdog)
-        log_warning("watchdog: no performance counter is driven here, a CPU that hangs will not be noticed\n");
     log_info("Local APIC: %s mode, boot CPU has id %u\n", x2apic ? "x2APIC" : "xAPIC", apic_id());
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * cpuid=: features the machine has and nobody is to use, by the names of xen/arch-x86/cpufeatureset.h ("no-avx2",
- * "xsave=0"; '-' and '_', small and capital letters are the same).  The hypervisor goes without them, and the policies of
- * guests never offer them.  As in Xen the positive form changes nothing: what a CPU does not have cannot be given to it.
+ * cpuid=: features the machine has and nobody is to use, by the names of xen/arch-x86/cpufeatureset.h
+ * ("no-avx2", "xsave=0"; '-' and '_', small and capital letters are the same).  The hypervisor goes without
+ * them, and the policies of guests never offer them.  As in Xen the positive form changes nothing: what a CPU
+ * does not have cannot be given to it.
  */
 #include "arch/x86/cpufeature.h"
 #include "errno.h"
@@ -12,20 +13,24 @@
 #include "options.h"
 #include <xen/arch-x86/cpufeatureset.h>
 
-#define NAME_SIZE 32
+#define NAME_SIZE        32
 #define WORD_OF(feature) ((feature) / 32)
 
 #define XEN_CPUFEATURE(name, value) {#name, value},
-static const struct { const char *name; uint16_t number; } names[] = {
+static const struct {
+    const char *name;
+    uint16_t number;
+} names[] = {
 #include <xen/arch-x86/cpufeatureset.h>
 };
 #undef XEN_CPUFEATURE
 
 /* What arch/x86/head.S insists on, and the guests' own entry. */
 static const uint16_t indispensable[] = {
-    XEN_X86_FEATURE_FPU,  XEN_X86_FEATURE_TSC,  XEN_X86_FEATURE_MSR,  XEN_X86_FEATURE_PAE, XEN_X86_FEATURE_CX8,
-    XEN_X86_FEATURE_APIC, XEN_X86_FEATURE_PGE,  XEN_X86_FEATURE_CMOV, XEN_X86_FEATURE_FXSR, XEN_X86_FEATURE_SSE,
-    XEN_X86_FEATURE_SSE2, XEN_X86_FEATURE_NX, XEN_X86_FEATURE_LM,   XEN_X86_FEATURE_SYSCALL,
+    XEN_X86_FEATURE_FPU,  XEN_X86_FEATURE_TSC,     XEN_X86_FEATURE_MSR,  XEN_X86_FEATURE_PAE,
+    XEN_X86_FEATURE_CX8,  XEN_X86_FEATURE_APIC,    XEN_X86_FEATURE_PGE,  XEN_X86_FEATURE_CMOV,
+    XEN_X86_FEATURE_FXSR, XEN_X86_FEATURE_SSE,     XEN_X86_FEATURE_SSE2, XEN_X86_FEATURE_NX,
+    XEN_X86_FEATURE_LM,   XEN_X86_FEATURE_SYSCALL,
 };
 
 uint32_t cpu_hidden[CPU_HIDDEN_WORDS];

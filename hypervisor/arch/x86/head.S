@@ -8,12 +8,8 @@
  * in long mode at IMAGE_START with boot_l4: the first 4 GiB at 0 and at the start of the direct map, and 16
  * MiB of image.
  */
-#include "arch/layout.h"
-#include "arch/x86/msr.h"
-#include "arch/x86/paging.h"
+#include "arch/x86/long_mode.h"
 #include "asm-offsets.h"
-
-#define PHYS(symbol) (symbol - IMAGE_START + IMAGE_PHYSICAL)
 
 /* What entries of the boot page tables are made of; a slot's offset in its table. */
 #define TABLE 0x003      /* present, writable */
@@ -42,6 +38,7 @@ mb1_header:
     .long PHYS(bss_end)
     .long PHYS(head_entry)
 
+    /* No frame buffer is asked for: the loader leaves text mode, which is what there is a driver for (vga.c). */
     .balign 8
 mb2_header:
     .long MB2_MAGIC
@@ -60,10 +57,6 @@ mb2_header:
     .short 3, 0         /* entry address */
     .long 12
     .long PHYS(head_entry)
-    .balign 8
-    .short 5, 1         /* frame buffer: any, optional */
-    .long 20
-    .long 0, 0, 0
     .balign 8
     .short 6, 0         /* modules page-aligned */
     .long 8
@@ -136,16 +129,7 @@ head_entry:
     jne head_fail
 
     call page_tables_fill
-    mov $CR4_PAE | CR4_PGE, %eax
-    mov %eax, %cr4
-    mov $PHYS(boot_l4), %eax
-    mov %eax, %cr3
-    mov $MSR_EFER, %ecx
-    rdmsr
-    or $EFER_LME | EFER_NXE | EFER_SCE, %eax
-    wrmsr
-    mov $CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE, %eax
-    mov %eax, %cr0
+    LONG_MODE_ENABLE
     ljmp $0x18, $PHYS(4f)
 
 /* boot_l4 and what is below it: cleared so far, and all addresses in them are below 4 GiB. */

@@ -15,6 +15,7 @@
 
 #define REG_VERSION 0x01
 #define REG_ENTRY(pin) (0x10 + 2 * (pin))
+#define ENTRY_NMI (4u << 8) /* delivery mode; the vector means nothing */
 #define ENTRY_LOW_ACTIVE BIT(13)
 #define ENTRY_LEVEL BIT(15)
 #define ENTRY_MASKED BIT(16)
@@ -27,6 +28,7 @@ struct ioapic {
 };
 static struct ioapic ioapics[ACPI_MAX_IOAPICS];
 static unsigned ioapic_count, gsi_count;
+static unsigned nmi_gsi = ~0u; /* the watchdog's */
 static spinlock_t ioapic_lock = SPINLOCK_INIT(RANK_INTERRUPT_CONTROLLER);
 
 /* ioapic_lock held. */
@@ -63,7 +65,7 @@ void ioapic_program(unsigned gsi, uint8_t vector, uint32_t apic_id, bool level, 
     uint64_t flags;
     unsigned pin;
 
-    if (io == NULL)
+    if (io == NULL || gsi == nmi_gsi)
         return;
     pin = gsi - io->first;
     flags = spin_lock_irqsave(&ioapic_lock);
@@ -74,13 +76,27 @@ void ioapic_program(unsigned gsi, uint8_t vector, uint32_t apic_id, bool level, 
     spin_unlock_irqrestore(&ioapic_lock, flags);
 }
 
+void ioapic_route_nmi(unsigned gsi, uint32_t apic_id)
+{
+    struct ioapic *io = ioapic_of(gsi);
+    uint64_t flags;
+
+    if (io == NULL)
+        return;
+    nmi_gsi = gsi;
+    flags = spin_lock_irqsave(&ioapic_lock);
+    reg_write(io, REG_ENTRY(gsi - io->first) + 1, apic_id << 24);
+    reg_write(io, REG_ENTRY(gsi - io->first), ENTRY_NMI);
+    spin_unlock_irqrestore(&ioapic_lock, flags);
+}
+
 static void mask_set(unsigned gsi, bool masked)
 {
     struct ioapic *io = ioapic_of(gsi);
     uint64_t flags;
     uint32_t entry;
 
-    if (io == NULL)
+    if (io == NULL || gsi == nmi_gsi)
         return;
     flags = spin_lock_irqsave(&ioapic_lock);
     entry = reg_read(io, REG_ENTRY(gsi - io->first));

@@ -12,6 +12,7 @@
 #include "arch/x86/ports.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/traps.h"
+#include "arch/x86/watchdog.h"
 #include "lib/string.h"
 #include "log.h"
 #include "options.h"
@@ -38,7 +39,7 @@ static uint32_t reason_read(void)
     uint8_t off = (control & CONTROL_PCI_ERROR ? CONTROL_PCI_ERROR_OFF : 0) |
                   (control & CONTROL_CHANNEL_ERROR ? CONTROL_CHANNEL_ERROR_OFF : 0);
 
-    if (!off)
+    if (!off || control == 0xff) /* nothing, or no such port */
         return XEN_NMIREASON_unknown;
     port_out8(PORT_CONTROL, (control & CONTROL_KEPT) | off);
     port_out8(PORT_CONTROL, control & CONTROL_KEPT & ~off);
@@ -58,6 +59,8 @@ void nmi_arrived(struct cpu_user_regs *regs)
             __asm__ volatile("hlt");
     }
     reason = reason_read();
+    if (reason == XEN_NMIREASON_unknown && watchdog_nmi(regs))
+        return;
     if (strcmp(opt_nmi, "fatal") == 0)
         panic_registers(regs, "NMI: %s\n", reason == XEN_NMIREASON_pci_serr    ? "a PCI device signals an error"
                                            : reason == XEN_NMIREASON_unknown ? "the machine names no cause"

@@ -277,16 +277,19 @@ void cpu_call(const cpu_mask_t *mask, void (*fn)(void *), void *arg, bool wait)
 
 /* ---- the end ---- */
 
-static volatile bool stopping;
+static uint32_t stopper; /* CPU + 1 that ends the machine's run */
+
+bool smp_stopping(void) { return __atomic_load_n(&stopper, __ATOMIC_RELAXED) != 0; }
 
 bool smp_stop_wanted(void);
-bool smp_stop_wanted(void) { return stopping; }
+bool smp_stop_wanted(void) { return smp_stopping() && stopper != cpu_id() + 1; }
 
 void smp_stop_others(void)
 {
+    uint32_t nobody = 0;
     size_t cpu;
 
-    stopping = true;
+    __atomic_compare_exchange_n(&stopper, &nobody, cpu_id() + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     bitmap_for_each(cpu, cpu_online_mask.bits, MAX_CPUS)
         if (cpu != cpu_id())
             apic_send_nmi((unsigned)cpu);

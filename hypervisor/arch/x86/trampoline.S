@@ -4,12 +4,8 @@
  * straight to long mode on boot_l4 (which maps the first 4 GiB at 0) and from there to the image, on the
  * stack smp.c left in smp_boot_stack.
  */
-#include "arch/layout.h"
-#include "arch/x86/msr.h"
-#include "arch/x86/paging.h"
+#include "arch/x86/long_mode.h"
 #include "asm-offsets.h"
-
-#define PHYS(symbol) (symbol - IMAGE_START + IMAGE_PHYSICAL)
 #define LOCAL(symbol) (symbol - trampoline_start)
 
     .section .rodata.trampoline, "a"
@@ -40,16 +36,7 @@ trampoline_32:
     mov %eax, %ds
     mov %eax, %es
     mov %eax, %ss
-    mov $CR4_PAE | CR4_PGE, %eax
-    mov %eax, %cr4
-    mov $PHYS(boot_l4), %eax
-    mov %eax, %cr3
-    mov $MSR_EFER, %ecx
-    rdmsr
-    or $EFER_LME | EFER_NXE | EFER_SCE, %eax
-    wrmsr
-    mov $CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE, %eax
-    mov %eax, %cr0
+    LONG_MODE_ENABLE
     lea LOCAL(jump_64)(%ebx), %eax
     lea LOCAL(trampoline_64)(%ebx), %ecx
     mov %ecx, (%eax)

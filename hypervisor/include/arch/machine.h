@@ -20,6 +20,11 @@ unsigned machine_socket(unsigned cpu);
 unsigned machine_core(unsigned cpu);
 uint32_t machine_apic_id(unsigned cpu);
 uint32_t machine_acpi_id(unsigned cpu);
+/* NUMA: nodes are numbered from 0; one without memory or without CPUs is possible. */
+unsigned machine_nodes(void);
+unsigned machine_node(unsigned cpu);
+uint64_t machine_node_bytes(unsigned node);             /* of memory */
+unsigned machine_node_distance(unsigned a, unsigned b); /* 10: itself */
 void machine_hw_caps(uint32_t caps[8]);
 
 #endif

@@ -22,7 +22,8 @@ static inline uint64_t tsc_read_ordered(void)
 
 /* The machine promises one rate, whatever the CPU does; under a hypervisor, which sees to it, too. */
 bool tsc_constant(void);
-/* What tsc= says of the CPUs' counters: that they differ; that cpu's is the boot CPU's, and need not be compared. */
+/* What tsc= says of the CPUs' counters: that they differ; that cpu's is the boot CPU's, and need not be
+ * compared. */
 bool tsc_differs(void);
 bool tsc_is_boot_cpus(unsigned cpu);
 /* About a microsecond, before the counter's rate is known. */

@@ -69,6 +69,7 @@ struct domain {
     struct frame_list extra_pages;   /* owned, not counted */
     struct frame_list xenheap_pages; /* hypervisor pages shared with it */
     struct frame_list relinquish_pages; /* while dying: frames kept by other references */
+    uint64_t node_affinity; /* NUMA nodes its memory is taken from first: bit mask */
     uint64_t total_pages, max_pages, outstanding_claim;
     uint64_t shr_pages, paged_pages;
     /* written frames are noted (mm/dirty_log.h); NULL: nobody asks; atomic */

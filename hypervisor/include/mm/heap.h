@@ -20,6 +20,9 @@ struct domain;
 #define HEAP_NO_OWNER   (1u << 1) /* taken for d (claims, limits) but not yet assigned */
 #define HEAP_NO_SCRUB   (1u << 2) /* contents may be anything: the caller overwrites all of it */
 #define HEAP_EXTRA      (1u << 3) /* does not count against d's reservation */
+#define HEAP_NODE_ONLY  (1u << 4) /* with HEAP_NODE: or nothing */
+#define HEAP_NODE_SHIFT 8
+#define HEAP_NODE(node) (((node) + 1u) << HEAP_NODE_SHIFT) /* rather from this node than where d likes it */
 
 /*
  * Gives a range of usable memory to the heap, whose frame table entries are mapped and zero.  Boot only;
@@ -27,6 +30,13 @@ struct domain;
  */
 void heap_init_range(maddr_t start, maddr_t end);
 void heap_init_done(void);
+/*
+ * Which node's memory a range of frames is; frames in no range are node 0's.  Boot CPU alone, at most once: sorts the
+ * free memory again.  ranges: ascending, not overlapping, nodes below MAX_NUMA_NODES; kept.
+ */
+struct node_range { uint64_t first, end; unsigned node; };
+void heap_set_nodes(const struct node_range *ranges, unsigned count);
+uint64_t heap_node_free_pages(unsigned node);
 
 /*
  * Hypervisor pages, 1 << order, zeroed when HEAP_ZERO.  NULL when memory is short.  Freed with the same

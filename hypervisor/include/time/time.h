@@ -62,8 +62,9 @@ struct guest_tsc {
     nanoseconds_t elapsed;   /* how long it had run by then */
 };
 /*
- * settscinfo of a paused domain, whose life number this is (one more than the image's, incarnation).  khz 0: the machine's rate; elapsed: nanoseconds the counter has run already (a restored
- * domain).  0, or -EINVAL for a mode that does not exist.
+ * settscinfo of a paused domain, whose life number this is (one more than the image's, incarnation).  khz 0:
+ * the machine's rate; elapsed: nanoseconds the counter has run already (a restored domain).  0, or -EINVAL
+ * for a mode that does not exist.
  */
 int time_tsc_set(struct domain *d, uint32_t mode, uint32_t khz, uint32_t incarnation, nanoseconds_t elapsed);
 /* gettscinfo: both 0 for a domain that takes the counter as it is. */
@@ -80,7 +81,8 @@ uint64_t time_tsc_emulated(const struct domain *d);
  */
 void time_init(void);
 int time_cpu_init(unsigned cpu);
-/* The boot CPU, again and again while another one it started is on its way: time_cpu_init there waits for it. */
+/* The boot CPU, again and again while another one it started is on its way: time_cpu_init there waits for it.
+ */
 void time_answer(void);
 void time_smp_done(void);
 /* TSC value of the running CPU as system time, and back, for deadlines in TSC units. */

@@ -12,6 +12,8 @@
 #define ACPI_MAX_IOAPICS 16
 #define ACPI_MAX_OVERRIDES 32
 #define ACPI_MAX_MCFG 16
+#define ACPI_MAX_NODE_RANGES 64
+#define ACPI_MAX_DISTANCES 64
 
 struct acpi_cpu {
     uint32_t apic_id, acpi_id;
@@ -49,6 +51,10 @@ struct acpi_mcfg {
     uint8_t start_bus, end_bus;
 };
 
+/* Nodes, which ACPI calls proximity domains. */
+struct acpi_node_range { uint64_t start, end; uint32_t domain; };
+struct acpi_node_cpu { uint32_t apic_id, domain; };
+
 /* Everything read from the tables; zero where a table is missing. */
 struct acpi_facts {
     bool present;          /* a root table was found */
@@ -59,6 +65,11 @@ struct acpi_facts {
     struct acpi_override overrides[ACPI_MAX_OVERRIDES];
     struct acpi_mcfg mcfg[ACPI_MAX_MCFG];
     bool has_8259;         /* MADT flag PCAT_COMPAT */
+    /* SRAT, SLIT */
+    unsigned node_range_count, node_cpu_count, distance_count;
+    struct acpi_node_range node_ranges[ACPI_MAX_NODE_RANGES];
+    struct acpi_node_cpu node_cpus[MAX_CPUS];
+    uint8_t distances[ACPI_MAX_DISTANCES][ACPI_MAX_DISTANCES]; /* by proximity domain, below distance_count */
     /* HPET */
     uint64_t hpet_address;
     /* FADT */
@@ -104,5 +115,7 @@ int acpi_fadt_parse(const void *table, size_t length, struct acpi_facts *facts);
 void acpi_dsdt_parse(const void *table, size_t length, struct acpi_facts *facts);
 int acpi_hpet_parse(const void *table, size_t length, struct acpi_facts *facts);
 int acpi_mcfg_parse(const void *table, size_t length, struct acpi_facts *facts);
+int acpi_srat_parse(const void *table, size_t length, struct acpi_facts *facts);
+int acpi_slit_parse(const void *table, size_t length, struct acpi_facts *facts);
 
 #endif

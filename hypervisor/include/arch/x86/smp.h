@@ -15,6 +15,7 @@ void smp_init(void);
 void smp_start_cpus(void);
 /* Panic and reboot: stops every other CPU with an NMI, whatever they do. */
 void smp_stop_others(void);
+bool smp_stopping(void); /* somebody did that */
 /* While spinning with interrupts off: does what other CPUs wait for. */
 void smp_poll(void);
 

@@ -83,7 +83,7 @@ static int setup(void **s)
         memset(area[i], (int)i + 1, AREA);
         memset(area[i] + 24, 0, 4);   /* MXCSR */
         memset(area[i] + 512, 0, 64); /* header */
-        area[i][512] = 3;
+        area[i][512] = 7; /* the CPU says so of components the guest never enabled, too */
         memset(&cpus[i], (int)i + 10, sizeof(cpus[i]));
         cpus[i].msr_efer = i;
         memset(&lapics[i], (int)i + 20, sizeof(lapics[i]));
@@ -155,6 +155,7 @@ static void what_is_saved_is_loaded(void **s)
     memcpy(cpus_before, cpus, sizeof(cpus));
     memcpy(regs_before, lapic_regs, sizeof(lapic_regs));
     memcpy(area_before, area, sizeof(area));
+    area_before[0][512] = 3;
     memset(cpus, 0, sizeof(cpus));
     memset(lapics, 0, sizeof(lapics));
     memset(lapic_regs, 0, sizeof(lapic_regs));

@@ -13,6 +13,7 @@
 #include "errno.h"
 #include "guest/pv.h"
 #include "lib/string.h"
+#include "log.h"
 #include "time/time.h"
 
 #define XSAVE_LEGACY_SIZE 512
@@ -76,6 +77,7 @@ static void vector_get(struct writer *w, struct vcpu *v)
     x->xcr0 = v->arch.xcr0;
     x->xcr0_accum = v->arch.xcr0_accum;
     memcpy(&x->save_area, v->arch.xsave_area, size);
+    x->save_area.xsave_hdr.xstate_bv &= v->arch.xcr0_accum; /* the hypervisor saves whatever the CPU has */
 }
 
 static void vcpu_save(struct writer *w, struct vcpu *v)
@@ -322,6 +324,9 @@ int hvm_state_load(struct domain *d, const void *state, size_t size)
         if (!v)
             return -EINVAL;
         rc = record_load(v, &record, contents, state, size);
+        if (rc)
+            log_domain(LOG_WARNING, d, "record %u of vcpu %u (%u bytes) of its saved state is refused: error %d\n",
+                       record.typecode, record.instance, record.length, rc);
     }
     return rc;
 }

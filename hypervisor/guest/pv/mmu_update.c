@@ -158,7 +158,8 @@ static int chunk_do(uint64_t address, uint64_t count, const struct batch *b, uin
         }
     }
     spin_unlock(&b->tables->pv->tables_lock);
-    if (unlikely(rc && rc != -ERESTART_LATER))
+    /* Which frames a translated guest has is found out by trying, a million times by a dump of its memory. */
+    if (unlikely(rc && rc != -ERESTART_LATER) && !b->translated)
         log_vcpu(LOG_WARNING, current, "mmu_update of %#lx to %#lx: error %d\n", requests[i].ptr, requests[i].val, rc);
     *did += i;
     return rc;

@@ -114,7 +114,7 @@ static void exit_rare(struct vcpu *v, struct cpu_user_regs *regs, struct vmcb *b
         exit_absent();
         break;
     default:
-        hvm_crash(v, (int64_t)b->exit_code < 0 ? "its state is none the CPU accepts, exit code" : "unexpected exit",
+        hvm_crash(v, (int32_t)b->exit_code < 0 ? "its state is none the CPU accepts, exit code" : "unexpected exit",
                   b->exit_code);
         break;
     }

@@ -68,15 +68,6 @@ def test_panic_of_a_guest_leaves_its_memory_in_a_file_and_starts_it_again(guest_
     dom0.check(f"rm {path}")
 
 
-def test_crash_of_a_guest_leaves_its_memory_in_a_file_and_ends_it(guest_make, dom0):
-    dom0.check(f"rm -f {DUMPS}/*")
-    guest = guest_make.tiny("dumped2", end("crash"), options='on_crash = "coredump-destroy"').create()
-    guest.wait_state(lambda state: state is None, timeout=60)
-    path = dom0.check(f"ls {DUMPS}/*").strip()
-    core_check(dom0, path, 4, 1)
-    dom0.check(f"rm {path}")
-
-
 def test_reboot_and_shutdown_asked_of_a_guest_that_does_not_listen_change_nothing(guest_make, dom0):
     guest = guest_make.tiny("deaf", SPIN).create()
     ident = guest.ident()

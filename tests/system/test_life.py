@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from rig.machine import SLOW
+
 from guests import core_check, free_memory
 from tiny import BLOCK, CRASH, CRASH_R15, CRASH_STACK, SPIN, end
 
@@ -33,9 +35,10 @@ def test_panic_of_a_guest_from_a_bzimage_destroys_it(guest_make):
 
 def new_ident(guest, before):
     """Waits until a guest is there again under another number."""
-    status, output = guest.dom0.run(f"for i in $(seq 180); do id=$(xl domid {guest.name} 2> /dev/null) && "
-                                    f"[ $id != {before} ] && echo $id && exit 0; sleep 0.5; done; exit 1", 120)
-    assert status == 0, f"{guest.name} did not come back: {output}"
+    status, output = guest.dom0.run(f"for i in $(seq {int(360 * SLOW)}); do id=$(xl domid {guest.name} 2> /dev/null) && "
+                                    f"[ $id != {before} ] && echo $id && exit 0; sleep 0.5; done; exit 1", 240)
+    assert status == 0, f"{guest.name} did not come back; its state is {guest.state()}, its console:\n" \
+                        f"{guest.console()[-1500:]}"
     return int(output)
 
 

@@ -70,6 +70,30 @@ static long memory_claim(guest_addr_t arg)
     return rc;
 }
 
+/*
+ * Of a domain without populate on demand the target is its own business: the toolstack asks, for every hardware-assisted
+ * guest, and goes by how much memory there is.
+ */
+static long memory_pod_target(guest_addr_t arg)
+{
+    struct xen_pod_target target;
+    struct domain *d;
+    long rc;
+
+    if (guest_read(&target, arg, sizeof(target)))
+        return -EFAULT;
+    d = domain_get_or_self(target.domid);
+    if (!d)
+        return -ESRCH;
+    rc = permission_control(d);
+    if (!rc && !d->is_hvm)
+        rc = -EOPNOTSUPP;
+    target.tot_pages = d->total_pages;
+    target.pod_cache_pages = target.pod_entries = 0;
+    domain_put(d);
+    return rc ? rc : guest_write(arg, &target, sizeof(target));
+}
+
 /* Nothing is reserved for devices without an IOMMU: the answer is a list of length 0. */
 static long memory_reserved_device_map(guest_addr_t arg)
 {
@@ -137,12 +161,13 @@ long memory_op(uint64_t command_and_start, uint64_t arg_value, uint64_t a3, uint
         return memory_reserved_device_map(arg);
     case XENMEM_acquire_resource:
         return memory_acquire_resource(arg);
+    case XENMEM_set_pod_target:
+    case XENMEM_get_pod_target:
+        return memory_pod_target(arg);
     case XENMEM_get_vnumainfo:
     case XENMEM_paging_op:
     case XENMEM_access_op:
     case XENMEM_sharing_op:
-    case XENMEM_set_pod_target:
-    case XENMEM_get_pod_target:
         return -EOPNOTSUPP;
     default:
         return -ENOSYS;

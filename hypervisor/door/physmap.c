@@ -33,35 +33,48 @@ static int placing_target(domid_t id, struct domain **d)
     return -EACCES;
 }
 
-/* What is at gfn makes room: the domain's own memory is given up, anything else only unmapped. */
-static int place_clear(struct domain *d, uint64_t gfn)
+static bool is_at(struct domain *d, uint64_t gfn, mfn_t frame)
 {
     enum physmap_type type;
     unsigned order;
 
-    (void)physmap_lookup(d, GFN(gfn), &type, &order);
-    if (type == PHYSMAP_NONE)
-        return 0;
-    if (type == PHYSMAP_RAM || type == PHYSMAP_RAM_RO || type == PHYSMAP_LOG_DIRTY)
-        return physmap_surrender(d, GFN(gfn), 0);
-    return physmap_clear(d, GFN(gfn), 0);
+    return mfn_equal(physmap_lookup(d, GFN(gfn), &type, &order), frame);
 }
 
-/* A frame that has a reference of the caller's goes to a new place. */
-static int place_frame(struct domain *d, struct frame *f, uint64_t gfn, enum physmap_type type)
+/* What was at gfn when the new page came: the domain's own memory is given up, or put back when it did not come. */
+static void before_settle(struct domain *d, struct frame *before, uint64_t gfn, bool came)
 {
-    mfn_t frame = frame_to_mfn(f);
-    uint64_t old = m2p_get(frame);
-    enum physmap_type there;
-    unsigned order;
+    bool own = !(before->refs & FRAME_XEN_HEAP);
+
+    if (!came)
+        (void)physmap_set(d, GFN(gfn), frame_to_mfn(before), 0, own ? PHYSMAP_RAM : PHYSMAP_SHARED);
+    else if (own && (__atomic_fetch_and(&before->refs, ~FRAME_ALLOCATED, __ATOMIC_ACQ_REL) & FRAME_ALLOCATED))
+        frame_put(before);
+    frame_put(before);
+}
+
+/*
+ * A frame that has a reference of the caller's goes to a new place, from the one called old if it is there.  The new one is made
+ * first: without memory for tables everything stays as it was.
+ */
+static int place_frame(struct domain *d, mfn_t frame, uint64_t gfn, uint64_t old, enum physmap_type type)
+{
+    struct frame *before;
     int rc;
 
-    if (old == gfn && mfn_equal(physmap_lookup(d, GFN(gfn), &there, &order), frame))
+    if (is_at(d, gfn, frame))
         return 0;
-    rc = place_clear(d, gfn);
-    if (!rc && mfn_equal(physmap_lookup(d, GFN(old), &there, &order), frame))
+    if (physmap_get_frame(d, GFN(gfn), &before))
+        before = NULL;
+    rc = physmap_set(d, GFN(gfn), frame, 0, type);
+    if (!rc && is_at(d, old, frame)) {
         rc = physmap_clear(d, GFN(old), 0);
-    return rc ? rc : physmap_set(d, GFN(gfn), frame, 0, type);
+        if (rc)
+            (void)physmap_clear(d, GFN(gfn), 0);
+    }
+    if (before)
+        before_settle(d, before, gfn, !rc);
+    return rc;
 }
 
 /* A page of the hypervisor's that d may see. */
@@ -72,7 +85,7 @@ static int place_shared(struct domain *d, mfn_t frame, uint64_t gfn)
 
     if (!frame_get(f, d))
         return -EINVAL;
-    rc = place_frame(d, f, gfn, PHYSMAP_SHARED);
+    rc = place_frame(d, frame, gfn, m2p_get(frame), PHYSMAP_SHARED);
     frame_put(f);
     return rc;
 }
@@ -96,7 +109,8 @@ static int place_own(const struct placing *p)
 
     if (rc)
         return rc;
-    rc = f->refs & FRAME_XEN_HEAP ? -EINVAL : place_frame(p->d, f, p->gfn, PHYSMAP_RAM);
+    rc = f->refs & FRAME_XEN_HEAP ? -EINVAL
+                                  : place_frame(p->d, frame_to_mfn(f), p->gfn, p->index, PHYSMAP_RAM);
     frame_put(f);
     return rc;
 }
@@ -114,9 +128,7 @@ static int place_foreign(const struct placing *p)
     if (!rc)
         rc = physmap_get_frame(from, GFN(p->index), &f);
     if (!rc) {
-        rc = place_clear(p->d, p->gfn);
-        if (!rc)
-            rc = physmap_set(p->d, GFN(p->gfn), frame_to_mfn(f), 0, PHYSMAP_FOREIGN);
+        rc = place_frame(p->d, frame_to_mfn(f), p->gfn, INVALID_GFN.value, PHYSMAP_FOREIGN);
         frame_put(f);
     }
     domain_put(from);

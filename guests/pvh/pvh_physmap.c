@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Rule: a guest may rearrange its own physical memory as it likes, and gets an error for what makes no sense; pages the
+// hypervisor uses can be moved and taken away while they are in use; superpages fall apart without a byte changing while
+// another vcpu reads; memory given back is gone and what comes is zero. It matters because nested tables are changed under a
+// running guest: a stale translation is another guest's memory.
+//
+// config: vcpus = 2
+
+#include <stdint.h>
+
+#include <xen/errno.h>
+#include <xen/grant_table.h>
+#include <xen/memory.h>
+#include <xen/vcpu.h>
+#include <xen/version.h>
+
+#include "hypercall.h"
+#include "memory.h"
+#include "pvh/machine.h"
+#include "result.h"
+#include "string.h"
+#include "vcpu.h"
+
+const char test_title[] = "PVH: physical memory moved, shattered, given back; pages in use; numbers that are none";
+
+#define SUPER 512ul
+#define EMPTY 0x200000ul          /* guest frames at 8 GiB: nothing is there */
+#define BEYOND (1ul << 36)        /* one more than guest frames can be */
+
+static long reservation(unsigned int command, unsigned long frame, unsigned int order)
+{
+    xen_pfn_t number = frame;
+    struct xen_memory_reservation request = { .nr_extents = 1, .extent_order = order, .domid = DOMID_SELF };
+
+    set_xen_guest_handle(request.extent_start, &number);
+    return memory_op(command, &request);
+}
+
+static long owned(void)
+{
+    domid_t self = DOMID_SELF;
+
+    return memory_op(XENMEM_current_reservation, &self);
+}
+
+// ---- a superpage, and another vcpu that reads it all the time
+
+static volatile uint64_t *canaries;
+static volatile bool stop;
+static volatile unsigned long reads, wrong;
+
+static void reader(void *unused)
+{
+    (void)unused;
+    while (!stop) {
+        for (unsigned long i = 1; i < SUPER; i += 2)
+            wrong += canaries[i * (PAGE_SIZE / 8)] != i * 0x0101010101ul;
+        reads++;
+    }
+}
+
+static void shatter_check(void)
+{
+    unsigned long first = ((unsigned long)pages_alloc(2 * SUPER) + (SUPER << PAGE_SHIFT) - 1) >> PAGE_SHIFT & ~(SUPER - 1);
+    volatile uint64_t *page;
+    long before;
+
+    // A fresh superpage in place of what the builder made.
+    CHECK_EQUAL(reservation(XENMEM_decrease_reservation, first, 9), 1);
+    CHECK_EQUAL(reservation(XENMEM_populate_physmap, first, 9), 1);
+    canaries = page_of_frame(first);
+    for (unsigned long i = 0; i < SUPER; i++) {
+        CHECK_EQUAL(canaries[i * (PAGE_SIZE / 8)], 0); // nobody's data
+        canaries[i * (PAGE_SIZE / 8)] = i * 0x0101010101ul;
+    }
+    before = owned();
+    vcpu_run(1, reader, NULL);
+    while (!reads)
+        ;
+    // Every second page goes, in an order that meets the superpage in its middle, and comes back as another.
+    for (unsigned long k = 0; k < SUPER; k += 2) {
+        unsigned long i = (k + 254) % SUPER;
+
+        CHECK_EQUAL(reservation(XENMEM_decrease_reservation, first + i, 0), 1);
+        CHECK_EQUAL(reservation(XENMEM_decrease_reservation, first + i, 0), 0);
+        CHECK_EQUAL(reservation(XENMEM_populate_physmap, first + i, 0), 1);
+        CHECK_EQUAL(reservation(XENMEM_populate_physmap, first + i, 0), 0);
+        page = page_of_frame(first + i);
+        CHECK_EQUAL(*page, 0);
+        *page = ~0ul;
+    }
+    // Pages change places; their contents go with them.
+    for (unsigned long k = 0; k < 64; k += 2) {
+        CHECK_EQUAL(physmap_add(XENMAPSPACE_gmfn, first + k, EMPTY + k), 0);
+        CHECK_EQUAL(physmap_add(XENMAPSPACE_gmfn, EMPTY + k, first + k), 0);
+        CHECK_EQUAL(*(volatile uint64_t *)page_of_frame(first + k), ~0ul);
+    }
+    stop = true;
+    CHECK(vcpu_wait(1));
+    CHECK(reads > 0);
+    CHECK_EQUAL(wrong, 0);
+    CHECK_EQUAL(owned(), before);
+}
+
+// ---- pages of the hypervisor
+
+static void shared_info_check(void)
+{
+    unsigned long a = EMPTY + 100, b = EMPTY + 101;
+
+    // It is where the library put it; it moves, away from there, and back.
+    CHECK_EQUAL(physmap_add(XENMAPSPACE_shared_info, 1, a), -XEN_EINVAL);
+    for (unsigned int i = 0; i < 200; i++) {
+        CHECK_EQUAL(physmap_add(XENMAPSPACE_shared_info, 0, i & 1 ? a : b), 0);
+        CHECK_EQUAL(version_op(XENVER_version, NULL), 4 << 16 | 17);
+    }
+    CHECK_EQUAL(physmap_remove(a), 0);
+    CHECK_EQUAL(physmap_remove(a), -XEN_ENOENT);
+    CHECK_EQUAL(reservation(XENMEM_decrease_reservation, a, 0), 0);
+    CHECK_EQUAL(physmap_add(XENMAPSPACE_shared_info, 0, b), 0);
+    CHECK_EQUAL(reservation(XENMEM_decrease_reservation, b, 0), 0); // the hypervisor's, not to be given away
+    CHECK_EQUAL(physmap_add(XENMAPSPACE_gmfn, b, a), -XEN_EINVAL);
+}
+
+static void grant_frames_check(void)
+{
+    unsigned long at = EMPTY + 200;
+
+    CHECK_EQUAL(physmap_add(XENMAPSPACE_grant_table, 0, at), 0);
+    CHECK_EQUAL(physmap_add(XENMAPSPACE_grant_table, 0, at + 1), 0); // moves
+    CHECK_EQUAL(physmap_remove(at), -XEN_ENOENT);
+    CHECK_EQUAL(physmap_remove(at + 1), 0);
+    CHECK_EQUAL(physmap_add(XENMAPSPACE_grant_table, 1ul << 32, at), -XEN_EINVAL);
+    CHECK_EQUAL(physmap_add(XENMAPSPACE_grant_table, 1ul << 20, at), -XEN_EINVAL);
+    CHECK_EQUAL(physmap_add(XENMAPSPACE_grant_table, 0, at), 0);
+}
+
+/* vcpu_info in a page that is given away meanwhile: the hypervisor keeps it, nobody else gets it. */
+static void vcpu_info_check(void)
+{
+    char *page = pages_alloc(1);
+    struct vcpu_register_vcpu_info place = { .mfn = machine_of(page), .offset = 64 };
+    long before = owned();
+
+    CHECK_EQUAL(vcpu_op(VCPUOP_register_vcpu_info, 0, &place), 0);
+    CHECK_EQUAL(reservation(XENMEM_decrease_reservation, machine_of(page), 0), 1);
+    CHECK_EQUAL(owned(), before); // in use until the end
+    CHECK_EQUAL(version_op(XENVER_version, NULL), 4 << 16 | 17);
+    CHECK_EQUAL(vcpu_op(VCPUOP_register_vcpu_info, 0, &place), -XEN_EINVAL);
+}
+
+// ---- numbers that are none
+
+static void numbers_check(void)
+{
+    static const unsigned long numbers[] = { EMPTY, BEYOND - 1, BEYOND, BEYOND + 1, 1ul << 40, 1ul << 52, ~0ul, ~0ul - 511 };
+    unsigned long own = machine_of(pages_alloc(1));
+
+    for (unsigned int i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        unsigned long n = numbers[i];
+
+        CHECK_EQUAL(reservation(XENMEM_decrease_reservation, n, 0), 0);
+        CHECK_EQUAL(reservation(XENMEM_decrease_reservation, n & ~511ul, 9), 0);
+        CHECK(physmap_add(XENMAPSPACE_gmfn, n, own) < 0);
+        CHECK(physmap_remove(n) < 0);
+        if (n >= BEYOND) {
+            CHECK_EQUAL(reservation(XENMEM_populate_physmap, n, 0), 0);
+            CHECK_EQUAL(physmap_add(XENMAPSPACE_grant_table, 0, n), -XEN_EINVAL);
+        }
+    }
+    CHECK_EQUAL(physmap_add(99, 0, EMPTY), -XEN_ENOSYS);
+    CHECK_EQUAL(physmap_add(XENMAPSPACE_gmfn_foreign, 0, EMPTY), -XEN_EINVAL);
+    CHECK_EQUAL(physmap_add(XENMAPSPACE_gmfn, own, own), 0);
+}
+
+// ---- the pool of tables
+
+/* A page placed all over: tables for it run out, which is an error for that call and nothing else. */
+static void pool_check(void)
+{
+    unsigned long own = machine_of(pages_alloc(1)), at = own, places = 0;
+    volatile uint64_t *page = page_of_frame(own);
+    long rc = 0;
+
+    *page = 0x5a5a;
+    for (unsigned long i = 1; i < 1ul << 17 && !rc; i++) {
+        unsigned long next = (i << 19) % BEYOND + i % 512;
+
+        rc = physmap_add(XENMAPSPACE_gmfn, at, next);
+        if (!rc)
+            at = next, places++;
+    }
+    CHECK_EQUAL(rc, -XEN_ENOMEM);
+    CHECK(places > 10);
+    CHECK_EQUAL(physmap_add(XENMAPSPACE_gmfn, at, own), 0);
+    CHECK_EQUAL(*page, 0x5a5a);
+}
+
+void test_main(void)
+{
+    numbers_check();
+    shatter_check();
+    shared_info_check();
+    grant_frames_check();
+    vcpu_info_check();
+    pool_check();
+}

@@ -25,16 +25,27 @@ void hvm_skip(struct vcpu *v, struct cpu_user_regs *regs, unsigned length)
         hvm_inject_debug(DR6_BS);
 }
 
+/*
+ * The exit says which instruction it was, so what is looked up is only how many prefixes it has.  That is remembered: a look at
+ * the bytes walks the guest's tables, which is most of what a short exit costs.
+ */
 bool hvm_skip_opcode(struct vcpu *v, struct cpu_user_regs *regs, unsigned opcode)
 {
-    uint8_t code[MAX_INSTRUCTION];
-    unsigned have = hvm_fetch(v, regs, code), length;
+    struct hvm_length *known = &v->hvm->lengths[(regs->rip ^ regs->rip >> 4) % HVM_LENGTHS];
+    uint8_t code[MAX_INSTRUCTION], bits = (uint8_t)hvm_vendor->code(v).bits;
+    unsigned have, length;
 
+    if (likely(known->rip == regs->rip && known->opcode == opcode && known->cr3 == v->hvm->cr3 && known->bits == bits)) {
+        hvm_skip(v, regs, known->length);
+        return true;
+    }
+    have = hvm_fetch(v, regs, code);
     if (!have)
         return false;
-    length = decode_opcode_length(code, have, hvm_vendor->code(v).bits, opcode);
+    length = decode_opcode_length(code, have, bits, opcode);
     if (!length) /* changed since it was executed: what is there now is executed */
         return false;
+    *known = (struct hvm_length){regs->rip, v->hvm->cr3, opcode, (uint8_t)length, bits};
     hvm_skip(v, regs, length);
     return true;
 }

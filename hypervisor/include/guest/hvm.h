@@ -34,6 +34,14 @@ struct hvm_injection {
     uint64_t address;                /* page fault: cr2; debug exception: bits for dr6 */
 };
 
+/* How long an instruction was that exited before (exits.c). */
+struct hvm_length {
+    uint64_t rip, cr3;
+    uint32_t opcode;
+    uint8_t length, bits;
+};
+#define HVM_LENGTHS 8
+
 struct hvm_vcpu {
     struct hvm_injection inject;
     uint8_t upcall_vector;           /* HVMOP_set_evtchn_upcall_vector: 0 the domain's callback_vector */
@@ -47,6 +55,7 @@ struct hvm_vcpu {
     uint64_t tsc_adjust;             /* the offset of its TSC is v->arch.tsc_offset */
     uint64_t pat, mtrr_def_type, mtrr_fixed[11], mtrr_variable[16]; /* stored, of no effect but for the PAT */
     uint64_t apic_base;
+    struct hvm_length lengths[HVM_LENGTHS];
     struct lapic *lapic;
     void *vendor;                    /* the vendor file's own (VMCB...) */
 };

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A PV guest as the tests use it: its configuration, its life through xl, and a shell on its console."""
+"""A guest as the tests use it: its configuration, its life through xl, and a shell on its console."""
 import os
 import re
 import time
@@ -10,16 +10,17 @@ from rig.machine import SLOW
 class Guest:
     """Created by create(); run() executes a command over its console; destroy() may be called at any time."""
 
-    def __init__(self, dom0, name, vcpus=1, memory=160, kernel="vmlinux", ramdisk="initrd.gz", disk=False,
+    def __init__(self, dom0, name, kind="pv", vcpus=1, memory=160, kernel="vmlinux", ramdisk="initrd.gz", disk=False,
                  address=None, extra="", options=""):
         """kernel: a file of /srv/guest, or a whole path; None when the options name a boot loader."""
         self.dom0 = dom0
         self.name = name
+        self.kind = kind
         self.address = address
         self.image = f"/srv/guest/{name}.img"
         self.log = f"/var/log/xen/console/guest-{name}.log"
         words = ["console=hvc0", f"guest.ip={address}/24" if address else "", extra]
-        lines = [f'name = "{name}"', 'type = "pv"', f"memory = {memory}", f"vcpus = {vcpus}", options]
+        lines = [f'name = "{name}"', f'type = "{kind}"', f"memory = {memory}", f"vcpus = {vcpus}", options]
         if kernel:
             lines += [f'kernel = "{os.path.join("/srv/guest", kernel)}"', f'extra = "{" ".join(filter(None, words))}"']
         if kernel and ramdisk:

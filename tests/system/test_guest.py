@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Stock PV guests with 1 and with 4 vcpus: console, disk, network, pause, reboot, shutdown.
+"""Stock PV and PVH guests with 1 and with 4 vcpus: console, disk, network, pause, reboot, shutdown.
 
 The tests of one class share a guest and run in this order; one that finds it gone gets a new one.
 """
@@ -14,14 +14,19 @@ DOM0_ADDRESS = "192.168.77.1"
 TRANSFER_MIB = 8
 
 
+@pytest.fixture(params=["pv", "pvh"], scope="class")
+def kind(request):
+    return request.param
+
+
 @pytest.fixture(params=[1, 4], ids=["1vcpu", "4vcpus"], scope="class")
 def vcpus(request):
     return request.param
 
 
 @pytest.fixture(scope="class")
-def shelf(vcpus):
-    """Keeps the guest of one number of vcpus between tests."""
+def shelf(kind, vcpus):
+    """Keeps the guest of one kind and number of vcpus between tests."""
     kept = {}
     yield kept
     if "guest" in kept and kept["guest"].dom0.machine.running():
@@ -29,10 +34,10 @@ def shelf(vcpus):
 
 
 @pytest.fixture
-def guest(dom0, vcpus, shelf):
+def guest(dom0, kind, vcpus, shelf):
     guest = shelf.get("guest")
     if guest is None or guest.dom0 is not dom0 or guest.ident() is None:
-        guest = Guest(dom0, f"pv{vcpus}", vcpus=vcpus, disk=True, address=f"192.168.77.{20 + vcpus}")
+        guest = Guest(dom0, f"{kind}{vcpus}", kind=kind, vcpus=vcpus, disk=True, address=f"192.168.77.{20 + vcpus}")
         dom0.run(f"xl destroy {guest.name}")
         dom0.check(f"head -c 2M /dev/urandom > {guest.image}; truncate -s 32M {guest.image}")
         shelf["guest"] = guest

@@ -4,6 +4,8 @@ import pytest
 
 from guests import free_memory
 
+both_kinds = pytest.mark.parametrize("kind", ["pv", "pvh"])
+
 # Writes all the time to memory, and after each round checks that it holds what was written: /tmp/rounds grows,
 # and when something is wrong, /tmp/wrong appears and it ends.  One line, as it goes through a console.
 WRITER = ("mkdir -p /mnt; mount -t tmpfs -o size=12m tmpfs /mnt; "
@@ -37,8 +39,9 @@ def devices_check(guest):
     guest.check("ping -c 3 -W 5 192.168.77.1", 60)
 
 
-def test_saved_guest_goes_on_where_it_was_with_disk_and_network(guest_make, dom0):
-    guest = guest_make("saved", vcpus=2, disk=True, address="192.168.77.40")
+@both_kinds
+def test_saved_guest_goes_on_where_it_was_with_disk_and_network(guest_make, dom0, kind):
+    guest = guest_make("saved", kind=kind, vcpus=2, disk=True, address="192.168.77.40")
     dom0.check(f"truncate -s 8M {guest.image}")
     guest.create().wait_ready()
     writer_start(guest)
@@ -51,8 +54,9 @@ def test_saved_guest_goes_on_where_it_was_with_disk_and_network(guest_make, dom0
     devices_check(guest)
 
 
-def test_checkpointed_guest_goes_on_and_its_image_can_be_restored(guest_make, dom0):
-    guest = guest_make("kept").create().wait_ready()
+@both_kinds
+def test_checkpointed_guest_goes_on_and_its_image_can_be_restored(guest_make, dom0, kind):
+    guest = guest_make("kept", kind=kind).create().wait_ready()
     ident = guest.ident()
     guest.check("echo first > /tmp/mark")
     dom0.check("xl save -c kept /srv/kept.save", 180)
@@ -62,11 +66,12 @@ def test_checkpointed_guest_goes_on_and_its_image_can_be_restored(guest_make, do
     assert guest.check("cat /tmp/mark").strip() == "first"
 
 
+@both_kinds
 @pytest.mark.parametrize("vcpus", [1, 2])
-def test_guest_that_writes_memory_moves_while_it_runs(guest_make, dom0, lab, vcpus):
-    if "reference" in lab.hypervisor:
+def test_guest_that_writes_memory_moves_while_it_runs(guest_make, dom0, lab, vcpus, kind):
+    if "reference" in lab.hypervisor and kind == "pv":
         pytest.skip("Debian's build has no log-dirty mode for PV guests")
-    guest = guest_make(f"moved{vcpus}", vcpus=vcpus, disk=True, address=f"192.168.77.{40 + vcpus}")
+    guest = guest_make(f"moved{vcpus}", kind=kind, vcpus=vcpus, disk=True, address=f"192.168.77.{40 + vcpus}")
     dom0.check(f"truncate -s 8M {guest.image}")
     guest.create().wait_ready()
     writer_start(guest)

@@ -39,9 +39,8 @@ def devices_check(guest):
     guest.check("ping -c 3 -W 5 192.168.77.1", 60)
 
 
-@both_kinds
-def test_saved_guest_goes_on_where_it_was_with_disk_and_network(guest_make, dom0, kind):
-    guest = guest_make("saved", kind=kind, vcpus=2, disk=True, address="192.168.77.40")
+def test_saved_guest_goes_on_where_it_was_with_disk_and_network(guest_make, dom0):
+    guest = guest_make("saved", vcpus=2, disk=True, address="192.168.77.40")
     dom0.check(f"truncate -s 8M {guest.image}")
     guest.create().wait_ready()
     writer_start(guest)
@@ -66,12 +65,11 @@ def test_checkpointed_guest_goes_on_and_its_image_can_be_restored(guest_make, do
     assert guest.check("cat /tmp/mark").strip() == "first"
 
 
-@both_kinds
 @pytest.mark.parametrize("vcpus", [1, 2])
-def test_guest_that_writes_memory_moves_while_it_runs(guest_make, dom0, lab, vcpus, kind):
-    if "reference" in lab.hypervisor and kind == "pv":
+def test_guest_that_writes_memory_moves_while_it_runs(guest_make, dom0, lab, vcpus):
+    if "reference" in lab.hypervisor:
         pytest.skip("Debian's build has no log-dirty mode for PV guests")
-    guest = guest_make(f"moved{vcpus}", kind=kind, vcpus=vcpus, disk=True, address=f"192.168.77.{40 + vcpus}")
+    guest = guest_make(f"moved{vcpus}", vcpus=vcpus, disk=True, address=f"192.168.77.{40 + vcpus}")
     dom0.check(f"truncate -s 8M {guest.image}")
     guest.create().wait_ready()
     writer_start(guest)

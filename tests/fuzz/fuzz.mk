@@ -23,7 +23,8 @@ FUZZ_PROGRAMS += decode
 decode_FUZZED := hypervisor/guest/pv/decode.c
 FUZZ_PROGRAMS += hypercalls
 hypercalls_FUZZED := $(wildcard hypervisor/event/*.c hypervisor/grant/*.c) hypervisor/door/event.c \
-    hypervisor/door/grant.c $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c physmap.c) \
+    hypervisor/door/grant.c $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c) \
+    $(addprefix hypervisor/guest/,physmap.c grant_map.c release.c) \
     $(addprefix hypervisor/guest/pv/,entries.c walk.c update.c base.c shadow.c mmu_update.c mmuext.c va_mapping.c \
     grant_map.c release.c audit.c) $(HOST_SOURCES)
 hypercalls_FUZZ_CFLAGS := $(HOST_CFLAGS)

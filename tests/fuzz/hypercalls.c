@@ -15,6 +15,8 @@
 #include "event/event.h"
 #include "grant/grant.h"
 #include "grant/internal.h"
+#include "guest/hvm.h"
+#include "guest/hvm/physmap.h"
 #include "guest/pv/tables.h"
 #include "guest/pv/traps.h"
 #include "lib/base.h"
@@ -77,6 +79,20 @@ int pv_ldt_set(struct vcpu *v, uint64_t base, unsigned entries)
 }
 void debug_key_register(char key, const char *what, void (*fn)(void)) { (void)key, (void)what, (void)fn; }
 int pv_validate_segdesc(struct frame *f) { return f->refs ? 0 : -EINVAL; }
+
+/* There are PV guests only. */
+int physmap_frame_of(struct domain *d, gfn_t gfn, struct frame **frame) { (void)d, (void)gfn, (void)frame; abort(); }
+int hvm_grant_map(struct domain *d, uint64_t address, mfn_t frame, unsigned flags)
+{
+    (void)d, (void)address, (void)frame, (void)flags;
+    abort();
+}
+int hvm_grant_unmap(struct domain *d, uint64_t address, mfn_t frame, unsigned flags, uint64_t new_address)
+{
+    (void)d, (void)address, (void)frame, (void)flags, (void)new_address;
+    abort();
+}
+void physmap_flush(struct domain *d) { (void)d; abort(); }
 
 /* ---- arguments ---- */
 

@@ -94,11 +94,9 @@ def pytest_unconfigure(config):
 
 
 def item_cpus(item):
-    """How many CPUs the machine of a test has.  One for PVH guests: with two, each a thread of the emulator, the reboot of one
-    with 4 vcpus has ended the whole machine, and the cause is not found (docs/status.md)."""
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    usual = 1 if params.get("kind") == "pvh" else item.config.getoption("--cpus")
-    return params.get("cpus", usual)
+    callspec = getattr(item, "callspec", None)
+    usual = item.config.getoption("--cpus")
+    return callspec.params.get("cpus", usual) if callspec else usual
 
 
 def pytest_collection_modifyitems(items):

@@ -6,10 +6,9 @@ import pytest
 
 from rig.machine import SLOW
 
-from guests import core_check, free_memory
+from guests import free_memory
 from tiny import BLOCK, CRASH, CRASH_R15, CRASH_STACK, SPIN, end
 
-DUMPS = "/var/lib/xen/dump"
 
 
 def test_destroy_ends_a_running_guest(guest_make, dom0):
@@ -56,19 +55,6 @@ def test_what_an_end_means_is_for_the_configuration_to_say(guest_make, reason):
     again.end(reason)
     new_ident(again, first)
     again.wait_state(lambda state: state is not None and not state & set("scd"), timeout=30)
-
-
-def test_panic_of_a_guest_leaves_its_memory_in_a_file_and_starts_it_again(guest_make, dom0):
-    dom0.check(f"rm -f {DUMPS}/*")
-    guest = guest_make("dumped", memory=128, vcpus=2, options='on_crash = "coredump-restart"').create().wait_ready()
-    before = guest.ident()
-    dom0.check("xl sysrq dumped c")
-    assert new_ident(guest, before) != before
-    guest.wait_ready()
-    path = dom0.check(f"ls {DUMPS}/*").strip()
-    assert "dumped" in path
-    core_check(dom0, path, 128, 2)
-    dom0.check(f"rm {path}")
 
 
 def test_reboot_and_shutdown_asked_of_a_guest_that_does_not_listen_change_nothing(guest_make, dom0):

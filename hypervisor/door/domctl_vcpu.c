@@ -247,20 +247,45 @@ long domctl_set_vector_state(struct domain *d, struct xen_domctl *op)
 
 long domctl_get_msrs(struct domain *d, struct xen_domctl *op)
 {
-    if (!domctl_vcpu(d, op->u.vcpu_msrs.vcpu))
+    struct xen_domctl_vcpu_msrs *msrs = &op->u.vcpu_msrs;
+    struct xen_domctl_vcpu_msr list[PV_SAVED_MSRS] = {0};
+    struct vcpu *v = domctl_vcpu(d, msrs->vcpu);
+    uint32_t room = msrs->msr_count;
+
+    if (!v)
         return -ESRCH;
-    op->u.vcpu_msrs.msr_count = 0;
-    return 0;
+    msrs->msr_count = PV_SAVED_MSRS;
+    if (guest_addr_null(GUEST_HANDLE(msrs->msrs)))
+        return 0; /* how many there may be */
+    msrs->msr_count = pv_saved_msrs_get(v, list);
+    if (msrs->msr_count > room)
+        return -ENOBUFS;
+    return guest_write(GUEST_HANDLE(msrs->msrs), list, msrs->msr_count * sizeof(list[0]));
 }
 
+/* msr_count on return: the index of the first that is not taken. */
 long domctl_set_msrs(struct domain *d, struct xen_domctl *op)
 {
-    if (!domctl_vcpu(d, op->u.vcpu_msrs.vcpu))
+    struct xen_domctl_vcpu_msrs *msrs = &op->u.vcpu_msrs;
+    struct xen_domctl_vcpu_msr list[PV_SAVED_MSRS];
+    struct vcpu *v = domctl_vcpu(d, msrs->vcpu);
+    uint32_t count = msrs->msr_count;
+    long result = 0;
+
+    if (!v)
         return -ESRCH;
-    if (op->u.vcpu_msrs.msr_count == 0)
-        return 0;
-    op->u.vcpu_msrs.msr_count = 0; /* index of the first we do not take */
-    return -EINVAL;
+    if (count > PV_SAVED_MSRS)
+        return -EINVAL;
+    if (guest_read(list, GUEST_HANDLE(msrs->msrs), count * sizeof(list[0])))
+        return -EFAULT;
+    domain_pause(d);
+    for (msrs->msr_count = 0; msrs->msr_count < count && result == 0; msrs->msr_count += result == 0) {
+        const struct xen_domctl_vcpu_msr *msr = &list[msrs->msr_count];
+
+        result = msr->reserved ? -EINVAL : pv_saved_msr_set(v, msr->index, msr->value);
+    }
+    domain_unpause(d);
+    return result;
 }
 
 /* ---- where it is and may be ---- */

@@ -158,6 +158,22 @@ static int msr_write_tsc_aux(struct vcpu *v, uint64_t value)
     return 0;
 }
 
+unsigned pv_saved_msrs_get(const struct vcpu *v, struct xen_domctl_vcpu_msr list[PV_SAVED_MSRS])
+{
+    if (!cpu_has(FEATURE_RDTSCP) || !v->arch.tsc_aux)
+        return 0; /* as it is at first */
+    list[0] = (struct xen_domctl_vcpu_msr){.index = MSR_TSC_AUX, .value = v->arch.tsc_aux};
+    return 1;
+}
+
+int pv_saved_msr_set(struct vcpu *v, uint32_t index, uint64_t value)
+{
+    if (index != MSR_TSC_AUX || !cpu_has(FEATURE_RDTSCP) || value >> 32)
+        return -EINVAL;
+    v->arch.tsc_aux = (uint32_t)value;
+    return 0;
+}
+
 /* The barrier against branch predictions of others: for whoever is shown that there is one. */
 static int msr_write_prediction(struct vcpu *v, uint64_t value)
 {

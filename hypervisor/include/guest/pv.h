@@ -142,6 +142,14 @@ long pv_set_debugreg(uint64_t reg, uint64_t value, uint64_t, uint64_t, uint64_t)
 long pv_get_debugreg(uint64_t reg, uint64_t, uint64_t, uint64_t, uint64_t);
 long pv_set_segment_base(uint64_t which, uint64_t base, uint64_t, uint64_t, uint64_t);
 long pv_iret(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+/*
+ * The registers of a vcpu that travel with it (XEN_DOMCTL_get_vcpu_msrs): those that are not zero, and how many. v does not
+ * run, or may be a moment old.
+ */
+#define PV_SAVED_MSRS 1 /* TSC_AUX */
+unsigned pv_saved_msrs_get(const struct vcpu *v, struct xen_domctl_vcpu_msr list[PV_SAVED_MSRS]);
+/* v is paused; loaded when it runs again. 0, or -EINVAL for a register or value this machine cannot give it. */
+int pv_saved_msr_set(struct vcpu *v, uint32_t index, uint64_t value);
 long pv_nmi_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
 long pv_vm_assist(uint64_t cmd, uint64_t type, uint64_t, uint64_t, uint64_t);
 

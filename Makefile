@@ -4,6 +4,7 @@
 #
 #   HYPERVISOR=build/xylem   what run, check and scripts/boot start; "reference" is Debian's Xen 4.17
 #   CC=gcc                   or clang
+#   MACHINES=2               machines that check runs at once
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -11,6 +12,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
 HYPERVISOR ?= build/xylem
+MACHINES ?= 2
 PYTHON := /usr/bin/python3
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -87,13 +89,13 @@ check: deps
 check-tests: images $(hypervisor_file) build/guests/disk.ext4
 	@mkdir -p build/logs && rm -f build/logs/steps
 	@$(if $(filter reference,$(HYPERVISOR)),,$(own_checks))
-	@$(PYTHON) -m pytest -c tests/pytest.ini --rootdir=tests tests/boot tests/system \
-	    --hypervisor=$(HYPERVISOR) $(TESTS)
+	@$(PYTHON) -m pytest -c tests/pytest.ini --rootdir=tests -n $(MACHINES) --dist loadgroup \
+	    --hypervisor=$(HYPERVISOR) tests/boot tests/system $(TESTS)
 
 # Our own hypervisor is built whole and its unit tests run; how long is for the table at the end.
 define own_checks
-start=$$SECONDS; $(MAKE) all; echo "build|$$((SECONDS - start))" >> build/logs/steps; \
-start=$$SECONDS; $(MAKE) layers unit-hypervisor unit-threads; \
+start=$$SECONDS; $(MAKE) -j2 all; echo "build|$$((SECONDS - start))" >> build/logs/steps; \
+start=$$SECONDS; $(MAKE) -j2 layers unit-hypervisor unit-threads; \
 echo "unit tests|$$((SECONDS - start))" >> build/logs/steps; \
 start=$$SECONDS; $(MAKE) models fuzz; echo "models and fuzzers|$$((SECONDS - start))" >> build/logs/steps
 endef

@@ -3,6 +3,9 @@
 
 Booting is what costs time, so a machine of a CPU count is booted once and shared: tests are sorted by machine, and
 the test that powers it off comes last. A machine that died is booted again for the next test, at most twice.
+
+One machine keeps about one processor of the host busy, so `make check` has several processes (pytest-xdist), each with
+machines of its own. What shares a machine or guests is one group, which one process runs.
 """
 import os
 import sys
@@ -23,6 +26,8 @@ BOOT_SECONDS = 240
 # how each machine finds domain 0's kernel: both forms are booted
 KERNEL = {1: "bzimage", 2: "bzimage", 4: "elf", 8: "elf"}
 # /dev/vdb in domain 0: its own disk once more, for a driver domain
+ROWS = {}                   # test -> [cpus, outcome, seconds]
+WORKER = "-" + os.environ["PYTEST_XDIST_WORKER"] if "PYTEST_XDIST_WORKER" in os.environ else ""
 DRIVER_DRIVE = ("-drive", f"file={os.path.join(qemu.IMAGES, 'dom0.ext4')},format=raw,if=virtio,snapshot=on")
 
 
@@ -42,7 +47,6 @@ class Lab:
         self.machine = None
         self.cpus = None
         self.boots = {}         # cpus -> how often it was started
-        self.boot_seconds = {}
         self.failures = {}      # cpus -> why it does not boot
 
     def get(self, cpus):
@@ -63,14 +67,14 @@ class Lab:
         base = os.path.basename(self.hypervisor)
         try:
             self.machine = Machine(cpus=cpus, hypervisor=self.hypervisor, kernel=KERNEL[cpus],
-                                   name=f"check-{base}-{cpus}cpu" + (f"-{count + 1}" if count else ""),
+                                   name=f"check-{base}-{cpus}cpu{WORKER}" + (f"-{count + 1}" if count else ""),
                                    dom0_cmdline="xylem.mode=agent", qemu=DRIVER_DRIVE,
                                    icount=self.icount)
         except qemu.SetupError as error:
             pytest.exit(str(error), returncode=2)
         self.cpus = cpus
         try:
-            self.boot_seconds[cpus] = self.machine.dom0.ready(BOOT_SECONDS)
+            self.machine.dom0.ready(BOOT_SECONDS)
         except MachineError as error:
             self.failures[cpus] = str(error)
             self.machine.note("registers")
@@ -84,7 +88,6 @@ class Lab:
 
 def pytest_configure(config):
     config.lab = Lab(config.getoption("--hypervisor"), config.getoption("--icount"))
-    config.rows = {}           # test -> [cpus, outcome, seconds]
     config.check_started = time.monotonic()
 
 
@@ -99,6 +102,14 @@ def item_cpus(item):
     return callspec.params.get("cpus", usual) if callspec else usual
 
 
+def group(item):
+    """What the process that has this test runs too: a file, or all of a machine that no file has for itself."""
+    cpus = item_cpus(item)
+    usual = cpus == item.config.getoption("--cpus") or item.get_closest_marker("bare")
+    return item.path.stem if usual else f"{cpus}cpus"
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     def key(item):
         if item.get_closest_marker("bare"):
@@ -107,6 +118,8 @@ def pytest_collection_modifyitems(items):
         name = item.path.stem
         return MACHINE_ORDER.index(item_cpus(item)), last, FILE_ORDER.index(name) if name in FILE_ORDER else len(FILE_ORDER)
     items.sort(key=key)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
 
 
 def pytest_runtest_setup(item):
@@ -144,8 +157,12 @@ def pytest_runtest_makereport(item, call):
     if report.failed and lab.machine:
         path = os.path.relpath(lab.machine.log_path, qemu.ROOT)
         report.sections.append((f"last lines of the console, {path}", lab.machine.tail(60)))
+    report.cpus = item_cpus(item)
+
+
+def pytest_runtest_logreport(report):
     # set-up and tear-down (booting, creating guests) count for the test that needed them
-    row = item.config.rows.setdefault(item.nodeid, [item_cpus(item), "passed", 0.0])
+    row = ROWS.setdefault(report.nodeid.split("@")[0], [report.cpus, "passed", 0.0])
     row[2] += report.duration
     if not report.passed:
         row[1] = report.outcome
@@ -161,17 +178,15 @@ def steps_read():
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    if not config.rows:
+    if not ROWS:
         return
     write = terminalreporter.write_line
     terminalreporter.section(f"what ran, on {config.lab.hypervisor}")
     write(f"{'machine':10} {'test':66} {'result':8} {'seconds':>8}")
     for name, seconds in steps_read():
         write(f"{'host':10} {name:66} {'passed':8} {float(seconds):8.1f}")
-    for name, (cpus, outcome, seconds) in config.rows.items():
+    for name, (cpus, outcome, seconds) in ROWS.items():
         name = name.split("::", 1)[1]
         write(f"{f'{cpus} CPU' + ('s' if cpus > 1 else ''):10} {name:66} {outcome:8} {seconds:8.1f}")
     write("")
-    for cpus, seconds in sorted(config.lab.boot_seconds.items()):
-        write(f"user space with {cpus} CPU{'s' if cpus > 1 else ''} after {seconds:.1f} s")
     write(f"boot and system tests took {time.monotonic() - config.check_started:.0f} s")

@@ -61,8 +61,12 @@ class Guest:
                                   f"[ $(grep -cF '{text}' {self.log} 2>/dev/null || true) -ge {count} ] && exit 0; "
                                   "sleep 0.5; done; exit 1", timeout + 30)
         if status != 0:
-            raise AssertionError(f"{self.name} did not say {text!r} {count} times within {timeout} s; its console:\n"
-                                 f"{self.console()[-3000:]}")
+            raise AssertionError(f"{self.name} did not say {text!r} {count} times within {timeout} s\n{self.report()}")
+
+    def report(self):
+        """For the message of a failed test: its console's end, and what the toolstack and the hypervisor say."""
+        return self.dom0.run(f"tail -n 40 {self.log}; xl list; tail -n 20 /var/log/xen/xl-{self.name}.log; "
+                             "xl dmesg | tail -n 20")[1]
 
     def wait_ready(self, timeout=120, count=1):
         self.wait_console("GUEST: ready", timeout, count)

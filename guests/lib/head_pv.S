@@ -8,6 +8,7 @@
  * RFLAGS.IF.
  */
 #include <xen/elfnote.h>
+#include "context_asm.h"
 
 #define HYPERCALL_STACK_SWITCH 3
 #define HYPERCALL_IRET 23
@@ -126,47 +127,17 @@ entry_failsafe:
 
 entry_common:                           /* struct trap_frame of trap.h; DF is as it was */
         cld
-        push %rdi
-        push %rsi
-        push %rdx
-        push %rcx
-        push %rax
-        push %r8
-        push %r9
-        push %r10
-        push %r11
-        push %rbx
-        push %rbp
-        push %r12
-        push %r13
-        push %r14
-        push %r15
+        push_general
         mov %rsp, %rdi
         call trap_dispatch
         .globl trap_return
 trap_return:
-        pop %r15
-        pop %r14
-        pop %r13
-        pop %r12
-        pop %rbp
-        pop %rbx
-        pop %r11
-        pop %r10
-        pop %r9
-        pop %r8
-        pop %rax
-        pop %rcx
-        pop %rdx
-        pop %rsi
-        pop %rdi
+        pop_general
         add $16, %rsp
         .globl trap_iret
 trap_iret:                              /* at RSP: RIP, CS, RFLAGS, RSP, SS */
         push $0
         jmp hypercall_page + HYPERCALL_IRET * 32
-
-#include "context_asm.h"
 
 /* long user_enter(unsigned long *saved_rsp, void *code, void *user_rsp, long argument, long flags) */
         .globl user_enter

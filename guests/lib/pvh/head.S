@@ -5,6 +5,7 @@
  * the address of struct hvm_start_info (xen/arch-x86/hvm/start_info.h).
  */
 #include <xen/elfnote.h>
+#include "context_asm.h"
 
 #define CR0_BITS 0x80010021             /* paging, write protection, numeric errors, protected mode */
 #define CR4_BITS 0x620                  /* PAE, OSFXSR, OSXMMEXCPT */
@@ -120,39 +121,11 @@ interrupt_stubs:
         .endr
 
 entry_common:                           /* struct trap_frame of trap.h */
-        push %rdi
-        push %rsi
-        push %rdx
-        push %rcx
-        push %rax
-        push %r8
-        push %r9
-        push %r10
-        push %r11
-        push %rbx
-        push %rbp
-        push %r12
-        push %r13
-        push %r14
-        push %r15
+        push_general
         cld
         mov %rsp, %rdi
         call trap_dispatch
-        pop %r15
-        pop %r14
-        pop %r13
-        pop %r12
-        pop %rbp
-        pop %rbx
-        pop %r11
-        pop %r10
-        pop %r9
-        pop %r8
-        pop %rax
-        pop %rcx
-        pop %rdx
-        pop %rsi
-        pop %rdi
+        pop_general
         add $16, %rsp
         iretq
 

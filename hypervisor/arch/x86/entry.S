@@ -6,47 +6,12 @@
 #include "arch/extable.h"
 #include "arch/layout.h"
 #include "arch/x86/descriptor.h"
+#include "arch/x86/general_regs.h"
 #include "arch/x86/regs.h"
 #include "asm-offsets.h"
 
     .section .text.entry, "ax"
     .code64
-
-.macro SAVE_GENERAL
-    push %rdi
-    push %rsi
-    push %rdx
-    push %rcx
-    push %rax
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
-.endm
-
-.macro RESTORE_GENERAL
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rsi
-    pop %rdi
-.endm
 
 /* The stubs, 16 bytes each from vector 0 on. */
     .balign 16
@@ -82,7 +47,7 @@ entry_exception:
     jnz pv_exception_entry
 entry_common:
     cld
-    SAVE_GENERAL
+    PUSH_GENERAL
     xor %ebp, %ebp
     mov %rsp, %rdi
     call trap_dispatch
@@ -92,7 +57,7 @@ entry_return:
     .global entry_return_hypervisor
 entry_return_hypervisor:
     cli
-    RESTORE_GENERAL
+    POP_GENERAL
     add $8, %rsp
     iretq
 
@@ -102,7 +67,7 @@ entry_return_hypervisor:
  */
 entry_ist:
     cld
-    SAVE_GENERAL
+    PUSH_GENERAL
     xor %ebp, %ebp
     testb $3, UREGS_cs(%rsp)
     jz 1f

@@ -9,6 +9,7 @@
  */
 #include <xen/arch-x86/xen-x86_64.h>
 #include "arch/extable.h"
+#include "arch/x86/general_regs.h"
 #include "arch/x86/regs.h"
 #include "guest/pv/traps.h"
 
@@ -24,21 +25,7 @@
 
 /* From rsp = &guest_regs.error_code: the general registers; then rbx and r12 as above. */
 .macro SAVE_GENERAL
-    push %rdi
-    push %rsi
-    push %rdx
-    push %rcx
-    push %rax
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    PUSH_GENERAL
     mov PV_CPU_CURRENT(%rsp), %rbx
     mov PV_VCPU_PV(%rbx), %r12
 .endm
@@ -111,41 +98,13 @@ GLOBAL_LABEL pv_syscall_entry
     jne .Lrestore_iret
     testb $(PV_ENTRY_SYSCALL >> 8), REG_ENTRY_VECTOR + 1(%rsp)
     jz .Lrestore_iret
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
-    pop %r11 /* of no use to the guest: sysret takes its flags from it */
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rax
-    pop %rdx /* rcx holds rip already */
-    pop %rdx
-    pop %rsi
-    pop %rdi
+    POP_GENERAL rcx=%rdx /* rcx holds rip already; r11 is where sysret takes the flags from */
     mov REG_RFLAGS - 120(%rsp), %r11
     mov REG_RSP - 120(%rsp), %rsp
     sysretq
 
 .Lrestore_iret:
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rax
-    pop %rcx
-    pop %rdx
-    pop %rsi
-    pop %rdi
+    POP_GENERAL
     add $8, %rsp
 .Liretq:
     iretq

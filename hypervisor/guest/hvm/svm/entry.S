@@ -8,6 +8,7 @@
  * pending ends the guest's run at once, and is taken by us when the flag is set again.  The same goes for NMIs.
  * AMD64 APM volume 2, 15.5 and 15.17.
  */
+#include "arch/x86/general_regs.h"
 #include "asm-offsets.h"
 
     .text
@@ -33,37 +34,9 @@ svm_enter_guest:
     clgi
     sti
     vmload %rax
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbp
-    pop %rbx
-    pop %r11
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rcx /* guest's rax */
-    pop %rcx
-    pop %rdx
-    pop %rsi
-    pop %rdi
+    POP_GENERAL rax=%rcx /* rax is the VMCB's */
     vmrun %rax
-    push %rdi
-    push %rsi
-    push %rdx
-    push %rcx
-    push %rax
-    push %r8
-    push %r9
-    push %r10
-    push %r11
-    push %rbx
-    push %rbp
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    PUSH_GENERAL
     vmsave %rax
     mov SVM_CPU_PERCPU(%rsp), %rcx
     lea percpu_svm_host_state(%rip), %rax

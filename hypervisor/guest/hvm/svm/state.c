@@ -5,72 +5,39 @@
  */
 #include "guest/hvm/svm/svm.h"
 
-#define SEGMENT_GET(cpu, b, name)                                                                                \
-    ((cpu)->name##_sel = (b)->name.selector, (cpu)->name##_arbytes = (b)->name.attributes,                       \
-     (cpu)->name##_limit = (b)->name.limit, (cpu)->name##_base = (b)->name.base)
-#define SEGMENT_SET(b, cpu, name)                                                                                \
-    ((b)->name = (struct vmcb_segment){(uint16_t)(cpu)->name##_sel, (uint16_t)((cpu)->name##_arbytes & 0xfff),   \
-                                       (cpu)->name##_limit, (cpu)->name##_base})
+/* What both have: the record's name, the VMCB's. */
+#define SEGMENTS(F) F(es) F(cs) F(ss) F(ds) F(fs) F(gs) F(tr) F(ldtr)
+#define REGISTERS(F)                                                                                             \
+    F(gdtr_limit, gdtr.limit) F(gdtr_base, gdtr.base) F(idtr_limit, idtr.limit) F(idtr_base, idtr.base)          \
+    F(cr2, cr2) F(cr3, cr3) F(dr6, dr6) F(dr7, dr7)                                                              \
+    F(sysenter_cs, sysenter_cs) F(sysenter_esp, sysenter_esp) F(sysenter_eip, sysenter_eip)                      \
+    F(shadow_gs, kernel_gs_base) F(msr_star, star) F(msr_lstar, lstar) F(msr_cstar, cstar)                       \
+    F(msr_syscall_mask, sfmask)
+
+#define SEGMENT_GET(name)                                                                                        \
+    cpu->name##_sel = b->name.selector, cpu->name##_arbytes = b->name.attributes, cpu->name##_limit = b->name.limit, \
+    cpu->name##_base = b->name.base;
+#define SEGMENT_SET(name)                                                                                        \
+    b->name = (struct vmcb_segment){(uint16_t)cpu->name##_sel, (uint16_t)(cpu->name##_arbytes & 0xfff),          \
+                                    cpu->name##_limit, cpu->name##_base};
+#define REGISTER_GET(record, field) cpu->record = b->field;
+#define REGISTER_SET(record, field) b->field = cpu->record;
 
 void svm_state_get(struct vcpu *v, struct hvm_hw_cpu *cpu)
 {
     const struct vmcb *b = vmcb_of(v);
 
-    SEGMENT_GET(cpu, b, es);
-    SEGMENT_GET(cpu, b, cs);
-    SEGMENT_GET(cpu, b, ss);
-    SEGMENT_GET(cpu, b, ds);
-    SEGMENT_GET(cpu, b, fs);
-    SEGMENT_GET(cpu, b, gs);
-    SEGMENT_GET(cpu, b, tr);
-    SEGMENT_GET(cpu, b, ldtr);
-    cpu->gdtr_limit = b->gdtr.limit;
-    cpu->gdtr_base = b->gdtr.base;
-    cpu->idtr_limit = b->idtr.limit;
-    cpu->idtr_base = b->idtr.base;
-    cpu->cr2 = b->cr2;
-    cpu->cr3 = b->cr3;
-    cpu->dr6 = b->dr6;
-    cpu->dr7 = b->dr7;
-    cpu->sysenter_cs = b->sysenter_cs;
-    cpu->sysenter_esp = b->sysenter_esp;
-    cpu->sysenter_eip = b->sysenter_eip;
-    cpu->shadow_gs = b->kernel_gs_base;
-    cpu->msr_star = b->star;
-    cpu->msr_lstar = b->lstar;
-    cpu->msr_cstar = b->cstar;
-    cpu->msr_syscall_mask = b->sfmask;
+    SEGMENTS(SEGMENT_GET)
+    REGISTERS(REGISTER_GET)
 }
 
 void svm_state_set(struct vcpu *v, const struct hvm_hw_cpu *cpu)
 {
     struct vmcb *b = vmcb_of(v);
 
-    SEGMENT_SET(b, cpu, es);
-    SEGMENT_SET(b, cpu, cs);
-    SEGMENT_SET(b, cpu, ss);
-    SEGMENT_SET(b, cpu, ds);
-    SEGMENT_SET(b, cpu, fs);
-    SEGMENT_SET(b, cpu, gs);
-    SEGMENT_SET(b, cpu, tr);
-    SEGMENT_SET(b, cpu, ldtr);
-    b->gdtr.limit = cpu->gdtr_limit;
-    b->gdtr.base = cpu->gdtr_base;
-    b->idtr.limit = cpu->idtr_limit;
-    b->idtr.base = cpu->idtr_base;
+    SEGMENTS(SEGMENT_SET)
+    REGISTERS(REGISTER_SET)
     b->cpl = b->ss.attributes >> 5 & 3;
-    b->cr2 = cpu->cr2;
-    b->cr3 = cpu->cr3;
-    b->dr6 = cpu->dr6;
-    b->dr7 = cpu->dr7;
-    b->sysenter_cs = cpu->sysenter_cs;
-    b->sysenter_esp = cpu->sysenter_esp;
-    b->sysenter_eip = cpu->sysenter_eip;
-    b->kernel_gs_base = cpu->shadow_gs;
-    b->star = cpu->msr_star;
-    b->lstar = cpu->msr_lstar;
-    b->cstar = cpu->msr_cstar;
-    b->sfmask = cpu->msr_syscall_mask;
     b->interrupt_shadow = 0;
     b->virtual_interrupt = VINTR_MASKING;
     b->intercept1 &= ~(INTERCEPT_VINTR | INTERCEPT_IRET);

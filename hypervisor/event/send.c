@@ -27,7 +27,8 @@ unsigned event_consumer_register(void (*fn)(struct vcpu *v, evtchn_port_t port))
 void event_mark_vcpu(struct vcpu *v)
 {
     if (!__atomic_exchange_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST)) {
-        __atomic_store_n(&v->upcall_edge, 1, __ATOMIC_RELAXED);
+        /* Before the kick looks whether v is blocked: v marks itself blocked and then looks at this. */
+        __atomic_store_n(&v->upcall_edge, 1, __ATOMIC_SEQ_CST);
         vcpu_kick(v);
     }
 }

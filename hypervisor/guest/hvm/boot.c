@@ -64,20 +64,24 @@ static void start_at(struct vcpu *v, uint8_t vector)
     hvm_state_apply(v, &cpu);
 }
 
+/*
+ * The mark that it is down comes before the look at the word: a SIPI either is seen here, or comes later and takes the mark away.
+ */
 bool hvm_boot_step(struct vcpu *v)
 {
-    uint32_t now = __atomic_load_n(&v->hvm->boot, __ATOMIC_SEQ_CST);
+    uint32_t now;
 
-    if (now & BOOT_SIPI) {
-        if (boot_change(v, now, 0))
-            start_at(v, (uint8_t)(now >> BOOT_VECTOR_SHIFT));
-        return true;
-    }
     __atomic_fetch_or(&v->pause_flags, VCPU_DOWN, __ATOMIC_SEQ_CST);
-    if ((now & BOOT_INIT) && !boot_change(v, now, HVM_BOOT_WAIT)) { /* a SIPI came meanwhile */
-        __atomic_fetch_and(&v->pause_flags, ~VCPU_DOWN, __ATOMIC_SEQ_CST);
+    now = __atomic_load_n(&v->hvm->boot, __ATOMIC_SEQ_CST);
+    if ((now & BOOT_INIT) && boot_change(v, now, HVM_BOOT_WAIT))
+        now = HVM_BOOT_WAIT;
+    if (now == HVM_BOOT_WAIT) {
+        softirq_raise(SOFTIRQ_SCHEDULE);
         return false;
     }
-    softirq_raise(SOFTIRQ_SCHEDULE);
-    return false;
+    __atomic_fetch_and(&v->pause_flags, ~VCPU_DOWN, __ATOMIC_SEQ_CST);
+    if (!(now & BOOT_SIPI) || !boot_change(v, now, 0))
+        return false; /* it changed meanwhile */
+    start_at(v, (uint8_t)(now >> BOOT_VECTOR_SHIFT));
+    return true;
 }

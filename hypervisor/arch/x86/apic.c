@@ -79,6 +79,7 @@ bool interrupt_in_service(unsigned vector)
 {
     return apic_read(APIC_ISR + vector / 32 * 16) >> (vector % 32) & 1;
 }
+void apic_offer_again(void) { apic_write(APIC_TPR, 0); }
 uint32_t apic_id(void) { return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24; }
 
 void apic_init(void)

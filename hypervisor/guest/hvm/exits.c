@@ -150,6 +150,22 @@ void hvm_exit_hlt(struct vcpu *v, struct cpu_user_regs *regs)
         softirq_raise(SOFTIRQ_SCHEDULE);
 }
 
+/*
+ * An interrupt of the machine's came between STI and the instruction that STI holds interrupts back for.  If that one is HLT it
+ * is done here: an entry has to restore the shadow, which the emulator's does not, and a guest whose interrupt comes between
+ * the two sleeps over what it has just been told.
+ */
+void hvm_exit_in_shadow(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    uint32_t error_code;
+    uint64_t fault;
+    uint8_t code;
+
+    if (!v->hvm->cpl && !v->hvm->inject.pending &&
+        !hvm_copy_from(&code, hvm_vendor->code(v).base + regs->rip, 1, HVM_ACCESS_FETCH, &fault, &error_code) && code == 0xf4)
+        hvm_exit_hlt(v, regs);
+}
+
 /* Which of the two it was is looked up: not every processor says. */
 void hvm_exit_tsc(struct vcpu *v, struct cpu_user_regs *regs)
 {

@@ -32,6 +32,8 @@ void hvm_exit_hypercall(struct vcpu *v, struct cpu_user_regs *regs, unsigned len
 void hvm_exit_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
 void hvm_exit_msr(struct vcpu *v, struct cpu_user_regs *regs, bool write);
 void hvm_exit_hlt(struct vcpu *v, struct cpu_user_regs *regs);
+/* The exit came behind an instruction that holds interrupts back for the next one. */
+void hvm_exit_in_shadow(struct vcpu *v, struct cpu_user_regs *regs);
 void hvm_exit_xsetbv(struct vcpu *v, struct cpu_user_regs *regs);
 /* Of caches: there is nothing to write back for a guest without devices. */
 void hvm_exit_cache(struct vcpu *v, struct cpu_user_regs *regs);

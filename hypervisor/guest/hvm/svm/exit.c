@@ -2,6 +2,7 @@
 /*
  * Exits: SVM's codes and fields, given to guest/hvm in its own words.  AMD64 APM volume 2, 15.9 to 15.14, appendix C.
  */
+#include "arch/x86/apic.h"
 #include "arch/x86/machine_check.h"
 #include "guest/hvm/lapic.h"
 #include "guest/hvm/svm/svm.h"
@@ -83,7 +84,7 @@ static void exit_rare(struct vcpu *v, struct cpu_user_regs *regs, struct vmcb *b
     case EXIT_IRET: /* its NMI handler is over: the next NMI may come once the instruction is */
         v->hvm->nmi_blocked = false;
         b->intercept1 &= ~INTERCEPT_IRET;
-        b->interrupt_shadow = 1;
+        b->interrupt_shadow = INTERRUPT_SHADOW;
         break;
     case EXIT_INVD:
     case EXIT_WBINVD:
@@ -134,6 +135,8 @@ void svm_exit(struct cpu_user_regs *regs)
     h->cpl = b->cpl;
     if (unlikely((b->virtual_interrupt & VINTR_TPR) != *lapic_register(h->lapic, LAPIC_TPR) >> 4))
         *lapic_register(h->lapic, LAPIC_TPR) = (uint32_t)(b->virtual_interrupt & VINTR_TPR) << 4;
+    if (unlikely((b->virtual_interrupt & VINTR_IRQ) && svm_forgets_interrupts))
+        apic_offer_again();
     if (unlikely(b->exit_interrupt & EVENT_VALID))
         event_interrupted(v, b->exit_interrupt);
     switch (b->exit_code) {
@@ -145,6 +148,8 @@ void svm_exit(struct cpu_user_regs *regs)
     case EXIT_SMI:
     case EXIT_INIT:
     case EXIT_FERR:
+        if (unlikely(b->interrupt_shadow & INTERRUPT_SHADOW))
+            hvm_exit_in_shadow(v, regs);
         break;
     case EXIT_VINTR:
         b->virtual_interrupt &= ~VINTR_IRQ;

@@ -16,7 +16,7 @@ static void window_open(struct vmcb *b, enum hvm_source source, uint8_t vector)
 {
     if (source == HVM_NMI) { /* ends when the guest's handler does, or with the shadow */
         b->intercept1 |= INTERCEPT_IRET;
-        if (!b->interrupt_shadow && !b->event_injection)
+        if (!(b->interrupt_shadow & INTERRUPT_SHADOW) && !b->event_injection)
             return;
     }
     b->virtual_interrupt = (b->virtual_interrupt & ~(VINTR_PRIORITY(0xf) | VINTR_IGNORE_TPR)) | VINTR_IRQ |
@@ -33,7 +33,7 @@ static void window_close(struct vmcb *b)
 /* May the guest be interrupted by this right now? */
 static bool can_take(struct vcpu *v, const struct vmcb *b, enum hvm_source source, uint8_t vector)
 {
-    if ((b->event_injection & EVENT_VALID) || b->interrupt_shadow)
+    if ((b->event_injection & EVENT_VALID) || (b->interrupt_shadow & INTERRUPT_SHADOW))
         return false;
     if (source == HVM_NMI)
         return !v->hvm->nmi_blocked;

@@ -14,7 +14,11 @@
 #define MSRPM_ORDER 1
 #define MSRPM_BITS_PER_MSR 2
 
-bool svm_has_next_rip, svm_has_pause_filter;
+#define TCG_EBX 0x54474354u /* TCGTCGTCGTCG */
+#define TCG_ECX 0x43544743u
+#define TCG_EDX 0x47435447u
+
+bool svm_has_next_rip, svm_has_pause_filter, svm_forgets_interrupts;
 uint64_t svm_iopm, svm_msrpm;
 PER_CPU_DEFINE(uint64_t, svm_host_state);
 static PER_CPU_DEFINE(uint64_t, host_save_area);
@@ -35,6 +39,13 @@ static const char *svm_missing(void)
     if (r.ebx < 2)
         return "SVM without address space identifiers";
     return NULL;
+}
+
+static bool machine_is_tcg(void)
+{
+    struct cpuid_result r = cpuid(0x40000000, 0);
+
+    return cpu_has(FEATURE_HYPERVISOR) && r.ebx == TCG_EBX && r.ecx == TCG_ECX && r.edx == TCG_EDX;
 }
 
 /* ---- permission maps ---- */
@@ -66,6 +77,7 @@ static int svm_init(void)
     asid_count = r.ebx;
     svm_has_next_rip = r.edx & SVM_FEATURE_NEXT_RIP;
     svm_has_pause_filter = r.edx & SVM_FEATURE_PAUSE_FILTER;
+    svm_forgets_interrupts = machine_is_tcg();
     log_info("SVM: nested paging, %u address spaces%s%s\n", asid_count, svm_has_next_rip ? ", next rip" : "",
              svm_has_pause_filter ? ", pause filter" : "");
     return 0;

@@ -95,6 +95,7 @@ _Static_assert(sizeof(struct vmcb) == 0x1000, "one page");
 /* virtual_interrupt */
 #define VINTR_TPR         0xfUL
 #define VINTR_IRQ         (1UL << 8)
+#define INTERRUPT_SHADOW  1UL /* the other bits of the field are news */
 #define VINTR_PRIORITY(n) ((uint64_t)(n) << 16)
 #define VINTR_IGNORE_TPR  (1UL << 20)
 #define VINTR_MASKING     (1UL << 24) /* the guest's IF is about its own interrupts alone */

@@ -13,6 +13,8 @@ void apic_cpu_init(void); /* each CPU */
 void apic_timer_init(void); /* after time_init: learns the timer's rate */
 uint32_t apic_read(unsigned reg);             /* offsets of the xAPIC page */
 void apic_write(unsigned reg, uint32_t value);
+/* Nothing changes, but the local APIC looks again at what waits in it and tells the CPU. */
+void apic_offer_again(void);
 uint32_t apic_id(void);                       /* of this CPU */
 void apic_send_ipi(unsigned cpu, unsigned vector);
 void apic_send_nmi(unsigned cpu);

@@ -10,7 +10,6 @@ def guest_remove(guest):
     """Whatever the test did with it: the guest, its disk and its saved image are gone afterwards."""
     if guest.dom0.machine.running():
         guest.destroy()
-        guest.dom0.run(f"rm -f /srv/{guest.name}.save")
 
 
 @pytest.fixture

@@ -32,8 +32,12 @@ class Guest:
         self.config = "\n".join(lines)
         self.config_path = f"/tmp/{name}.cfg"
 
+    def prepare(self):
+        """Shell commands that come before its creation."""
+        return f"rm -f {self.log}"
+
     def create(self, arguments="", timeout=120):
-        self.dom0.check(f"rm -f {self.log}; cat > {self.config_path} <<'END'\n{self.config}\nEND\n"
+        self.dom0.check(f"{self.prepare()}; cat > {self.config_path} <<'END'\n{self.config}\nEND\n"
                         f"xl create {arguments} {self.config_path}", timeout)
         return self
 
@@ -94,7 +98,8 @@ class Guest:
         return output
 
     def destroy(self):
-        self.dom0.run(f"xl destroy {self.name}; rm -f {self.image}")
+        """With its disk and its saved image."""
+        self.dom0.run(f"xl destroy {self.name}; rm -f {self.image} /srv/{self.name}.save")
 
 
 def free_memory(dom0):

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """PV kernels of a few instructions: there at once, with 4 MiB, for tests that need no operating system in a guest.
 
-The code runs in the guest's kernel mode from its first instruction on, with the stack the builder made. The ELF file
-has what the builder asks for: one segment and the notes of xen/elfnote.h.
+The code runs in the guest's kernel mode from its first instruction on, with the stack the builder made and rsi at
+struct start_info. The ELF file has what the builder asks for: one segment and the notes of xen/elfnote.h.
 """
 import base64
+import gzip
+import os
 import struct
+import subprocess
+import tempfile
 
 from guests import Guest
 
@@ -13,17 +17,57 @@ VIRT_BASE = 0xffffffff80000000
 LOAD = 0x100000
 NOTE_ENTRY, NOTE_VIRT_BASE, NOTE_PADDR_OFFSET, NOTE_XEN_VERSION, NOTE_GUEST_OS, NOTE_LOADER, NOTE_PAE = \
     1, 3, 4, 5, 6, 8, 9
-HYPERCALL_SCHED_OP = 29
+# struct start_info and struct shared_info (xen/xen.h, xen/arch-x86/xen.h): where their fields are, in bytes
+START_PAGES, START_SHARED_INFO, START_PAGE_TABLE, START_FRAMES = 32, 40, 88, 104
+SHARED_MAX_PFN, SHARED_P2M_CR3, SHARED_P2M_VADDR = 3088, 3112, 3120
+HYPERCALL_MMU_UPDATE, HYPERCALL_UPDATE_VA_MAPPING, HYPERCALL_CONSOLE_IO, HYPERCALL_SCHED_OP = 1, 14, 18, 29
 SCHEDOP_BLOCK, SCHEDOP_SHUTDOWN, SCHEDOP_WATCHDOG = 1, 2, 6
 SHUTDOWN = {"poweroff": 0, "reboot": 1, "crash": 3, "watchdog": 4}
 
-# What a crash report has to show of CRASH.
-CRASH_R15, CRASH_STACK = 0x5ca1ab1e0000c0de, 0x57acc0de57acc0de
-UD2 = b"\x0f\x0b"
 SPIN = b"\xeb\xfe"                          # jmp .
-CRASH = (b"\x49\xbf" + struct.pack("<Q", CRASH_R15)         # mov $..., %r15
-         + b"\x48\xb8" + struct.pack("<Q", CRASH_STACK)     # mov $..., %rax
-         + b"\x50\x50" + UD2)                               # push %rax; push %rax: and nobody handles traps
+
+
+def assemble(text):
+    """The bytes of 64-bit code that may run anywhere."""
+    with tempfile.TemporaryDirectory() as folder:
+        built = os.path.join(folder, "code")
+        subprocess.run(["as", "--64", "-o", f"{built}.o"], input=f"{text}\n".encode(), check=True)
+        subprocess.run(["objcopy", "-O", "binary", "-j", ".text", f"{built}.o", built], check=True)
+        with open(built, "rb") as code:
+            return code.read()
+
+
+# What a guest that ends badly has in its registers and on its stack, for those who look at the remains.
+MARKS = {name: 0x5ca1ab1e00000000 + number
+         for number, name in enumerate(("rbx", "rbp", "r12", "r13", "r14", "r15"), 1)}
+STACK_MARKS = 0x57acc0de00000001, 0x57acc0de00000002
+MARK = "\n".join([f"movabs ${value:#x}, %rax; push %rax" for value in STACK_MARKS]
+                 + [f"movabs ${value:#x}, %{name}" for name, value in MARKS.items()])
+
+# A kernel says where the list of its frames is, so that a dump finds its memory: through the page tables.
+PUBLISH_FRAMES = f"""
+    mov %rsi, %rbx
+    lea shared(%rip), %rdi
+    mov {START_SHARED_INFO}(%rbx), %rsi
+    or $0x63, %rsi                          # present, writable, accessed, dirty
+    mov $2, %edx                            # UVMF_INVLPG
+    mov ${HYPERCALL_UPDATE_VA_MAPPING}, %eax
+    syscall
+    mov {START_PAGES}(%rbx), %rax
+    mov %rax, shared + {SHARED_MAX_PFN}(%rip)
+    mov {START_PAGE_TABLE}(%rbx), %rax
+    sub ${VIRT_BASE - (1 << 64)}, %rax
+    shr $12, %rax
+    mov {START_FRAMES}(%rbx), %rcx
+    mov %rcx, shared + {SHARED_P2M_VADDR}(%rip)
+    mov (%rcx, %rax, 8), %rax
+    shl $12, %rax
+    mov %rax, shared + {SHARED_P2M_CR3}(%rip)
+    jmp behind
+    .balign 4096
+shared: .skip 4096
+behind:
+"""
 
 
 def sched_op(operation, *argument):
@@ -61,7 +105,8 @@ def elf(code):
     code_at = notes_at + len(notes)
     header = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\x02\x01\x01", 2, 62, 1, VIRT_BASE + LOAD, 64, 0, 0,
                          64, 56, 2, 64, 0, 0)
-    load = struct.pack("<IIQQQQQQ", 1, 7, code_at, VIRT_BASE + LOAD, LOAD, len(code), 4096, 4096)
+    load = struct.pack("<IIQQQQQQ", 1, 7, code_at, VIRT_BASE + LOAD, LOAD, len(code), max(len(code), 4096),
+                       4096)
     note_header = struct.pack("<IIQQQQQQ", 4, 4, notes_at, 0, 0, len(notes), len(notes), 4)
     return header + load + note_header + notes + code
 
@@ -79,18 +124,16 @@ class TinyGuest(Guest):
         super().__init__(dom0, name, memory=4, kernel=f"tiny-{name}", ramdisk=None, options=options)
         self.code = code
 
-    def create(self, arguments="", timeout=60):
-        data = base64.b64encode(elf(self.code)).decode()
-        self.dom0.check(f"echo {data} | base64 -d > /srv/guest/tiny-{self.name}")
-        return super().create(arguments, timeout)
+    def prepare(self):
+        data = base64.b64encode(gzip.compress(elf(self.code))).decode()
+        return f"echo {data} | base64 -d | gunzip > /srv/guest/tiny-{self.name}; {super().prepare()}"
 
     def end(self, reason):
         """Shuts it down from outside, as if it had asked for that."""
         self.dom0.check(f'python3 -c "{REMOTE_SHUTDOWN}" {self.ident()} {SHUTDOWN[reason]}')
 
     def destroy(self):
-        super().destroy()
-        self.dom0.run(f"rm -f /srv/guest/tiny-{self.name}")
+        self.dom0.run(f"xl destroy {self.name}; rm -f /srv/guest/tiny-{self.name}")
 
     def wait_ready(self, timeout=120, count=1):
         return self

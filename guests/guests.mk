@@ -80,7 +80,7 @@ build/guests/disk/%: build/guests/tests/%.o $(guest_lib) guests/pv.lds
 # Programs that run in domain 0 itself, with its libxenctrl: for themselves, and beside a guest.
 build/guests/disk/dom0-%: guests/dom0/%.c guests/guests.mk
 	@mkdir -p $(@D)
-	@$(CC) -std=gnu17 -O2 -s -Wall -Wextra -Werror -o $@ $< -lxenctrl -lxentoollog
+	@$(CC) -std=gnu17 -O2 -s -Wall -Wextra -Werror -o $@ $< -lxenguest -lxenctrl -lxentoollog
 
 build/guests/disk/beside-%: guests/beside/%.c guests/guests.mk
 	@mkdir -p $(@D)

@@ -10,7 +10,7 @@ from rig import qemu
 from rig.machine import SLOW
 
 GUESTS = ["cache_attack", "context_attack", "debug_attack", "event_storm", "exchange_attack", "exception", "flag_attack",
-          "grant_attack", "grant_race_attack", "handle_attack", "hostile_pointer", "iret", "linear_attack",
+          "grant_attack", "grant_race_attack", "handle_attack", "hostile_pointer", "iret", "linear_attack", "many",
           "owner_attack", "race_tree", "stale_slot"]
 RESULT = re.compile(r"^([A-Z]+) +(\S+) +[0-9.]+ s$", re.M)
 SECONDS = 900

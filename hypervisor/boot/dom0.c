@@ -20,9 +20,9 @@
 #include "options.h"
 #include "sched/sched.h"
 
-#define EFLAGS_INTERRUPTS 0x200UL
-#define PCI_CONFIG_FIRST 0xcf8
-#define PCI_CONFIG_LAST 0xcff
+#define EFLAGS_INTERRUPTS     0x200UL
+#define PCI_CONFIG_FIRST      0xcf8
+#define PCI_CONFIG_LAST       0xcff
 #define FIRST_MEGABYTE_FRAMES (1UL << 20 >> PAGE_SHIFT)
 
 static unsigned option_vcpus_min, option_vcpus_max; /* 0 not given */
@@ -168,7 +168,7 @@ static void permit_devices(struct domain *d)
     if (!rc)
         rc = rangeset_add(&d->io_memory, 0, (1UL << (52 - PAGE_SHIFT)) - 1);
     if (!rc)
-        rc = rangeset_add(&d->irqs, 0, MAX_IRQS - 1);
+        rc = rangeset_add(&d->irqs, 1, MAX_IRQS - 1); /* 0: the timer, which is ours */
     if (!rc)
         /* local APICs and message-signalled interrupts */
         rc = rangeset_remove(&d->io_memory, 0xfee00, 0xfeeff);

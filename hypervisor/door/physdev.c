@@ -60,6 +60,18 @@ static long op_status(guest_addr_t arg)
     return guest_write(arg, &query, sizeof(query));
 }
 
+/* A domain can pass on the lines it may use itself. */
+static int map_line(struct domain *d, physdev_map_pirq_t *map)
+{
+    unsigned gsi = (unsigned)map->index;
+
+    if (map->index < 0 || !ioapic_gsi_valid(gsi))
+        return -EINVAL;
+    if (!rangeset_contains(&current->domain->irqs, gsi, gsi))
+        return -EPERM;
+    return irq_map_gsi(d, gsi, &map->pirq);
+}
+
 static int map_message(struct domain *d, physdev_map_pirq_t *map)
 {
     struct msi_request request = {
@@ -93,7 +105,7 @@ static int map_one(struct domain *d, physdev_map_pirq_t *map)
         return error;
     switch (map->type) {
     case MAP_PIRQ_TYPE_GSI:
-        return map->index < 0 ? -EINVAL : irq_map_gsi(d, (unsigned)map->index, &map->pirq);
+        return map_line(d, map);
     case MAP_PIRQ_TYPE_MSI:
     case MAP_PIRQ_TYPE_MSI_SEG:
     case MAP_PIRQ_TYPE_MULTI_MSI:
@@ -183,6 +195,8 @@ static long op_vector(guest_addr_t arg)
 
     if (guest_read(&irq, arg, sizeof(irq)) != 0)
         return -EFAULT;
+    if (!ioapic_gsi_valid(irq.irq))
+        return -EINVAL;
     irq.vector = irq.irq;
     return guest_write(arg, &irq, sizeof(irq));
 }

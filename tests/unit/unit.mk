@@ -28,18 +28,21 @@ mm_heap_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += machine_check
 UNIT_PROGRAMS += acpi_parse
 acpi_parse_SOURCES := hypervisor/arch/x86/acpi_parse.c
+UNIT_PROGRAMS += msix_table
+msix_table_SOURCES := hypervisor/arch/x86/msix_table.c hypervisor/mm/rangeset.c $(HOST_SOURCES)
+msix_table_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += pv_tables
-pv_tables_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c) \
+pv_tables_SOURCES := hypervisor/arch/x86/msix_table.c $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c) \
     $(addprefix hypervisor/guest/pv/,entries.c walk.c update.c base.c shadow.c mmu_update.c mmuext.c \
     va_mapping.c grant_map.c \
     release.c audit.c) hypervisor/guest/release.c $(HOST_SOURCES)
 pv_tables_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += pv_emulate_write
-pv_emulate_write_SOURCES := $(addprefix hypervisor/mm/,rangeset.c frame.c) $(addprefix hypervisor/guest/pv/,entries.c \
+pv_emulate_write_SOURCES := hypervisor/arch/x86/msix_table.c $(addprefix hypervisor/mm/,rangeset.c frame.c) $(addprefix hypervisor/guest/pv/,entries.c \
     walk.c update.c base.c shadow.c emulate_write.c decode.c audit.c) $(HOST_SOURCES)
 pv_emulate_write_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += pv_shadow
-pv_shadow_SOURCES := $(addprefix hypervisor/mm/,rangeset.c frame.c frame_list.c) \
+pv_shadow_SOURCES := hypervisor/arch/x86/msix_table.c $(addprefix hypervisor/mm/,rangeset.c frame.c frame_list.c) \
     $(addprefix hypervisor/guest/pv/,entries.c walk.c update.c base.c shadow.c log_dirty.c mmu_update.c \
     va_mapping.c) $(HOST_SOURCES)
 pv_shadow_CFLAGS := $(HOST_CFLAGS)

@@ -8,21 +8,22 @@
  * changes.
  */
 #include "arch/devices.h"
+#include "arch/x86/msix_table.h"
 #include "arch/x86/ports.h"
 #include "errno.h"
 #include "lib/base.h"
 #include "log.h"
 #include "mm/heap.h"
 
-#define CAP_MSI 0x05
-#define CAP_MSIX 0x11
-#define CONTROL 2
-#define MSI_ENABLE 0x0001
-#define MSI_WIDE 0x0080
-#define MSI_MASKABLE 0x0100
-#define MSIX_ENABLE 0x8000
+#define CAP_MSI        0x05
+#define CAP_MSIX       0x11
+#define CONTROL        2
+#define MSI_ENABLE     0x0001
+#define MSI_WIDE       0x0080
+#define MSI_MASKABLE   0x0100
+#define MSIX_ENABLE    0x8000
 #define COMMAND_MEMORY 0x0002
-#define MESSAGE_BASE 0xfee00000u
+#define MESSAGE_BASE   0xfee00000u
 
 static uint32_t config_read(const struct msi *m, unsigned reg, unsigned size)
 {
@@ -50,11 +51,31 @@ static uint64_t bar_address(const struct msi *m, unsigned bar)
     return high << 32 | (low & ~0xfu);
 }
 
+static uint32_t device_name(const struct msi *m)
+{
+    return (uint32_t)m->at.segment << 16 | (uint32_t)m->at.bus << 8 | m->at.devfn;
+}
+
+/* The table of all entries is at base; its pending bits lie by another BAR, or not where anybody knows. */
+static int msix_protect(const struct msi *m, uint64_t base, unsigned entries)
+{
+    uint32_t pending = config_read(m, m->capability + 8, 4);
+    uint64_t table = base + (config_read(m, m->capability + 4, 4) & ~7u), bits = bar_address(m, pending & 7);
+    struct msix_pages pages[2] = {{table >> PAGE_SHIFT, (table + entries * 16 - 1) >> PAGE_SHIFT}};
+
+    pages[1] = pages[0];
+    if (bits)
+        pages[1] = (struct msix_pages){(bits + (pending & ~7u)) >> PAGE_SHIFT,
+                                       (bits + (pending & ~7u) + (entries + 63) / 64 * 8 - 1) >> PAGE_SHIFT};
+    return msix_table_protect(device_name(m), pages);
+}
+
 static int msix_prepare(struct msi *m)
 {
     uint32_t control = config_read(m, m->capability + CONTROL, 2);
     uint32_t table = config_read(m, m->capability + 4, 4);
     uint64_t base;
+    int error;
 
     if (m->at.entry > (control & 0x7ff))
         return -ENXIO;
@@ -68,8 +89,11 @@ static int msix_prepare(struct msi *m)
     m->entry = vmap_device(MADDR(base + (table & ~7u) + m->at.entry * 16UL), 16);
     if (m->entry == NULL)
         return -ENOMEM;
+    error = msix_protect(m, base, (control & 0x7ff) + 1);
+    if (error != 0)
+        vunmap((void *)((uint64_t)m->entry & PAGE_MASK), 1);
     m->maskable = true;
-    return 0;
+    return error;
 }
 
 static int msi_prepare_plain(struct msi *m, unsigned count)
@@ -204,6 +228,12 @@ void msi_restore(struct msi *m)
         enable(m, true);
 }
 
+static void msix_retire(struct msi *m)
+{
+    vunmap((void *)((uint64_t)m->entry & PAGE_MASK), 1);
+    msix_table_release(device_name(m));
+}
+
 void msi_free(struct msi *m)
 {
     struct msi *block = m - m->index;
@@ -214,6 +244,6 @@ void msi_free(struct msi *m)
     if (!m->at.msix)
         enable(block, false);
     else
-        vunmap((void *)((uint64_t)m->entry & PAGE_MASK), 1);
+        msix_retire(block);
     mem_free(block);
 }

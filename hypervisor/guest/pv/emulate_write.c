@@ -7,6 +7,7 @@
  * is the guest's page fault. Only naturally aligned stores of up to 8 bytes are done.  Flags: AMD64 APM
  * volume 3, the instructions' pages.
  */
+#include "arch/x86/msix_table.h"
 #include "arch/x86/regs.h"
 #include "guest/pv/decode.h"
 #include "guest/pv/tables.h"
@@ -201,9 +202,9 @@ static bool io_write_drop(struct cpu_user_regs *regs, uint64_t address, const st
 {
     uint64_t e;
 
-    if (!pv_mmio_read_only.count || !pv_guest_l1e(address, &e) || (e & PTE_WRITE) ||
+    if (!msix_table_pages.count || !pv_guest_l1e(address, &e) || (e & PTE_WRITE) ||
         frame_is_memory(pte_frame(e)) ||
-        !rangeset_contains(&pv_mmio_read_only, pte_frame(e).value, pte_frame(e).value))
+        !rangeset_contains(&msix_table_pages, pte_frame(e).value, pte_frame(e).value))
         return false;
     if (s->kind != STORE_WRITE)
         return false;
@@ -243,6 +244,6 @@ bool pv_fault_emulate_write(struct cpu_user_regs *regs, uint64_t address, uint32
     if (slot)
         log_vcpu(LOG_WARNING, v, "store to page table at %#lx by %#lx refused: error %d\n", address,
                  regs->rip, rc);
-    return !slot && pv_mmio_read_only.count && !decode_store(code, length, regs, &s) &&
+    return !slot && msix_table_pages.count && !decode_store(code, length, regs, &s) &&
            io_write_drop(regs, address, &s);
 }

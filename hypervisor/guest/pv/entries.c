@@ -22,14 +22,13 @@
  *
  * Fields: Intel SDM volume 3, 4.5; ABI: xen/xen.h (mmu_update), xen/arch-x86/xen-x86_64.h.
  */
+#include "arch/x86/msix_table.h"
 #include "boot_info.h"
 #include "domain/preempt.h"
 #include "guest/pv/tables.h"
 #include "guest/pv/traps.h"
 
 #define LINEAR_USES_MOST INT16_MIN /* frame->linear of a table that as many entries refer to as can be counted */
-
-struct rangeset pv_mmio_read_only;
 
 static bool domain_has_devices(struct domain *d)
 {
@@ -59,7 +58,7 @@ static int l1_io_get(uint64_t *e, struct domain *d, struct domain *from)
         return -EINVAL;
     if (!rangeset_contains(&who->io_memory, number, number))
         return -EPERM;
-    if ((*e & PTE_WRITE) && pv_mmio_read_only.count && rangeset_contains(&pv_mmio_read_only, number, number))
+    if ((*e & PTE_WRITE) && msix_table_pages.count && rangeset_contains(&msix_table_pages, number, number))
         *e &= ~PTE_WRITE;
     return 0;
 }

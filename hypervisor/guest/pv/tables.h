@@ -64,9 +64,6 @@ static inline void flush_page_here(uint64_t address)
 #endif
 }
 
-/* Frames of I/O memory nobody may map writable, the control domain included; the mapping is made read-only. */
-extern struct rangeset pv_mmio_read_only;
-
 /* ---- entries.c: what an entry holds ---- */
 
 /* A present first-level entry as it is stored: ring 3 may use it, and it is not global (cr3 alone separates modes). */

@@ -174,6 +174,24 @@ static void what_is_saved_is_loaded(void **s)
     assert_int_equal(guest->vcpus[2]->arch.xcr0_accum, 7);
 }
 
+/* A guest that never sets XCR0, saving with FXSAVE, has SSE registers all the same. */
+static void sse_of_a_guest_without_xsave_travels(void **s)
+{
+    struct vcpu *v = guest->vcpus[0];
+    uint8_t before[576];
+    size_t size;
+
+    (void)s;
+    v->arch.xcr0 = v->arch.xcr0_accum = 1;
+    size = save();
+    memcpy(before, area[0], sizeof(before));
+    before[512] = 3;
+    memset(area, 0, sizeof(area));
+    assert_int_equal(load(size), 0);
+    assert_memory_equal(area[0], before, sizeof(before));
+    assert_int_equal(v->arch.xcr0, 1);
+}
+
 static void a_vcpu_that_is_down_has_no_registers(void **s)
 {
     uint32_t length;
@@ -275,7 +293,8 @@ static void noise_stays_within_the_state(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_is_saved_is_loaded),   TEST(a_vcpu_that_is_down_has_no_registers), TEST(a_state_may_hold_some_records),
+        TEST(what_is_saved_is_loaded),   TEST(sse_of_a_guest_without_xsave_travels),
+        TEST(a_vcpu_that_is_down_has_no_registers), TEST(a_state_may_hold_some_records),
         TEST(every_cut_is_noticed),      TEST(lies_are_refused),                     TEST(noise_stays_within_the_state),
     };
 

@@ -17,6 +17,7 @@
 #include "time/time.h"
 
 #define XSAVE_LEGACY_SIZE 512
+#define XSTATE_X87_SSE 3UL
 #define XSAVE_MXCSR 24 /* offset in the legacy area */
 #define XSAVE_MIN_SIZE (XSAVE_LEGACY_SIZE + 64)
 #define MXCSR_VALID 0xffffu
@@ -46,9 +47,12 @@ static void *record_begin(struct writer *w, unsigned type, unsigned instance, si
 #define RECORD(w, name, instance) \
     ((HVM_SAVE_TYPE(name) *)record_begin(w, HVM_SAVE_CODE(name), instance, HVM_SAVE_LENGTH(name)))
 
+/* What the guest may have in its registers.  SSE is there whatever XCR0 says: a kernel without XSAVE saves it by FXSAVE. */
+static uint64_t vector_components(const struct vcpu *v) { return v->arch.xcr0_accum | XSTATE_X87_SSE; }
+
 static size_t vector_size(const struct vcpu *v)
 {
-    return xsave_features ? xsave_size_of(v->arch.xcr0_accum) : 0;
+    return xsave_features ? xsave_size_of(vector_components(v)) : 0;
 }
 
 static bool vcpu_is_down(const struct vcpu *v)
@@ -75,9 +79,9 @@ static void vector_get(struct writer *w, struct vcpu *v)
     x = record_begin(w, CPU_XSAVE_CODE, v->id, XSAVE_FIELDS + size);
     x->xfeature_mask = xsave_features;
     x->xcr0 = v->arch.xcr0;
-    x->xcr0_accum = v->arch.xcr0_accum;
+    x->xcr0_accum = vector_components(v);
     memcpy(&x->save_area, v->arch.xsave_area, size);
-    x->save_area.xsave_hdr.xstate_bv &= v->arch.xcr0_accum; /* the hypervisor saves whatever the CPU has */
+    x->save_area.xsave_hdr.xstate_bv &= x->xcr0_accum; /* the hypervisor saves whatever the CPU has */
 }
 
 static void vcpu_save(struct writer *w, struct vcpu *v)

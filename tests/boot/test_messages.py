@@ -4,6 +4,7 @@
 A message tells what was expected, what was found and what to do; so each test looks for these parts.
 """
 import os
+import re
 import time
 
 import pytest
@@ -95,7 +96,8 @@ def test_unknown_options_are_reported_once_and_not_fatal(boot):
 def test_options_about_cpus_and_memory(boot):
     """Each is seen in what is said at boot; test_grub.py sees what domain 0 makes of them."""
     machine = boot(cpus=2, memory=512, cmdline="nosmp mem=200M cpuid=no-lm,NO-AVX2,xsave=0,no-speed tsc=unstable "
-                                               "console_timestamps=datems")
+                                               "console_timestamps=datems sync_console vga=gfx-640x480 "
+                                               "sched=null")
     machine.expect(r"cpuid=no-lm: nothing runs without it, kept", timeout=30, fatal=False)
     machine.expect(r"cpuid=: no such feature: no-speed", timeout=30, fatal=False)
     machine.expect(r"199 MiB of memory", timeout=30, fatal=False)
@@ -103,7 +105,9 @@ def test_options_about_cpus_and_memory(boot):
     machine.expect(r"SMP: turned off", timeout=30, fatal=False)
     machine.expect(r"clock: not stable for guests", timeout=30, fatal=False)
     machine.expect(r"No domain 0 kernel", timeout=30, fatal=False)
-    assert "makes no sense" not in machine.text()
+    assert "sync_console: every character is waited for" in machine.text()
+    assert "sched=null is not offered, using credit2" in machine.text()
+    assert re.findall(r"Option (.*) makes no sense", machine.text()) == ['vga: the value "gfx-640x480"']
 
 
 @pytest.mark.parametrize("word, stable", [("skewed", False), ("stable:socket", True)])

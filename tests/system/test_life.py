@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The ends of guests, and what is left of them."""
+import re
+
 import pytest
 
 from rig.machine import SLOW
@@ -79,3 +81,43 @@ def test_ten_rounds_of_create_and_destroy_leave_free_memory_where_it_was(guest_m
         one_round(full if number % 2 else plain, number % 3)
     after = free_memory(dom0)
     assert after == before, f"free memory was {before} MiB before ten rounds and is {after} MiB now"
+
+
+ROUNDS = 50
+# In domain 0: the hypervisor's free memory in bytes, where xl info has whole MiB.
+FREE_BYTES = ("import ctypes as c; l = c.CDLL('libxenctrl.so.4.17'); l.xc_interface_open.restype = c.c_void_p; "
+              "h = c.c_void_p(l.xc_interface_open(None, None, 0)); n = c.c_uint64(); "
+              "assert l.xc_availheap(h, 0, 0, -1, c.byref(n)) == 0; print(n.value)")
+
+
+def accounts(dom0, hypervisor):
+    """What must not change from domains that come and go: free bytes, claims, and of our hypervisor also domain 0's
+    references and pages, and the result of the audit of frames."""
+    free_memory(dom0)       # waits until no domain is dying any more
+    found = {"free": int(dom0.check(f'python3 -c "{FREE_BYTES}"')),
+             "claims": re.search(r"^outstanding_claims *: (\d+)$", dom0.check("xl info"), re.M).group(1)}
+    if hypervisor != "reference":
+        log = dom0.check("xl dmesg -c > /dev/null; xl debug-keys qF; sleep 1; xl dmesg", 90).replace("\r", "")
+        found["domain 0"] = re.search(r"d0: alive, \d+ references.*\n.*pages of at most.*", log).group()
+        found["domains"] = re.findall(r"\bd(\d+): ", log)
+        found["audit"] = re.findall(r"audit of frames: (\d+) wrong", log)
+    return found
+
+
+def test_fifty_rounds_of_create_and_destroy_leave_every_count_where_it_was(guest_make, dom0, lab):
+    """In two streams at once, so that a domain is made while another one goes."""
+    streams = [guest_make.tiny(name, SPIN) for name in ("round1", "round2")]
+    for guest in streams:
+        guest.create()
+    dom0.check("; ".join(f"xl destroy {guest.name}" for guest in streams))
+    before = accounts(dom0, lab.hypervisor)
+    first = int(dom0.check("xl create -q /tmp/round1.cfg; xl domid round1; xl destroy round1"))
+    rounds = " & ".join(f"(for i in $(seq {ROUNDS // 2}); do xl create -q {guest.config_path} && xl destroy {guest.name} "
+                        f"|| echo {guest.name} $i failed; done)" for guest in streams)
+    assert dom0.check(f"{rounds} & wait", 300) == ""
+    last = int(dom0.check("xl create -q /tmp/round1.cfg; xl domid round1; xl destroy round1"))
+    assert last - first == ROUNDS + 1, f"{ROUNDS} rounds between domain {first} and domain {last}"
+    after = accounts(dom0, lab.hypervisor)
+    assert after == before
+    if "audit" in after:
+        assert after["audit"] == ["0"] and after["domains"] == ["0"], after

@@ -114,24 +114,54 @@ def md5_find(text):
     assert found, f"no MD5 in: {text}"
     return found[-1]
 
-def core_check(dom0, path, memory, vcpus):
-    """A core file as Xen's dump-core-format document describes it: its sections, and as many pages as the guest has."""
-    program = f'''
-import struct
-f = open("{path}", "rb"); h = f.read(64)
+
+CORE_READER = '''
+import struct, sys
+f = open(sys.argv[1], "rb"); h = f.read(64)
 assert h[:6] == b"\\x7fELF\\x02\\x01", h[:16]
 kind, machine = struct.unpack_from("<HH", h, 16)
 at, = struct.unpack_from("<Q", h, 40); size, count, names = struct.unpack_from("<HHH", h, 58)
 f.seek(at); s = [struct.unpack("<IIQQQQIIQQ", f.read(64)) for _ in range(count)]
-f.seek(s[names][4]); table = f.read(s[names][5])
+def body(x): f.seek(x[4]); return f.read(x[5])
+table = body(s[names])
+s = {table[x[0]:table.index(b"\\0", x[0])].decode(): x for x in s}
 f.seek(0, 2)
-print(kind, machine, f.tell() >= max(x[4] + x[5] for x in s))
-for x in s: print(table[x[0]:table.index(b"\\0", x[0])].decode() or "none", x[5], x[9])
+print(kind, machine, f.tell() >= max(x[4] + x[5] for x in s.values()))
+n, at = body(s[".note.Xen"]), 0
+while at < len(n):
+    owner, length, note = struct.unpack_from("<III", n, at)
+    words = struct.unpack_from("<4Q", n, at + 12 + (owner + 3 & ~3)) if note == 0x2000001 else ()
+    print("note", n[at + 12:at + 11 + owner].decode(), note & 0xf, *words)
+    at += 12 + (owner + 3 & ~3) + (length + 3 & ~3)
+r = struct.unpack_from("<21Q", body(s[".xen_prstatus"]), 520)
+print("registers", *r)
+if len(sys.argv) > 2:
+    pages = body(s[".xen_pages"])
+    print("found", *(pages.count(struct.pack("<Q", int(mark))) for mark in sys.argv[2:]))
+for name, x in s.items(): print("section", name or "none", x[5], x[9])
 '''
-    first, *sections = dom0.check(f"python3 - <<'END'\n{program}\nEND").splitlines()
+CORE_NOTES = {1: "header", 2: "version", 3: "format"}       # XEN_ELFNOTE_DUMPCORE_*, of xen/elfnote.h
+CORE_MAGIC = 0xf00febed
+
+
+def core_check(dom0, path, memory, vcpus, marks=()):
+    """A core file as Xen's dump-core-format document describes it: its notes, its sections, and as many pages as the
+    guest has. Returns the registers of vcpu 0 in the order of struct cpu_user_regs, r15 first; each of marks has to
+    be a word of the guest's memory."""
+    reader = "/tmp/core-reader.py"
+    dom0.check(f"cat > {reader} <<'END'\n{CORE_READER}\nEND")
+    first, *lines = dom0.check(f"python3 {reader} {path} {' '.join(map(str, marks))}", 90).splitlines()
     assert first == "4 62 True", f"expected a core file (4) of x86-64 (62) that is not cut short: {first}"
-    sizes = {line.split()[0]: (int(line.split()[1]), int(line.split()[2])) for line in sections}
+    rows = [line.split() for line in lines]
+    notes = {int(row[2]): [int(word) for word in row[3:]] for row in rows if row[:2] == ["note", "Xen"]}
+    assert set(CORE_NOTES) <= set(notes), f"expected Xen's notes {CORE_NOTES}:\n{lines}"
+    sizes = {row[1]: (int(row[2]), int(row[3])) for row in rows if row[0] == "section"}
     assert sizes[".xen_prstatus"][0] == vcpus * sizes[".xen_prstatus"][1], sizes
     pages = sizes[".xen_pages"][0] // 4096
     assert memory * 256 * 0.9 < pages <= memory * 256 + 16, f"{pages} pages of a guest with {memory} MiB"
     assert sizes[".xen_p2m"][0] == pages * 16, sizes
+    assert notes[1][:2] + notes[1][3:] == [CORE_MAGIC, vcpus, 4096], f"the header says {notes[1]}"
+    if marks:
+        found = next(row[1:] for row in rows if row[0] == "found")
+        assert len(found) == len(marks) and "0" not in found, f"the marks are in its memory {found} times"
+    return [int(word) for word in next(row[1:] for row in rows if row[0] == "registers")]

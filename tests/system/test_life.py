@@ -6,8 +6,8 @@ import pytest
 
 from rig.machine import SLOW
 
-from guests import free_memory
-from tiny import BLOCK, SPIN, end
+from guests import core_check, free_memory
+from tiny import BLOCK, MARK, MARKS, PUBLISH_FRAMES, SPIN, STACK_MARKS, assemble, end
 
 
 def test_destroy_ends_a_running_guest(guest_make, dom0):
@@ -54,6 +54,32 @@ def test_what_an_end_means_is_for_the_configuration_to_say(guest_make, reason):
     again.end(reason)
     new_ident(again, first)
     again.wait_state(lambda state: state is not None and not state & set("scd"), timeout=30)
+
+
+CORES = "/var/lib/xen/dump"
+
+
+def test_crash_leaves_a_core_and_destroys_the_guest(guest_make, dom0):
+    """The core has what the guest was: its registers and its stack."""
+    guest = guest_make.tiny("core-destroy", assemble(f"{PUBLISH_FRAMES}\n{MARK}\nud2"),
+                            options='on_crash = "coredump-destroy"').create()
+    guest.wait_state(lambda state: state is None, timeout=120)
+    path = f"{CORES}/{guest.name}"
+    registers = core_check(dom0, path, 4, 1, STACK_MARKS)
+    wanted = [MARKS[name] for name in ("r15", "r14", "r13", "r12", "rbp", "rbx")]
+    assert registers[:6] == wanted, f"expected {[hex(word) for word in wanted]}: {[hex(word) for word in registers]}"
+    dom0.check(f"rm {path}")
+
+
+def test_crash_leaves_a_core_and_restarts_the_guest(guest_make, dom0):
+    guest = guest_make.tiny("core-restart", assemble(f"{PUBLISH_FRAMES}\n0: jmp 0b"),
+                            options='on_crash = "coredump-restart"').create()
+    ident = guest.ident()
+    guest.end("crash")
+    new_ident(guest, ident)
+    guest.wait_state(lambda state: state is not None and not state & set("scd"), timeout=30)
+    core_check(dom0, f"{CORES}/{guest.name}", 4, 1)
+    dom0.check(f"rm {CORES}/{guest.name}")
 
 
 def test_reboot_and_shutdown_asked_of_a_guest_that_does_not_listen_change_nothing(guest_make, dom0):

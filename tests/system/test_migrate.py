@@ -98,6 +98,19 @@ def test_migration_that_breaks_off_leaves_the_guest_running_and_nothing_else(gue
     writer_check(guest)
 
 
+def test_destroy_in_the_middle_of_a_save_leaves_nothing_behind(guest_make, dom0):
+    """A pipe that takes no more holds the save where it is."""
+    before = free_memory(dom0)
+    guest_make("halfway").create().wait_ready()
+    status, output = dom0.run("""
+        rm -f /tmp/pipe; mkfifo /tmp/pipe
+        (head -c 20000000 > /dev/null; xl destroy halfway; cat > /dev/null) < /tmp/pipe &
+        xl save halfway /tmp/pipe 2>&1; status=$?; wait; rm /tmp/pipe; exit $status""", 180)
+    assert status != 0, f"the save of a guest that was destroyed meanwhile succeeded: {output}"
+    after = free_memory(dom0)
+    assert after == before, f"free memory was {before} MiB before, and is {after} MiB now"
+
+
 def test_restore_of_a_broken_image_leaves_nothing_behind(guest_make, dom0):
     guest = guest_make("broken").create().wait_ready()
     dom0.check("xl save broken /srv/broken.save", 180)

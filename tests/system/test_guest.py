@@ -12,6 +12,7 @@ from guests import Guest, md5_find
 MIB = 1 << 20
 DOM0_ADDRESS = "192.168.77.1"
 TRANSFER_MIB = 8
+TOOLS = "/usr/lib/xen-4.17/bin"
 
 
 # PVH with one vcpu: with four, a reboot and a ping each stopped for good once (docs/status.md).
@@ -65,6 +66,16 @@ class TestGuest:
         output = guest.check("seq 1 1500")
         numbers = [int(word) for word in re.findall(r"^\d+$", output, re.M)]
         assert numbers == list(range(1, 1501)), f"expected the numbers to 1500, {len(numbers)} arrived"
+
+    def test_console_goes_on_after_its_daemon_was_killed_and_started_again(self, guest, dom0):
+        """What its kernel says meanwhile comes later; then both directions work as before."""
+        before = guest.console().count("sysrq: HELP")
+        dom0.check(f"""
+            pid=$(cat /run/xenconsoled.pid); kill -9 $pid; while [ -e /proc/$pid ]; do sleep 0.1; done
+            xl sysrq {guest.name} h; sleep 2
+            {TOOLS}/xenconsoled --log=all --pid-file=/run/xenconsoled.pid""")
+        guest.wait_console("sysrq: HELP", 60, before + 1)
+        assert "answer 42" in guest.check("echo answer $((6 * 7))")
 
     def test_reads_what_domain_0_put_on_its_disk(self, guest, dom0):
         wanted = md5_find(dom0.check(f"head -c 2M {guest.image} | md5sum"))

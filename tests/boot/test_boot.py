@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The machine boots a stock domain 0 with 1, 2, 4 and 8 CPUs, and ends when domain 0 says so."""
 import re
+import time
 
 import pytest
+
+from rig.machine import SLOW
 
 every_cpu_count = pytest.mark.parametrize("cpus", [1, 2, 4])
 and_with_8 = pytest.mark.parametrize("cpus", [1, 2, 4, 8])
@@ -34,6 +37,17 @@ def test_every_cpu_of_domain_0_works(machine, cpus):
             taskset -c {cpu} bash -c 'end=$((SECONDS + 2)); while [ $SECONDS -lt $end ]; do :; done'
             echo $(($(count) - before))""")
         assert int(output) > 20, f"CPU {cpu} had {output.strip()} timer interrupts in 2 s, expected at least 20"
+
+
+@every_cpu_count
+def test_a_cpu_without_work_halts(machine, cpus):
+    """As the emulator sees it, each at some moment."""
+    halted, deadline = set(), time.monotonic() + 30 * SLOW
+    while len(halted) < cpus:
+        output = machine.registers()
+        halted |= {cpu for cpu, state in re.findall(r"CPU#(\d+)(?:.*\n)*?.*\bHLT=(\d)", output) if state == "1"}
+        assert time.monotonic() < deadline, f"only CPUs {sorted(halted)} were ever seen halted:\n{output}"
+        time.sleep(0.05)
 
 
 # Each process keeps computing the same three things; any difference means that registers got lost on the way.

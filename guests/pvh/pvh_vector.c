@@ -12,6 +12,7 @@
 #include "hypercall.h"
 #include "pvh/machine.h"
 #include "result.h"
+#include "trap.h"
 #include "vcpu.h"
 
 const char test_title[] = "PVH: vector state of four vcpus over exits and switches";
@@ -39,9 +40,26 @@ static uint32_t xcr0_read(void)
     return low;
 }
 
+static void state_store(uint8_t *area)
+{
+    if (xcr0)
+        __asm__ volatile("xsave64 (%0)" : : "r"(area), "a"(xcr0), "d"(0) : "memory");
+    else
+        __asm__ volatile("fxsave64 (%0)" : : "r"(area) : "memory");
+}
+
+static void state_load(const uint8_t *area)
+{
+    if (xcr0)
+        __asm__ volatile("xrstor64 (%0)" : : "r"(area), "a"(xcr0), "d"(0) : "memory");
+    else
+        __asm__ volatile("fxrstor64 (%0)" : : "r"(area) : "memory");
+}
+
 static void pattern_make(uint8_t *area, unsigned int number)
 {
-    __asm__ volatile("fninit; xsave64 (%0)" : : "r"(area), "a"(xcr0), "d"(0) : "memory");
+    __asm__ volatile("fninit");
+    state_store(area);
     for (unsigned int i = XMM; i < XMM_END; i++)
         area[i] = (uint8_t)(i * 7 + number * 101 + 3);
     for (unsigned int i = YMM; i < YMM_END && (xcr0 & 4); i++)
@@ -58,45 +76,68 @@ static unsigned int differences(const uint8_t *a, const uint8_t *b)
     return count;
 }
 
+static void xcr0_enable(void)
+{
+    uint64_t cr4;
+
+    __asm__ volatile("mov %%cr4, %0; or %1, %0; mov %0, %%cr4" : "=&r"(cr4) : "r"(CR4_OSXSAVE));
+    __asm__ volatile("xsetbv" : : "a"(xcr0), "d"(0), "c"(0));
+}
+
+/* Every vcpu has another XCR0 for a while. */
+static void xcr0_vary(unsigned int me)
+{
+    __asm__ volatile("xsetbv" : : "a"(me & 1 ? 1 : 3), "d"(0), "c"(0));
+    sched_op(SCHEDOP_yield, 0);
+    CHECK_EQUAL(xcr0_read(), me & 1 ? 1 : 3);
+    __asm__ volatile("xsetbv" : : "a"(xcr0), "d"(0), "c"(0));
+}
+
 static void keep(void *unused)
 {
     unsigned int me = vcpu_self()->number;
-    uint64_t cr4;
 
     (void)unused;
-    __asm__ volatile("mov %%cr4, %0; or %1, %0; mov %0, %%cr4" : "=&r"(cr4) : "r"(CR4_OSXSAVE));
-    __asm__ volatile("xsetbv" : : "a"(xcr0), "d"(0), "c"(0));
+    if (xcr0)
+        xcr0_enable();
     pattern_make(wanted[me], me);
-    __asm__ volatile("xrstor64 (%0)" : : "r"(wanted[me]), "a"(xcr0), "d"(0) : "memory");
+    state_load(wanted[me]);
     for (unsigned int round = 0; round < ROUNDS; round++) {
         if (round & 1)
             sched_op(SCHEDOP_yield, 0);
         else
             (void)cpuid(0x40000000, 0);
-        __asm__ volatile("xsave64 (%0)" : : "r"(got[me]), "a"(xcr0), "d"(0) : "memory");
+        state_store(got[me]);
         if (differences(wanted[me], got[me])) {
             test_failure("vcpu %u, round %u: %u bytes of its vector registers changed", me, round,
                          differences(wanted[me], got[me]));
             return;
         }
-        if (xcr0_read() != xcr0) {
+        if (xcr0 && xcr0_read() != xcr0) {
             test_failure("vcpu %u, round %u: XCR0 is %x", me, round, xcr0_read());
             return;
         }
-        if (round % 64 == 63) { /* every vcpu has another XCR0 for a while */
-            __asm__ volatile("xsetbv" : : "a"(me & 1 ? 1 : 3), "d"(0), "c"(0));
-            sched_op(SCHEDOP_yield, 0);
-            CHECK_EQUAL(xcr0_read(), me & 1 ? 1 : 3);
-            __asm__ volatile("xsetbv" : : "a"(xcr0), "d"(0), "c"(0));
-        }
+        if (xcr0 && round % 64 == 63)
+            xcr0_vary(me);
     }
+}
+
+static void osxsave_set(void *unused)
+{
+    uint64_t cr4;
+
+    (void)unused;
+    __asm__ volatile("mov %%cr4, %0; or %1, %0; mov %0, %%cr4" : "=&r"(cr4) : "r"(CR4_OSXSAVE));
 }
 
 void test_main(void)
 {
-    if (!(cpuid(1, 0).ecx & FEATURE_XSAVE))
-        test_skip("no XSAVE");
-    xcr0 = cpuid(0xd, 0).eax & XCR0_WANTED;
+    struct trap_seen seen;
+
+    if (cpuid(1, 0).ecx & FEATURE_XSAVE)
+        xcr0 = cpuid(0xd, 0).eax & XCR0_WANTED;
+    else if (!trap_catch(osxsave_set, 0, &seen) || seen.vector != TRAP_PROTECTION)
+        test_failure("CR4.OSXSAVE can be set without XSAVE");
     for (unsigned int i = 1; i < 4; i++)
         vcpu_run(i, keep, 0);
     keep(0);

@@ -26,6 +26,7 @@
 #define APIC_BASE_ENABLED (1u << 11)
 
 static struct cpu_policy *system_policies[NR_SYSTEM_POLICIES];
+bool cpu_policy_hvm_without_xsave;
 static spinlock_t init_lock = SPINLOCK_INIT(RANK_NONE);
 
 static void feature_put(uint32_t words[POLICY_WORDS], unsigned feature, bool set)
@@ -108,6 +109,8 @@ static void policy_make_max(struct cpu_policy *p, struct cpu_policy *host, bool 
     feature_put(words, XEN_X86_FEATURE_HTT, true);
     feature_put(words, XEN_X86_FEATURE_CMP_LEGACY, true);
     feature_put(words, XEN_X86_FEATURE_X2APIC, hvm);
+    if (hvm && cpu_policy_hvm_without_xsave)
+        feature_put(words, XEN_X86_FEATURE_XSAVE, false);
     features_consistent(words);
     policy_features_set(p, words);
     policy_derive(p, host);

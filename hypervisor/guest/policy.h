@@ -45,6 +45,12 @@ static inline xen_cpuid_leaf_t *policy_leaf(struct cpu_policy *p, uint32_t leaf,
     return NULL;
 }
 
+/*
+ * Hardware-assisted guests get no XSAVE, and so cannot set CR4.OSXSAVE: on a machine that has no intercept of XSETBV, where a
+ * guest's value would be in the CPU and nobody knew.  Set before the first policy is made.
+ */
+extern bool cpu_policy_hvm_without_xsave;
+
 /* Allow lists: words are overwritten.  optional: what has to be asked for too. */
 void policy_feature_mask(uint32_t words[POLICY_WORDS], bool hvm, bool optional);
 

@@ -31,7 +31,6 @@
 
 uint64_t xsave_features;
 unsigned xsave_size = FXSAVE_SIZE;
-bool fpu_xcr0_unseen;
 static PER_CPU_DEFINE(uint64_t, loaded_xcr0);
 
 static void xcr0_set(uint64_t value)
@@ -118,29 +117,10 @@ void arch_vcpu_destroy(struct vcpu *v)
     v->arch.xsave_area = NULL;
 }
 
-void fpu_xcr0_learn(struct vcpu *v)
-{
-    uint64_t now;
-
-    if (!xsave_features)
-        return;
-    now = read_xcr0();
-    if (now == this_cpu(loaded_xcr0))
-        return;
-    this_cpu(loaded_xcr0) = now;
-    now &= xsave_features;
-    if (xcr0_valid(now)) {
-        v->arch.xcr0 = now;
-        v->arch.xcr0_accum |= now;
-    }
-}
-
 void fpu_save(struct vcpu *v)
 {
     if (!v->arch.fpu_loaded || !v->arch.xsave_area)
         return;
-    if (unlikely(fpu_xcr0_unseen) && v->domain->is_hvm)
-        fpu_xcr0_learn(v);
     __asm__ volatile("clts");
     if (xsave_features) {
         xcr0_set(xsave_features);

@@ -10,7 +10,6 @@
 #include "guest/policy.h"
 #include "guest/pv/decode.h"
 
-#define LEAF_XSTATE 0xd
 #define STRING_CHUNK 256 /* elements of a repeated string instruction done before looking for other work */
 
 /* ---- common ---- */
@@ -113,8 +112,6 @@ void hvm_exit_cpuid(struct vcpu *v, struct cpu_user_regs *regs)
 
     if (!hvm_skip_opcode(v, regs, 0x0fa2))
         return;
-    if (unlikely(leaf == LEAF_XSTATE && fpu_xcr0_unseen)) /* it tells the size of what is enabled */
-        fpu_xcr0_learn(v);
     cpu_policy_cpuid(v, leaf, subleaf, out);
     regs->rax = out[0];
     regs->rbx = out[1];

@@ -6,8 +6,8 @@
  * Both permission maps are allow lists that all guests share: every port exits, and so does every MSR but those that VMLOAD and
  * VMSAVE switch, which are the guest's own.
  */
-#include "arch/x86/fpu.h"
 #include "guest/hvm/svm/svm.h"
+#include "guest/policy.h"
 #include "lib/string.h"
 #include "mm/heap.h"
 
@@ -78,7 +78,7 @@ static int svm_init(void)
     asid_count = r.ebx;
     svm_has_next_rip = r.edx & SVM_FEATURE_NEXT_RIP;
     svm_has_pause_filter = r.edx & SVM_FEATURE_PAUSE_FILTER;
-    svm_forgets_interrupts = fpu_xcr0_unseen = machine_is_tcg();
+    svm_forgets_interrupts = cpu_policy_hvm_without_xsave = machine_is_tcg();
     log_info("SVM: nested paging, %u address spaces%s%s\n", asid_count, svm_has_next_rip ? ", next rip" : "",
              svm_has_pause_filter ? ", pause filter" : "");
     return 0;

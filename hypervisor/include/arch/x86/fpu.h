@@ -18,13 +18,6 @@ void fpu_save(struct vcpu *v);
 void fpu_load(struct vcpu *v);
 
 /*
- * Set when guests change XCR0 without an exit: what v, which runs, made of it is then read back, by fpu_save() too.  Features
- * the machine has not enabled are taken out.
- */
-extern bool fpu_xcr0_unseen;
-void fpu_xcr0_learn(struct vcpu *v);
-
-/*
  * The hypervisor's own use, for code made for ordinary programs: saves what is in the registers, gives SSE, a
  * clean state and an FS base at 64 readable bytes; interrupts are off from begin to end.
  */

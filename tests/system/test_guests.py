@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Guests without an operating system (guests/tests): those that say most in little time. `make guests` runs all."""
+"""Guests without an operating system (guests/tests, guests/pvh): those that say most in little time. `make guests` runs all."""
 import os
 import re
 import subprocess
@@ -11,7 +11,8 @@ from rig.machine import SLOW
 
 GUESTS = ["cache_attack", "context_attack", "debug_attack", "event_storm", "exchange_attack", "exception", "flag_attack",
           "grant_attack", "grant_race_attack", "handle_attack", "hostile_pointer", "iret", "linear_attack", "many",
-          "owner_attack", "race_tree", "stale_slot"]
+          "owner_attack", "pvh_attack_code", "pvh_attack_registers", "pvh_attack_vcpu", "pvh_halt", "pvh_physmap",
+          "pvh_start", "pvh_wake", "pvh_window", "race_tree", "stale_slot"]
 RESULT = re.compile(r"^([A-Z]+) +(\S+) +[0-9.]+ s$", re.M)
 SECONDS = 900
 

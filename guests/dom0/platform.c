@@ -7,6 +7,8 @@
 #include "dom0.h"
 
 #include <xen/platform.h>
+#include <xen/sched.h>
+#include <xen/vcpu.h>
 
 const char test_title[] = "platform_op as domain 0: processors, memory types, firmware, power";
 
@@ -48,6 +50,26 @@ static void processors_check(void)
     CHECK_EQUAL(op.u.core_parking.idle_nums, 0);
     op.u.core_parking.type = 99;
     CHECK_EQUAL(platform(XENPF_core_parking), -EINVAL);
+}
+
+/* Which CPU a vcpu is on is told of one that stays there. */
+static void identity_check(void)
+{
+    static struct vcpu_get_physid id;
+    static struct sched_pin_override pin;
+
+    if (system("xl vcpu-pin Domain-0 0 0"))
+        test_error("xl vcpu-pin fails");
+    id.phys_id = ~0ul;
+    CHECK_EQUAL(hypercall(__HYPERVISOR_vcpu_op, VCPUOP_get_physid, 0, (uint64_t)&id, 0, 0), 0);
+    CHECK_EQUAL(id.phys_id & 0xffffffff, 0); /* the boot CPU's number */
+    CHECK_EQUAL(hypercall(__HYPERVISOR_sched_op, SCHEDOP_pin_override, (uint64_t)&pin, 0, 0, 0), 0);
+    pin.pcpu = -1;
+    CHECK_EQUAL(hypercall(__HYPERVISOR_sched_op, SCHEDOP_pin_override, (uint64_t)&pin, 0, 0, 0), 0);
+    pin.pcpu = 10000;
+    CHECK(hypercall(__HYPERVISOR_sched_op, SCHEDOP_pin_override, (uint64_t)&pin, 0, 0, 0) < 0);
+    if (system("xl vcpu-pin Domain-0 0 all"))
+        test_error("xl vcpu-pin fails");
 }
 
 static void resource_check(void)
@@ -123,6 +145,7 @@ int main(void)
 {
     dom0_start();
     processors_check();
+    identity_check();
     resource_check();
     firmware_check();
     power_check();

@@ -52,10 +52,13 @@ def hang(request, path, cpu):
     return circle
 
 
-@pytest.mark.parametrize("cpus, victim", [(1, 0), (2, 0), (2, 1)])
-def test_a_cpu_that_hangs_shows_where(request, boot, tmp_path, cpus, victim):
-    machine = boot(cpus=cpus, cmdline=f"watchdog {CPU_1_IS_IDLE}")
-    machine.expect(r"watchdog: 5 s, by NMIs from the PIT", timeout=60)
+WITHOUT_PIT = "pc,pit=off"
+
+
+@pytest.mark.parametrize("cpus, victim, kind", [(1, 0, "pc"), (2, 0, "pc"), (2, 1, "pc"), (2, 1, WITHOUT_PIT)])
+def test_a_cpu_that_hangs_shows_where(request, boot, tmp_path, cpus, victim, kind):
+    machine = boot(cpus=cpus, cmdline=f"watchdog {CPU_1_IS_IDLE}", machine=kind)
+    machine.expect(r"watchdog: 5 s, " + ("each CPU by the others" if kind == WITHOUT_PIT else "by NMIs from the PIT"), timeout=60)
     circle = hang(request, tmp_path, victim)
     machine.expect(rf"Panic on CPU {victim}:", timeout=120, fatal=False)
     machine.expect(rf"Watchdog: CPU {victim} has served no timer for \d+ s", timeout=30, fatal=False)
@@ -64,5 +67,5 @@ def test_a_cpu_that_hangs_shows_where(request, boot, tmp_path, cpus, victim):
 
 
 def test_a_single_cpu_without_a_pit_is_not_watched(boot):
-    machine = boot(cpus=1, cmdline="watchdog", machine="pc,pit=off")
+    machine = boot(cpus=1, cmdline="watchdog", machine=WITHOUT_PIT)
     machine.expect(r"watchdog: the PIT gives no NMI, and there is no other CPU to look: not watching", timeout=60)

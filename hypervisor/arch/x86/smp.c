@@ -21,6 +21,7 @@
 #include "arch/x86/paging.h"
 #include "arch/x86/start.h"
 #include "arch/x86/traps.h"
+#include "arch/x86/watchdog.h"
 #include "boot_info.h"
 #include "errno.h"
 #include "lib/base.h"
@@ -36,6 +37,7 @@
 #define STACK_PAGES (1u << STACK_ORDER)
 #define GUARD_PAGE 2
 #define STUB_PAGE STACK_PAGES
+#define LOOK_EVERY 0x10000UL /* turns of a wait: some milliseconds */
 #define START_TIMEOUT_US 10000000
 
 extern char percpu_start[], percpu_end[], trampoline_start[], trampoline_end[];
@@ -266,7 +268,9 @@ void cpu_call(const cpu_mask_t *mask, void (*fn)(void *), void *arg, bool wait)
         apic_send_ipi((unsigned)cpu, VECTOR_CALL);
     if (here)
         fn(arg);
-    while (!bitmap_empty(call.running.bits, MAX_CPUS)) {
+    for (uint64_t turn = 1; !bitmap_empty(call.running.bits, MAX_CPUS); turn++) {
+        if (turn % LOOK_EVERY == 0)
+            watchdog_look();
         tlb_flush_serve();
         cpu_relax();
         __asm__ volatile("" ::: "memory");

@@ -10,6 +10,7 @@
 #include "arch/x86/entry.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/smp.h"
+#include "arch/x86/watchdog.h"
 #include "domain/state.h"
 #include "lib/base.h"
 #include "lib/bitmap.h"
@@ -20,6 +21,7 @@ uint64_t tlb_clock = 1;
 PER_CPU_DEFINE(uint64_t, tlb_flushed_at);
 
 #define ASK_AGAIN 20000000UL /* turns of the wait: about a second */
+#define LOOK_EVERY 0x10000UL /* turns: some milliseconds */
 
 static spinlock_t flush_lock = SPINLOCK_INIT(RANK_NONE); /* one request at a time */
 static struct {
@@ -127,6 +129,8 @@ static void flush_others(const cpu_mask_t *others, uint64_t address, unsigned fl
                         request.waiting.bits[0]);
             flush_ask();
         }
+        if (turn % LOOK_EVERY == 0)
+            watchdog_look();
         smp_poll();
         cpu_relax();
         __asm__ volatile("" ::: "memory");

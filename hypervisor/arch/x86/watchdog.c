@@ -6,8 +6,8 @@
  *
  * Who looks.  No performance counter is needed: channel 0 of the PIT (Intel 8254) is routed as NMI to the
  * boot CPU, which looks after all CPUs, itself included, whatever it was doing.  On a machine whose PIT does
- * not tick, each CPU looks after the others when it notes its own beat; that finds a hanging CPU, but
- * neither the only one nor all at once.
+ * not tick, each CPU looks after the others when it notes its own beat, and while it waits for one of them;
+ * that finds a hanging CPU, but neither the only one nor all at once.
  *
  * A machine that stood still as a whole (a debugger, a stopped emulator) is no hang: whoever finds that it
  * has not looked for long itself forgives everybody.
@@ -143,6 +143,14 @@ bool watchdog_nmi(const struct cpu_user_regs *regs)
     return true;
 }
 
+void watchdog_look(void)
+{
+    nanoseconds_t now = time_now();
+
+    if (!by_nmi && watching && !stood_still(now))
+        look_after_others(now);
+}
+
 /* ---- the beat ---- */
 
 static void beat_serve(void *data)
@@ -151,8 +159,7 @@ static void beat_serve(void *data)
 
     (void)data;
     this_cpu(beat) = now;
-    if (!by_nmi && watching && !stood_still(now))
-        look_after_others(now);
+    watchdog_look();
     timer_set(&this_cpu(beat_timer), now + BEAT_NS);
 }
 

@@ -207,7 +207,7 @@ int vcpu_map_info(struct vcpu *v, gfn_t gfn, unsigned offset)
     int result;
 
     if (offset > PAGE_SIZE - sizeof(*place) || offset % _Alignof(struct vcpu_info))
-        return -EINVAL;
+        return -ENXIO;
     if (v->info_frame)
         return -EINVAL;
     if (v != current && !(__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & VCPU_DOWN))

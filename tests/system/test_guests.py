@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Guests without an operating system (guests/tests, guests/pvh): those that say most in little time. `make guests` runs all."""
+"""Guests without an operating system (guests/tests, guests/pvh) and programs in domain 0 (guests/dom0): those that say
+most in little time. `make guests` runs all."""
 import os
 import re
 import subprocess
@@ -9,10 +10,10 @@ import pytest
 from rig import qemu
 from rig.machine import SLOW
 
-GUESTS = ["cache_attack", "context_attack", "debug_attack", "event_storm", "exchange_attack", "exception", "flag_attack",
-          "grant_attack", "grant_race_attack", "handle_attack", "hostile_pointer", "iret", "linear_attack", "many",
-          "owner_attack", "pvh_attack_code", "pvh_attack_registers", "pvh_attack_vcpu", "pvh_halt", "pvh_physmap",
-          "pvh_start", "pvh_wake", "pvh_window", "race_tree", "stale_slot"]
+GUESTS = ["answers", "cache_attack", "context_attack", "debug_attack", "event_storm", "exception", "exchange_attack",
+          "flag_attack", "grant_attack", "grant_race_attack", "handle_attack", "hostile_pointer", "iret", "linear_attack",
+          "many", "owner_attack", "physdev", "platform", "pvh_attack_code", "pvh_attack_registers", "pvh_attack_vcpu",
+          "pvh_halt", "pvh_physmap", "pvh_start", "pvh_wake", "pvh_window", "race_tree", "services", "stale_slot"]
 RESULT = re.compile(r"^([A-Z]+) +(\S+) +[0-9.]+ s$", re.M)
 SECONDS = 900
 

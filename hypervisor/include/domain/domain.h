@@ -64,7 +64,7 @@ void vcpu_take_down(struct vcpu *v);
 void vcpu_unblock(struct vcpu *v);
 /* Something the guest should look at is pending: unblocks it; interrupts its CPU if it is running elsewhere. */
 void vcpu_kick(struct vcpu *v);
-/* Registers where vcpu_info lives: a frame of the domain and an offset in it.  0, -EINVAL, -EBUSY... */
+/* Registers where vcpu_info lives: a frame of the domain and an offset in it.  0; -ENXIO: it does not fit there; -EINVAL. */
 int vcpu_map_info(struct vcpu *v, gfn_t gfn, unsigned offset);
 void vcpu_unmap_info(struct vcpu *v);
 /* The place goes away for good (dying domain): v->info points to a page nobody reads. */

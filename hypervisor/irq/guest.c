@@ -365,29 +365,52 @@ int irq_map_msi(struct domain *d, const struct msi_request *request, unsigned co
     return error;
 }
 
-int irq_unmap(struct domain *d, unsigned pirq)
+/*
+ * How many numbers go with this one: the first of a block of messages takes the others along, and they do not go alone
+ * (Linux unmaps the first only). 0: this one does not go. Lock held, so that what it stands for stays.
+ */
+static unsigned unmap_count(const struct irq_domain *t, unsigned pirq)
 {
-    struct irq_domain *t = d->irq;
-    struct irq_desc *desc;
-    uint16_t source;
-    uint64_t flags;
+    uint16_t source = t->source[pirq];
+    const struct msi *m;
 
-    if (pirq >= MAX_PIRQS)
-        return -EINVAL;
-    /* Whoever takes the number away undoes what it stood for: one of two that try. */
-    spin_lock(&t->lock);
-    source = t->source[pirq];
-    __atomic_store_n(&t->source[pirq], SOURCE_NONE, __ATOMIC_SEQ_CST);
-    spin_unlock(&t->lock);
     if (source == SOURCE_NONE || source == SOURCE_RESERVED)
-        return source == SOURCE_RESERVED ? 0 : -EINVAL;
-    desc = &irq_descs[source - 1];
-    flags = spin_lock_irqsave(&desc->lock);
+        return source == SOURCE_RESERVED;
+    m = irq_descs[source - 1].msi;
+    if (m == NULL)
+        return 1;
+    return m->index == 0 ? m->count : 0;
+}
+
+static void source_undo(struct domain *d, unsigned pirq, unsigned irq)
+{
+    struct irq_desc *desc = &irq_descs[irq];
+    uint64_t flags = spin_lock_irqsave(&desc->lock);
+
     guest_unbind(desc, d, pirq);
     spin_unlock_irqrestore(&desc->lock, flags);
     if (desc->kind == IRQ_MSI)
-        msi_detach(source - 1u);
-    return 0;
+        msi_detach(irq);
+}
+
+int irq_unmap(struct domain *d, unsigned pirq)
+{
+    struct irq_domain *t = d->irq;
+    unsigned count;
+    uint16_t source;
+
+    if (pirq >= MAX_PIRQS)
+        return -EINVAL;
+    /* Whoever takes the numbers away undoes what they stood for: one of two that try. */
+    spin_lock(&t->lock);
+    source = t->source[pirq];
+    count = unmap_count(t, pirq);
+    for (unsigned i = 0; i < count; i++)
+        __atomic_store_n(&t->source[pirq + i], SOURCE_NONE, __ATOMIC_SEQ_CST);
+    spin_unlock(&t->lock);
+    for (unsigned i = count; i-- > 0 && source != SOURCE_RESERVED;)
+        source_undo(d, pirq + i, source - 1u + i);
+    return count == 0 ? -EINVAL : 0;
 }
 
 int irq_reserve(struct domain *d)

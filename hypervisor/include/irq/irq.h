@@ -44,7 +44,8 @@ int irq_gsi_setup(unsigned gsi, bool level, bool low);
 struct msi_request;
 int irq_map_gsi(struct domain *d, unsigned gsi, int *pirq);
 int irq_map_msi(struct domain *d, const struct msi_request *request, unsigned count, int *pirq);
-int irq_unmap(struct domain *d, unsigned pirq); /* -EINVAL not mapped */
+/* -EINVAL not mapped, or of a block of messages and not its first, with which all of them go. */
+int irq_unmap(struct domain *d, unsigned pirq);
 /* Reserves a number without a source: its later mapping must name it.  Number or -ENOSPC. */
 int irq_reserve(struct domain *d);
 /* The machine's interrupt behind a pirq, or -EINVAL. */

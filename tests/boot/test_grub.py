@@ -46,7 +46,7 @@ def image_make(folder, hypervisor, protocol, dom0):
 
 
 # Options that only a domain 0 shows whether they work.
-OPTIONS = "mem=2G cpuid=no-rdrand,no-avx console_timestamps=date watchdog"
+OPTIONS = "mem=2G cpuid=no-rdrand,no-avx console_timestamps=date watchdog conring_size=1M"
 # Two nodes with a CPU each; mem= takes 1 GiB from the second.
 NODES = ("-object memory-backend-ram,id=m0,size=1G -object memory-backend-ram,id=m1,size=2G "
          "-numa node,nodeid=0,cpus=0,memdev=m0 -numa node,nodeid=1,cpus=1,memdev=m1 -numa dist,src=0,dst=1,val=21")
@@ -107,6 +107,13 @@ def test_hidden_features_are_hidden_from_domain_0(machine):
 def test_messages_carry_the_date(machine):
     now = machine.dom0.check("date -u +%Y-%m-%d").strip()
     assert f"(XEN) [{now} " in machine.dom0.check("xl dmesg")
+
+
+def test_a_larger_ring_keeps_more_messages(machine):
+    machine.dom0.check(f"for i in 1 2 3 4 5; do xl debug-keys {'h' * 25}; done", 120)
+    size, first = machine.dom0.check("xl dmesg > /tmp/dmesg; wc -c < /tmp/dmesg; head -n 3 /tmp/dmesg").split("\n", 1)
+    assert int(size) > 65536, f"expected more than the 64 KiB of the usual ring, found {size} bytes"
+    assert "Xylem, speaking" in first
 
 
 def test_reboot_restarts_the_machine(machine):

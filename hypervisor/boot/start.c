@@ -29,6 +29,7 @@
 #include "grant/grant.h"
 #include "guest/crash.h"
 #include "guest/hvm.h"
+#include "guest/machine_check.h"
 #include "guest/pv.h"
 #include "irq/irq.h"
 #include "lib/base.h"
@@ -200,6 +201,7 @@ static _Noreturn void start_on_guarded_stack(void)
     give_holes_to_io();
     share_m2p();
     nmi_init();
+    machine_check_init();
     dom0_construct();
     watchdog_start();
     log_info("Start of day is over\n");

@@ -14,6 +14,7 @@
 #include "door/multicall.h"
 #include "errno.h"
 #include "guest/hvm.h"
+#include "guest/machine_check.h"
 #include "guest/pv.h"
 #include "log.h"
 
@@ -87,7 +88,8 @@ const struct hypercall_row hypercall_table[] = {
     ROW(domctl, domctl, 1, FOR_ALL), /* decides itself: a domain may control its target */
     ROW(argo_op, not_offered, 5, FOR_ALL),
     ROW(xenpmu_op, not_offered, 2, FOR_ALL),
-    /* xsm_op, kexec_op, dm_op, hypfs_op, tmem_op, xenoprof_op and the machine-check group: -ENOSYS */
+    ROW_CONTROL(arch_0, machine_check_op, 1), /* __HYPERVISOR_mca */
+    /* xsm_op, kexec_op, dm_op, hypfs_op, tmem_op and xenoprof_op: -ENOSYS */
 };
 
 #ifndef XYLEM_HOST

@@ -43,6 +43,12 @@ static inline enum machine_check_verdict machine_check_global(uint64_t mcg_statu
     return in_guest ? MACHINE_CHECK_GUEST : MACHINE_CHECK_FATAL;
 }
 
+/* How many banks this CPU reports errors in; 0: none. */
+unsigned machine_check_banks(void);
+/* On each CPU, once: switches on the reports of all banks; what they hold from before the start is logged. */
+void machine_check_cpu_start(void *unused);
+/* Logs and clears the corrected errors of this CPU's banks, and raises SOFTIRQ_MACHINE_CHECK when there were some. */
+void machine_check_poll(void *unused);
 /* #MC: panics, stops the guest that was interrupted, or returns. */
 void machine_check(struct cpu_user_regs *regs);
 

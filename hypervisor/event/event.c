@@ -14,6 +14,7 @@
 
 /* Ports closed between two looks at pending work. */
 #define EVENT_CLOSE_BATCH 64
+#define LINKED_MOST 4096 /* free ports that one search passes over because their guest has them linked */
 
 void event_lock_pair(struct domain *a, struct domain *b)
 {
@@ -87,6 +88,7 @@ int event_port_allocate(struct domain *d)
     struct event_domain *e = d->event;
     struct event_channel *c;
     uint64_t flags;
+    unsigned passed = 0;
     size_t port;
 
     if (domain_is_dying(d))
@@ -94,7 +96,7 @@ int event_port_allocate(struct domain *d)
     port = bitmap_find_next_zero(e->used, e->valid_ports, e->first_free);
     e->first_free = (uint32_t)port;
     while (port < e->valid_ports && e->fifo && fifo_is_linked(e->fifo, (evtchn_port_t)port))
-        port = bitmap_find_next_zero(e->used, e->valid_ports, port + 1);
+        port = ++passed < LINKED_MOST ? bitmap_find_next_zero(e->used, e->valid_ports, port + 1) : e->valid_ports;
     if (port >= event_port_limit(d))
         return -ENOSPC;
     if (port >= e->valid_ports && event_table_grow(e))

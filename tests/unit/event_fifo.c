@@ -262,6 +262,26 @@ static void a_linked_word_keeps_its_port_from_reuse(void **state)
     assert_int_equal(ipi(0), p);
 }
 
+/* Freed ports that stay linked are passed over, but one search does not pass over as many as the guest likes. */
+static void a_search_passes_over_so_many_linked_words_only(void **state)
+{
+    const evtchn_port_t ports = 6000, unlinked = 5000;
+    evtchn_port_t first = ipi(0), last = first;
+
+    (void)state;
+    while (word_pages * EVENT_WORDS_PER_PAGE <= ports)
+        expand();
+    while (last < ports)
+        last = ipi(0);
+    for (evtchn_port_t port = first; port <= last; port++) {
+        assert_int_equal(event_close(d, port, true), 0);
+        *word(port) = port == unlinked ? 0 : LINKED;
+    }
+    assert_true(ipi(0) > last);
+    *word(first + 1) = 0;
+    assert_int_equal(ipi(0), first + 1);
+}
+
 static void all_131071_ports_can_be_used(void **state)
 {
     evtchn_port_t p = 0;
@@ -390,6 +410,7 @@ int main(void)
         TEST(bad_arguments_are_refused),
         TEST(corrupted_words_hurt_only_the_guest),
         TEST(a_linked_word_keeps_its_port_from_reuse),
+        TEST(a_search_passes_over_so_many_linked_words_only),
         TEST(all_131071_ports_can_be_used),
         TEST(reset_returns_to_2_level),
         TEST(racing_senders_lose_nothing),

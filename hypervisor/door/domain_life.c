@@ -8,6 +8,7 @@
  */
 #include "door/domain_life.h"
 
+#include "arch/latency.h"
 #include "door/hypercall.h"
 #include "errno.h"
 #include "event/event.h"
@@ -187,7 +188,9 @@ static int kill_claim(struct domain *d)
 static int kill_audit(struct domain *d)
 {
     log_error("domain %u is torn down\n", d->id);
+    latency_look();
     (void)pv_audit_all();
+    latency_forget();
     return 0;
 }
 #endif

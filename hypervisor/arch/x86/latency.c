@@ -65,6 +65,14 @@ void latency_look(void)
     stretch_begin(s, __builtin_return_address(0));
 }
 
+void latency_forget(void)
+{
+    struct stretch *s = &this_cpu(call_stretch);
+
+    if (s->since)
+        stretch_begin(s, __builtin_return_address(0));
+}
+
 void latency_call_end(void)
 {
     struct stretch *s = &this_cpu(call_stretch);

@@ -18,6 +18,8 @@ void latency_call_begin(unsigned number);
 void latency_call_end(void);
 /* The running hypercall looks for pending work here.  Anywhere else: does nothing. */
 void latency_look(void);
+/* What the running hypercall did since its last look does not count: checks that only debug builds have. */
+void latency_forget(void);
 /* Interrupts were just turned off, and were as flags say before; they are about to be turned on. */
 void latency_irq_off(uint64_t flags);
 void latency_irq_on(void);
@@ -27,6 +29,7 @@ void latency_init(void);
 static inline void latency_call_begin(unsigned number) { (void)number; }
 static inline void latency_call_end(void) {}
 static inline void latency_look(void) {}
+static inline void latency_forget(void) {}
 static inline void latency_irq_off(uint64_t flags) { (void)flags; }
 static inline void latency_irq_on(void) {}
 static inline void latency_init(void) {}

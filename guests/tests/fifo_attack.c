@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: BSD-2-Clause
+//
+// Rule: event words and control blocks are the guest's memory, so whatever they hold (links in a circle, links beyond
+// the array, heads of another queue, words that change under way) costs the guest its own events and the hypervisor
+// nothing; setting up, growing, resetting and sending at once leaves no page held. It matters because the hypervisor
+// links ports through words that the guest may write at any moment.
+//
+// config: vcpus = 2
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <xen/errno.h>
+
+#include "event.h"
+#include "hypercall.h"
+#include "memory.h"
+#include "result.h"
+#include "start.h"
+#include "string.h"
+#include "timer.h"
+#include "vcpu.h"
+
+const char test_title[] = "FIFO events: words and heads corrupted, everything raced with reset";
+
+#define DURATION 2000000000ul
+#define PORTS 64u
+#define WORDS (PAGE_SIZE / sizeof(event_word_t))
+
+static event_word_t *words;
+static struct evtchn_fifo_control_block *controls[2];
+static volatile bool stop;
+static volatile unsigned long sends, scribbles;
+static evtchn_port_t ports[PORTS];
+
+static long control_init(unsigned int vcpu, const void *page, uint32_t offset)
+{
+    struct evtchn_init_control init = { .control_gfn = machine_of(page), .offset = offset, .vcpu = vcpu };
+
+    return event_op(EVTCHNOP_init_control, &init);
+}
+
+static long array_expand(const void *page)
+{
+    struct evtchn_expand_array expand = { .array_gfn = machine_of(page) };
+
+    return event_op(EVTCHNOP_expand_array, &expand);
+}
+
+static long priority_set(evtchn_port_t port, unsigned int priority)
+{
+    struct evtchn_set_priority set = { .port = port, .priority = priority };
+
+    return event_op(EVTCHNOP_set_priority, &set);
+}
+
+static long reset(void)
+{
+    struct evtchn_reset request = { .dom = DOMID_SELF };
+
+    return event_op(EVTCHNOP_reset, &request);
+}
+
+static void arguments_check(void)
+{
+    uint64_t *table = page_alloc();
+    struct evtchn_init_control nobodys = { .control_gfn = 1 };
+
+    CHECK_EQUAL(array_expand(words), -XEN_EOPNOTSUPP);
+    CHECK(control_init(99, controls[0], 0) < 0);
+    CHECK(control_init(0, controls[0], 4) < 0);
+    CHECK(control_init(0, controls[0], PAGE_SIZE - 8) < 0);
+    CHECK(control_init(0, controls[0], ~7u) < 0);
+    CHECK(event_op(EVTCHNOP_init_control, &nobodys) < 0);
+    nobodys.control_gfn = ~0ul;
+    CHECK(event_op(EVTCHNOP_init_control, &nobodys) < 0);
+    CHECK_EQUAL(page_protect(table, false), 0);
+    CHECK_EQUAL(mmuext(MMUEXT_PIN_L1_TABLE, machine_of(table)), 0);
+    CHECK(control_init(0, table, 0) < 0);               /* a page table as a control block */
+    CHECK_EQUAL(control_init(0, controls[0], 0), 0);
+    CHECK(control_init(0, controls[1], 0) < 0);         /* once */
+    CHECK(array_expand(table) < 0);
+    CHECK_EQUAL(mmuext(MMUEXT_UNPIN_TABLE, machine_of(table)), 0);
+    CHECK_EQUAL(control_init(1, controls[1], 0), 0);
+    CHECK_EQUAL(array_expand(words), 0);
+    CHECK(page_protect(words, false) == 0 && mmuext(MMUEXT_PIN_L1_TABLE, machine_of(words)) < 0);
+    CHECK_EQUAL(page_protect(words, true), 0);
+}
+
+static void ports_make(void)
+{
+    for (unsigned int i = 0; i < PORTS; i++) {
+        int port = event_alloc_unbound(DOMID_SELF), peer;
+
+        NEED(port);
+        peer = event_bind_interdomain(DOMID_SELF, (evtchn_port_t)port);
+        NEED(peer);
+        ports[i] = (evtchn_port_t)peer;
+        event_bind_vcpu((evtchn_port_t)port, i % 2);
+        CHECK_EQUAL(priority_set((evtchn_port_t)port, i % 16), 0);
+    }
+    CHECK(priority_set(ports[0], 16) < 0);
+    CHECK(priority_set(~0u, 1) < 0);
+}
+
+// Each kind of word, in every word and head, while events are sent through them.
+static const event_word_t patterns[] = {
+    0, ~0u, 1u << EVTCHN_FIFO_LINKED, 1u << EVTCHN_FIFO_LINKED | 1, 1u << EVTCHN_FIFO_LINKED | EVTCHN_FIFO_LINK_MASK,
+    1u << EVTCHN_FIFO_BUSY, 1u << EVTCHN_FIFO_PENDING, 1u << EVTCHN_FIFO_PENDING | 1u << EVTCHN_FIFO_LINKED | 7,
+    1u << EVTCHN_FIFO_MASKED, 0x0fffffff,
+};
+
+static void all_send(void)
+{
+    for (unsigned int i = 0; i < PORTS; i++) {
+        struct evtchn_unmask unmask = { .port = ports[i] };
+
+        CHECK_EQUAL(event_send(ports[i]), 0);
+        CHECK_EQUAL(event_op(EVTCHNOP_unmask, &unmask), 0);
+    }
+}
+
+static void patterns_check(void)
+{
+    for (unsigned int pattern = 0; pattern < sizeof(patterns) / sizeof(patterns[0]); pattern++) {
+        for (unsigned int word = 0; word < WORDS; word++)
+            words[word] = patterns[pattern];
+        for (unsigned int queue = 0; queue < EVTCHN_FIFO_MAX_QUEUES; queue++) {
+            controls[0]->head[queue] = patterns[pattern];
+            controls[1]->head[queue] = ~patterns[pattern];
+        }
+        all_send();
+        controls[0]->ready = controls[1]->ready = pattern % 2 ? ~0u : 0;
+        all_send();
+        for (unsigned int i = 0; i < PORTS; i++)
+            priority_set(ports[i], (i + pattern) % 16);
+    }
+    for (unsigned int word = 0; word < WORDS; word++)   /* in order again: they arrive */
+        words[word] = 0;
+    controls[0]->ready = controls[1]->ready = 0;
+    all_send();
+    all_send();
+    CHECK(controls[0]->ready != 0 && controls[1]->ready != 0);
+}
+
+static void scribbler(void *unused)
+{
+    unsigned int turn = 0;
+
+    (void)unused;
+    while (!stop) {
+        unsigned int word = turn * 7919u % WORDS;
+
+        words[word] ^= patterns[turn % (sizeof(patterns) / sizeof(patterns[0]))];
+        controls[turn % 2]->head[turn % 16] = turn;
+        turn++;
+        scribbles++;
+        if (turn % 16 == 0) {
+            event_send(ports[turn / 16 % PORTS]);
+            event_bind_vcpu(ports[turn / 16 % PORTS], turn / 64 % 2);
+            sends++;
+        }
+    }
+}
+
+static void race_check(void)
+{
+    unsigned long resets = 0, failed = 0;
+    uint64_t end = time_now() + DURATION;
+
+    vcpu_run(1, scribbler, NULL);
+    while (time_now() < end) {
+        all_send();
+        if (reset() == 0)
+            resets++;
+        else
+            failed++;
+        if (control_init(0, controls[0], 0) || control_init(1, controls[1], 2048) || array_expand(words))
+            test_failure("no FIFO after reset %lu", resets);
+        ports_make();
+    }
+    stop = true;
+    CHECK(vcpu_wait(1));
+    reset();
+    console_port_restore();
+    print("%lu resets, %lu in vain, %lu sends there, %lu words scribbled\n", resets, failed, sends, scribbles);
+    CHECK(resets > 10);
+}
+
+// Nobody holds it: it may become a table.
+static void page_is_free(void *page)
+{
+    memset(page, 0, PAGE_SIZE);
+    CHECK_EQUAL(page_protect(page, false), 0);
+    CHECK_EQUAL(mmuext(MMUEXT_PIN_L1_TABLE, machine_of(page)), 0);
+    CHECK_EQUAL(mmuext(MMUEXT_UNPIN_TABLE, machine_of(page)), 0);
+}
+
+void test_main(void)
+{
+    words = page_alloc();
+    controls[0] = page_alloc();
+    controls[1] = page_alloc();
+    console_port_save();
+    arguments_check();
+    ports_make();
+    patterns_check();
+    race_check();
+    page_is_free(words);
+    page_is_free(controls[0]);
+    page_is_free(controls[1]);
+}

@@ -11,9 +11,10 @@ from rig import qemu
 from rig.machine import SLOW
 
 GUESTS = ["answers", "cache_attack", "context_attack", "debug_attack", "event_storm", "exception", "exchange_attack",
-          "flag_attack", "grant_attack", "grant_race_attack", "handle_attack", "hostile_pointer", "iret", "linear_attack",
-          "many", "owner_attack", "physdev", "platform", "pvh_attack_code", "pvh_attack_registers", "pvh_attack_vcpu",
-          "pvh_halt", "pvh_physmap", "pvh_start", "pvh_wake", "pvh_window", "race_tree", "services", "stale_slot"]
+          "fifo_attack", "flag_attack", "grant_attack", "grant_race_attack", "handle_attack", "hostile_pointer",
+          "iret", "linear_attack", "lock_attack", "many", "owner_attack", "physdev", "platform", "pvh_attack_code",
+          "pvh_attack_registers", "pvh_attack_vcpu", "pvh_halt", "pvh_physmap", "pvh_start", "pvh_wake", "pvh_window",
+          "race_tree", "random_attack", "services", "stale_slot"]
 RESULT = re.compile(r"^([A-Z]+) +(\S+) +[0-9.]+ s$", re.M)
 SECONDS = 900
 

@@ -48,7 +48,7 @@ def test_a_guest_lives_and_goes_under_all_checks_and_the_audit_finds_nothing_wro
     assert machine.fatal_lines() == []
 
 
-# Time counts instructions here: guests/run fails for a hypercall that goes 1,000,000 of them without a look at pending
+# Time counts instructions here: guests/run fails for a hypercall that goes 1,500,000 of them without a look at pending
 # work, or 100,000 with interrupts off.
 def test_allocations_that_fail_leave_nothing_and_no_batch_makes_others_wait(image):
     run = subprocess.run([os.path.join(qemu.ROOT, "guests", "run"), "--hypervisor", image, "--icount", "--limit", "90",

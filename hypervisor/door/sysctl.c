@@ -56,17 +56,24 @@ static long sysctl_readconsole(struct xen_sysctl *op)
     return 0;
 }
 
+/* A key may write for long: others get their turn between two, and the caller finds the keys that are left in its argument. */
 static long sysctl_debug_keys(struct xen_sysctl *op)
 {
-    const struct xen_sysctl_debug_keys *k = &op->u.debug_keys;
+    struct xen_sysctl_debug_keys *k = &op->u.debug_keys;
     char keys[DEBUG_KEYS_MAX];
 
     if (k->nr_keys > sizeof(keys))
         return -E2BIG;
     if (guest_read(keys, GUEST_HANDLE(k->keys), k->nr_keys))
         return -EFAULT;
-    for (uint32_t i = 0; i < k->nr_keys; i++)
+    for (uint32_t i = 0; i < k->nr_keys; i++) {
+        if (i && hypercall_should_stop()) {
+            k->keys.p += i;
+            k->nr_keys -= i;
+            return -ERESTART_LATER;
+        }
         (void)debug_key_run(keys[i]);
+    }
     return 0;
 }
 
@@ -425,8 +432,8 @@ long sysctl(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
     if (!row || !row->fn)
         return -ENOSYS;
     result = row->fn(&op);
-    if (((row->flags & COPY_ALWAYS) || (result >= 0 && (row->flags & COPY_BACK))) &&
+    if (((row->flags & COPY_ALWAYS) || (result >= 0 && (row->flags & COPY_BACK)) || result == -ERESTART_LATER) &&
         guest_write(GUEST_ADDR(arg), &op, sizeof(op)))
         return -EFAULT;
-    return result;
+    return result == -ERESTART_LATER ? hypercall_continue(__HYPERVISOR_sysctl, 1, arg) : result;
 }

@@ -171,16 +171,15 @@ void timer_kill(struct timer *t)
 {
     uint64_t flags;
     struct timer_cpu *c = timer_lock(t, &flags);
+    bool by_itself = this_cpu(timers).running == t;
 
     remove_armed(c, t);
     t->dead = 1;
     spin_unlock_irqrestore(&c->lock, flags);
-    if (this_cpu(timers).running == t) { /* by its own function: it may be freed on return */
-        this_cpu(timers).running = NULL;
-        return;
-    }
-    while (__atomic_load_n(&t->running, __ATOMIC_ACQUIRE))
+    while (__atomic_load_n(&t->running, __ATOMIC_ACQUIRE) > by_itself)
         cpu_relax();
+    if (by_itself) /* it may be freed on return */
+        this_cpu(timers).running = NULL;
 }
 
 /* ---- softirq ---- */
@@ -205,19 +204,22 @@ static void grow(struct timer_cpu *c)
     mem_free(old);
 }
 
-/* Lock held, interrupts off; dropped and taken again around the function. */
+/*
+ * Lock held, interrupts off; dropped and taken again around the function.  A timer that is set again and moved while its function runs
+ * may run on two CPUs at once: `running` counts.
+ */
 static void run_one(struct timer_cpu *c, struct timer *t)
 {
     remove_armed(c, t);
     c->running = t;
-    t->running = 1;
+    __atomic_fetch_add(&t->running, 1, __ATOMIC_RELAXED);
     spin_unlock(&c->lock);
     irq_enable();
     t->fn(t->data);
     irq_disable();
     spin_lock(&c->lock);
     if (c->running == t)
-        __atomic_store_n(&t->running, 0, __ATOMIC_RELEASE);
+        __atomic_fetch_sub(&t->running, 1, __ATOMIC_RELEASE);
     c->running = NULL;
 }
 

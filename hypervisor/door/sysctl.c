@@ -3,6 +3,7 @@
  * HYPERVISOR_sysctl (xen/sysctl.h): what a toolstack asks about, and does to, the machine.  For the control
  * domain alone (the hypercall table says so).  A table of rows as in domctl.c.
  */
+#include "arch/latency.h"
 #include "arch/machine.h"
 #include "console/console.h"
 #include "door/domctl.h"
@@ -73,6 +74,7 @@ static long sysctl_debug_keys(struct xen_sysctl *op)
             return -ERESTART_LATER;
         }
         (void)debug_key_run(keys[i]);
+        latency_forget(); /* what was asked to be shown is no work of a guest's */
     }
     return 0;
 }

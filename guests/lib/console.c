@@ -7,15 +7,20 @@
 
 #include <stdint.h>
 
+#include <xen/errno.h>
 #include <xen/event_channel.h>
 #include <xen/io/console.h>
 #include <xen/sched.h>
 
 #include "hypercall.h"
 #include "memory.h"
+#include "result.h"
 #include "string.h"
+#include "timer.h"
 
-#define DRAIN_TRIES 200000
+/* For what domain 0 has to do: it may be busy. In ticks of the counter, a minute or so: a test may do anything to the page
+   that system time is in. */
+#define PATIENCE 200000000000ul
 
 static struct xencons_interface *ring;
 static evtchn_port_t ring_port;
@@ -41,13 +46,13 @@ static void ring_notify(void)
 
 static void ring_write(const char *text, unsigned int length)
 {
-    for (unsigned int i = 0; i < length; i++) {
-        unsigned int tries = 0;
+    uint64_t end = tsc_read() + PATIENCE;
 
+    for (unsigned int i = 0; i < length; i++) {
         while (ring->out_prod - *(volatile XENCONS_RING_IDX *)&ring->out_cons >= sizeof(ring->out)) {
             ring_notify();
             sched_op(SCHEDOP_yield, 0);
-            if (++tries > DRAIN_TRIES)
+            if (tsc_read() > end)
                 return;
         }
         ring->out[MASK_XENCONS_IDX(ring->out_prod, ring->out)] = text[i];
@@ -167,21 +172,23 @@ void console_init(const struct start_info *info)
 
 void console_drain(void)
 {
-    for (unsigned int tries = 0; ring && tries < DRAIN_TRIES; tries++) {
-        if (*(volatile XENCONS_RING_IDX *)&ring->out_cons == ring->out_prod)
-            return;
+    uint64_t end = tsc_read() + PATIENCE;
+
+    while (ring && *(volatile XENCONS_RING_IDX *)&ring->out_cons != ring->out_prod && tsc_read() < end)
         sched_op(SCHEDOP_yield, 0);
-    }
 }
 
 static struct evtchn_status saved_port;
+static bool saved;
 
 // The daemon binds its end some time after we were started: when it has read something, it has.
 void console_port_save(void)
 {
     console_drain();
     saved_port = (struct evtchn_status) { .dom = DOMID_SELF, .port = ring_port };
-    event_op(EVTCHNOP_status, &saved_port);
+    if (event_op(EVTCHNOP_status, &saved_port) || (ring && saved_port.status != EVTCHNSTAT_interdomain))
+        test_error("nobody is bound to the console's port %u", ring_port);
+    saved = true;
 }
 
 void console_port_restore(void)
@@ -189,13 +196,20 @@ void console_port_restore(void)
     struct evtchn_bind_interdomain bind = {
         .remote_dom = saved_port.u.interdomain.dom, .remote_port = saved_port.u.interdomain.port,
     };
+    uint64_t end = tsc_read() + PATIENCE;
+    long rc;
 
-    for (unsigned int tries = 0; tries < DRAIN_TRIES; tries++) {
-        if (event_op(EVTCHNOP_bind_interdomain, &bind) == 0) {
-            ring_port = bind.local_port;
-            break;
-        }
-        sched_op(SCHEDOP_yield, 0);     /* no memory for a moment */
+    if (!saved)
+        return;
+    saved = false;
+    while ((rc = event_op(EVTCHNOP_bind_interdomain, &bind)) == -XEN_ENOMEM && tsc_read() < end)
+        sched_op(SCHEDOP_yield, 0);
+    if (rc) {           /* the daemon looked, found nobody and closed its end: the hypervisor's log is what is left */
+        ring = NULL;
+        print("domain %u's port %u for our console cannot be bound: error %d\n", bind.remote_dom, bind.remote_port,
+              (int)rc);
+        return;
     }
+    ring_port = bind.local_port;
     ring_notify();
 }

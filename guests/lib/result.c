@@ -24,6 +24,7 @@ static _Noreturn void result(const char *word, unsigned int reason)
     struct sched_shutdown shutdown = { .reason = reason };
 
     print("RESULT: %s\n", word);
+    console_port_restore();
     console_drain();
     for (;;)
         sched_op(SCHEDOP_shutdown, &shutdown);

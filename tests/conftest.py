@@ -4,8 +4,10 @@
 Booting is what costs time, so a machine of a CPU count is booted once and shared: tests are sorted by machine, and
 the test that powers it off comes last. A machine that died is booted again for the next test, at most twice.
 
-One machine keeps about one processor of the host busy, so `make check` has several processes (pytest-xdist), each with
-machines of its own. What shares a machine or guests is one group, which one process runs.
+A machine has one CPU unless what is tested needs more: emulated CPUs that wait for each other cost the host twice the
+work. So one keeps about one processor of the host busy, and `make check` has several processes (pytest-xdist), each with
+machines of its own. What shares a machine or guests is one group, which one process runs; so are all machines with
+several CPUs, or two of them would be in each other's way.
 """
 import os
 import sys
@@ -17,16 +19,16 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from rig import qemu                                 # noqa: E402
 from rig.machine import Machine, MachineError        # noqa: E402
 
-MACHINE_ORDER = [1, 8, 4, 2]    # the last one carries the system tests, but for --cpus
+MACHINE_ORDER = [8, 4, 2, 1]    # the last one carries the system tests, but for --cpus and the marker cpus
 FILE_ORDER = ["test_boot", "test_xl", "test_tools", "test_cpus", "test_sched", "test_guest", "test_life",
               "test_migrate"]
-SYSTEM_CPUS = 2
+SYSTEM_CPUS = 1
 REBOOTS = 2
 BOOT_SECONDS = 240
 # how each machine finds domain 0's kernel: both forms are booted
 KERNEL = {1: "bzimage", 2: "bzimage", 4: "elf", 8: "elf"}
 # /dev/vdb in domain 0: its own disk once more, for a driver domain
-ROWS = {}                   # test -> [cpus, outcome, seconds]
+ROWS = {}                   # test -> [machine, outcome, seconds]
 WORKER = "-" + os.environ["PYTEST_XDIST_WORKER"] if "PYTEST_XDIST_WORKER" in os.environ else ""
 DRIVER_DRIVE = ("-drive", f"file={os.path.join(qemu.IMAGES, 'dom0.ext4')},format=raw,if=virtio,snapshot=on")
 
@@ -97,16 +99,17 @@ def pytest_unconfigure(config):
 
 
 def item_cpus(item):
-    callspec = getattr(item, "callspec", None)
-    usual = item.config.getoption("--cpus")
-    return callspec.params.get("cpus", usual) if callspec else usual
+    """CPUs of a test's machine: its parameter or its marker `cpus`, or what --cpus says."""
+    callspec, marker = getattr(item, "callspec", None), item.get_closest_marker("cpus")
+    if callspec and "cpus" in callspec.params:
+        return callspec.params["cpus"]
+    return marker.args[0] if marker else item.config.getoption("--cpus")
 
 
 def group(item):
-    """What the process that has this test runs too: a file, or all of a machine that no file has for itself."""
-    cpus = item_cpus(item)
-    usual = cpus == item.config.getoption("--cpus") or item.get_closest_marker("bare")
-    return item.path.stem if usual else f"{cpus}cpus"
+    """What one process runs, one after the other: all machines with several CPUs, so that each has most of the host to
+    itself; of those with one CPU, the tests of a file."""
+    return "several" if item_cpus(item) > 1 else item.path.stem
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -157,12 +160,12 @@ def pytest_runtest_makereport(item, call):
     if report.failed and lab.machine:
         path = os.path.relpath(lab.machine.log_path, qemu.ROOT)
         report.sections.append((f"last lines of the console, {path}", lab.machine.tail(60)))
-    report.cpus = item_cpus(item)
+    report.machine = "own" if item.get_closest_marker("bare") else f"{item_cpus(item)} CPU" + "s"[item_cpus(item) == 1:]
 
 
 def pytest_runtest_logreport(report):
     # set-up and tear-down (booting, creating guests) count for the test that needed them
-    row = ROWS.setdefault(report.nodeid.split("@")[0], [report.cpus, "passed", 0.0])
+    row = ROWS.setdefault(report.nodeid.split("@")[0], [report.machine, "passed", 0.0])
     row[2] += report.duration
     if not report.passed:
         row[1] = report.outcome
@@ -185,8 +188,8 @@ def pytest_terminal_summary(terminalreporter, config):
     write(f"{'machine':10} {'test':66} {'result':8} {'seconds':>8}")
     for name, seconds in steps_read():
         write(f"{'host':10} {name:66} {'passed':8} {float(seconds):8.1f}")
-    for name, (cpus, outcome, seconds) in ROWS.items():
+    for name, (machine, outcome, seconds) in ROWS.items():
         name = name.split("::", 1)[1]
-        write(f"{f'{cpus} CPU' + ('s' if cpus > 1 else ''):10} {name:66} {outcome:8} {seconds:8.1f}")
+        write(f"{machine:10} {name:66} {outcome:8} {seconds:8.1f}")
     write("")
     write(f"boot and system tests took {time.monotonic() - config.check_started:.0f} s")

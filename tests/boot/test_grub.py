@@ -10,7 +10,7 @@ import pytest
 from rig import qemu
 from rig.machine import Machine
 
-pytestmark = [pytest.mark.bare, pytest.mark.xylem]
+pytestmark = [pytest.mark.bare, pytest.mark.cpus(2), pytest.mark.xylem]
 
 # What Debian's /etc/grub.d/20_linux_xen writes into an entry, on a serial line; the words "placeholder" and
 # "no-real-mode edd=off" are its own.

@@ -12,7 +12,7 @@ import pytest
 from rig import qemu
 from rig.machine import SLOW, die_with_parent
 
-pytestmark = pytest.mark.bare
+pytestmark = [pytest.mark.bare, pytest.mark.cpus(2)]
 LEAVE_CONSOLE = "\x1d"      # Ctrl-]
 GUEST_SECONDS = 240
 

@@ -61,9 +61,8 @@ class Guest:
 
     def wait_console(self, text, timeout=120, count=1):
         """Waits until its console has shown a fixed text so many times."""
-        status, _ = self.dom0.run(f"for i in $(seq {int(timeout * 2 * SLOW)}); do "
-                                  f"[ $(grep -cF '{text}' {self.log} 2>/dev/null || true) -ge {count} ] && exit 0; "
-                                  "sleep 0.5; done; exit 1", timeout + 30)
+        status, _ = self.dom0.run(f"[ $(timeout {timeout * SLOW:.0f} tail -n +1 -F {self.log} 2> /dev/null | "
+                                  f"grep -m {count} -F '{text}' | wc -l) = {count} ]", timeout + 30)
         if status != 0:
             raise AssertionError(f"{self.name} did not say {text!r} {count} times within {timeout} s\n{self.report()}")
 
@@ -85,7 +84,7 @@ class Guest:
                 return state
             if time.monotonic() > deadline:
                 raise AssertionError(f"{self.name} is still in state {state} after {timeout} s")
-            time.sleep(0.5)
+            time.sleep(1)
 
     def run(self, command, timeout=60):
         """(status, output) of a shell command in the guest."""

@@ -7,6 +7,7 @@ import pytest
 
 from rig.machine import SLOW
 
+pytestmark = pytest.mark.cpus(2)
 MIB_IN_KIB = 1024
 
 

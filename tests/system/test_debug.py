@@ -11,7 +11,7 @@ from guests import Guest
 from rig import qemu
 from rig.machine import SLOW, Machine
 
-pytestmark = [pytest.mark.bare, pytest.mark.xylem]
+pytestmark = [pytest.mark.bare, pytest.mark.cpus(2), pytest.mark.xylem]
 IMAGE = "build/xylem-debug"
 
 

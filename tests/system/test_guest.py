@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Stock PV and PVH guests with 1 and with 4 vcpus: console, disk, network, pause, reboot, shutdown.
+"""Stock PV and PVH guests with 1 and, on a machine with as many CPUs, 4 vcpus: console, disk, network, pause, reboot,
+shutdown.
 
 The tests of one class share a guest and run in this order; one that finds it gone gets a new one.
 """
@@ -15,25 +16,9 @@ TRANSFER_MIB = 8
 TOOLS = "/usr/lib/xen-4.17/bin"
 
 
-# PVH with one vcpu: with four, a reboot and a ping each stopped for good once (docs/status.md).
-@pytest.fixture(params=[("pv", 1), ("pv", 4), ("pvh", 1)], ids=["pv-1vcpu", "pv-4vcpus", "pvh-1vcpu"], scope="class")
-def shape(request):
-    return request.param
-
-
 @pytest.fixture(scope="class")
-def kind(shape):
-    return shape[0]
-
-
-@pytest.fixture(scope="class")
-def vcpus(shape):
-    return shape[1]
-
-
-@pytest.fixture(scope="class")
-def shelf(kind, vcpus):
-    """Keeps the guest of one kind and number of vcpus between tests."""
+def shelf(kind, vcpus, cpus):
+    """Keeps the guest of one kind, number of vcpus and machine between tests."""
     kept = {}
     yield kept
     if "guest" in kept and kept["guest"].dom0.machine.running():
@@ -52,6 +37,9 @@ def guest(dom0, kind, vcpus, shelf):
     return guest
 
 
+# PVH with one vcpu: with four, a reboot and a ping each stopped for good once (docs/status.md).
+@pytest.mark.parametrize("kind, vcpus, cpus", [("pv", 1, 1), ("pv", 4, 4), ("pvh", 1, 1)],
+                         ids=["pv-1vcpu", "pv-4vcpus", "pvh-1vcpu"], scope="class")
 class TestGuest:
     def test_boots_and_writes_to_its_console(self, guest, vcpus):
         console = guest.console()

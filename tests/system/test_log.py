@@ -10,7 +10,7 @@ import pytest
 from rig.machine import Machine
 from tiny import HYPERCALL_CONSOLE_IO, HYPERCALL_MMU_UPDATE, MARK, MARKS, STACK_MARKS, VIRT_BASE, LOAD, assemble
 
-pytestmark = pytest.mark.bare
+pytestmark = [pytest.mark.bare, pytest.mark.cpus(2)]
 BURST, EACH_SECOND = 10, 2      # docs/debugging.md; the reference lets the same number through, or less
 WILD = 0x123456789000
 

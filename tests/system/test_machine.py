@@ -11,7 +11,7 @@ import pytest
 from rig.machine import Machine
 from tiny import SPIN, TinyGuest
 
-pytestmark = pytest.mark.bare        # a machine of its own
+pytestmark = [pytest.mark.bare, pytest.mark.cpus(2)]        # a machine of its own
 
 PAYLOAD_BYTES = 300000
 VALID, UNCORRECTED, ENABLED, WITH_MISC, WITH_ADDRESS = (1 << n for n in (63, 61, 60, 59, 58))

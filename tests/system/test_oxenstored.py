@@ -10,7 +10,7 @@ pytestmark = pytest.mark.bare
 
 @pytest.fixture(scope="module")
 def dom0(request):
-    with Machine(cpus=2, hypervisor=request.config.getoption("--hypervisor"), kernel="elf", name="oxenstored",
+    with Machine(cpus=1, hypervisor=request.config.getoption("--hypervisor"), kernel="elf", name="oxenstored",
                  icount=request.config.getoption("--icount"),
                  dom0_cmdline="xylem.mode=agent xylem.store=oxenstored") as machine:
         machine.dom0.ready(240)

@@ -8,6 +8,7 @@ import pytest
 
 from tiny import SPIN
 
+pytestmark = pytest.mark.cpus(2)
 LOOK_PATH = "/tmp/look.py"
 # In domain 0: what the hypervisor has accounted to vcpu 0 of each domain, between two looks; libxenctrl asks it.
 LOOK = """

@@ -4,10 +4,11 @@
 Booting is what costs time, so a machine of a CPU count is booted once and shared: tests are sorted by machine, and
 the test that powers it off comes last. A machine that died is booted again for the next test, at most twice.
 
-A machine has one CPU unless what is tested needs more: emulated CPUs that wait for each other cost the host twice the
-work. So one keeps about one processor of the host busy, and `make check` has several processes (pytest-xdist), each with
-machines of its own. What shares a machine or guests is one group, which one process runs; so are all machines with
-several CPUs, or two of them would be in each other's way.
+A machine has one CPU unless what is tested needs more, which keeps one processor of the host busy, and `make check` has
+several processes (pytest-xdist), each with machines of its own. What shares a machine or guests is one group, which one
+process runs. CPUs that wait for each other, on a host that has no processor left for them, cost it many times the work: so
+machines with two are one group, or they would be in each other's way, and with more than two the CPUs take turns in one
+thread.
 """
 import os
 import sys
@@ -19,8 +20,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from rig import qemu                                 # noqa: E402
 from rig.machine import Machine, MachineError        # noqa: E402
 
-# The last one carries the system tests, but for --cpus and the marker cpus. Of those with several CPUs the large ones come
-# late, when the other process may be done.
+# The last one carries the system tests, but for --cpus and the marker cpus.
 MACHINE_ORDER = [2, 4, 8, 1]
 FILE_ORDER = ["test_boot", "test_xl", "test_tools", "test_cpus", "test_sched", "test_guest", "test_life",
               "test_migrate"]
@@ -39,19 +39,24 @@ def pytest_addoption(parser):
     parser.addoption("--hypervisor", default="build/xylem", help="a file, or 'reference' for Debian's Xen 4.17")
     parser.addoption("--cpus", type=int, default=SYSTEM_CPUS, choices=MACHINE_ORDER,
                      help="CPUs of the machine that carries the system tests")
-    parser.addoption("--icount", action="store_true", help="time counts instructions: one thread, idle time is skipped")
+    parser.addoption("--icount", action="store_true",
+                     help="CPUs take turns and idle time is skipped on every machine, not only where there are many")
 
 
 class Lab:
     """Hands out machines, one alive at a time."""
 
-    def __init__(self, hypervisor, icount=False):
+    def __init__(self, hypervisor, always_count=False):
         self.hypervisor = hypervisor
-        self.icount = icount
+        self.always_count = always_count
         self.machine = None
         self.cpus = None
         self.boots = {}         # cpus -> how often it was started
         self.failures = {}      # cpus -> why it does not boot
+
+    def icount(self, cpus):
+        """How time passes on a machine with so many CPUs: see rig/qemu.py."""
+        return qemu.ICOUNT_TURNS if cpus > 2 or self.always_count else None
 
     def get(self, cpus):
         """The machine with this many CPUs, with domain 0 in user space."""
@@ -73,7 +78,7 @@ class Lab:
             self.machine = Machine(cpus=cpus, hypervisor=self.hypervisor, kernel=KERNEL[cpus],
                                    name=f"check-{base}-{cpus}cpu{WORKER}" + (f"-{count + 1}" if count else ""),
                                    dom0_cmdline="xylem.mode=agent", qemu=DRIVER_DRIVE,
-                                   icount=self.icount)
+                                   icount=self.icount(cpus))
         except qemu.SetupError as error:
             pytest.exit(str(error), returncode=2)
         self.cpus = cpus
@@ -109,9 +114,8 @@ def item_cpus(item):
 
 
 def group(item):
-    """What one process runs, one after the other: all machines with several CPUs, so that each has most of the host to
-    itself; of those with one CPU, the tests of a file."""
-    return "several" if item_cpus(item) > 1 else item.path.stem
+    """What one process runs, one after the other: of machines with one CPU the tests of a file, else all with as many."""
+    return item.path.stem if item_cpus(item) == 1 else f"{item_cpus(item)} CPUs"
 
 
 @pytest.hookimpl(tryfirst=True)

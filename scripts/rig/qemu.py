@@ -17,6 +17,10 @@ DOM0_OPTIONS = "console=hvc0 earlyprintk=xen loglevel=6 nokaslr"
 CPU_OWN = "max,-smap"
 CPU_REFERENCE = "max,-smap,-rdtscp,-xsave,-pcid"
 
+# icount: 2**icount nanoseconds of guest time for an instruction
+ICOUNT_EXACT = 0        # a tick of the time stamp counter is an instruction
+ICOUNT_TURNS = 3        # about what the emulator needs for one: a guest's second of work is a second here
+
 
 class SetupError(Exception):
     """Something the machine needs is not there; the text says what and what to do."""
@@ -44,14 +48,15 @@ def escape(text):
 
 
 def command_line(hypervisor, cpus=1, memory=3072, cmdline="", dom0_cmdline="", cpu=None, kernel="bzimage",
-                 modules=True, machine="pc", icount=False, gdb=False, qemu=(), qmp=None, accel="tcg", cdrom=None,
+                 modules=True, machine="pc", icount=None, gdb=False, qemu=(), qmp=None, accel="tcg", cdrom=None,
                  reboot=False):
     """The QEMU command, a list. cmdline and dom0_cmdline are added to the usual options; kernel is "bzimage",
-    "elf" or a path; memory is in MiB; qmp is a socket path for the monitor. A loader on cdrom, when given, brings
+    "elf" or a path; memory is in MiB; qmp is a socket path for the monitor. With icount, one of the values above, all
+    CPUs take turns in one thread, and time in which all are idle is skipped. A loader on cdrom, when given, brings
     hypervisor, modules and their options. QEMU ends when the machine restarts, unless reboot is set."""
     path, reference = hypervisor_find(hypervisor)
-    if icount:
-        accel_options = ["-accel", "tcg", "-icount", "shift=0,sleep=off"]
+    if icount is not None:
+        accel_options = ["-accel", "tcg", "-icount", f"shift={icount},sleep=off"]
     else:
         accel_options = ["-accel", f"{accel},thread=multi" if accel == "tcg" else accel]
     command = ["qemu-system-x86_64", "-machine", machine, *accel_options,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""A debug build: no assertion fails, locks are taken in order, no reference gets lost, nothing is half built when there is
-no memory, and nobody waits long."""
+"""A debug build: no assertion fails, locks are taken in order, no reference gets lost, nothing is half built when there
+is no memory, and nobody waits long."""
 import os
 import re
 import subprocess
@@ -11,7 +11,7 @@ from guests import Guest
 from rig import qemu
 from rig.machine import SLOW, Machine
 
-pytestmark = [pytest.mark.bare, pytest.mark.cpus(2), pytest.mark.xylem]
+pytestmark = [pytest.mark.bare, pytest.mark.xylem]
 IMAGE = "build/xylem-debug"
 
 
@@ -24,7 +24,7 @@ def image():
 
 @pytest.fixture
 def machine(image):
-    with Machine(cpus=2, hypervisor=image, kernel="elf", name="check-debug",
+    with Machine(cpus=2, hypervisor=image, kernel="elf", name="check-debug", icount=qemu.ICOUNT_TURNS,
                  dom0_cmdline="xylem.mode=agent") as started:
         started.dom0.ready(240)
         yield started

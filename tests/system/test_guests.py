@@ -38,7 +38,7 @@ def report(request, reports, cpus):
 
 def guests_run(lab, cpus):
     lab.close()
-    icount = ["--icount"] if lab.icount else []
+    icount = ["--icount"] if lab.always_count else []
     run = subprocess.run([os.path.join(qemu.ROOT, "guests", "run"), "--hypervisor", lab.hypervisor, *icount,
                           "--cpus", str(cpus), "--limit", "90", *GUESTS[cpus]],
                          capture_output=True, text=True, timeout=SECONDS * SLOW, check=False)

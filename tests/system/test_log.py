@@ -7,10 +7,11 @@ import re
 
 import pytest
 
+from rig import qemu
 from rig.machine import Machine
 from tiny import HYPERCALL_CONSOLE_IO, HYPERCALL_MMU_UPDATE, MARK, MARKS, STACK_MARKS, VIRT_BASE, LOAD, assemble
 
-pytestmark = [pytest.mark.bare, pytest.mark.cpus(2)]
+pytestmark = pytest.mark.bare
 BURST, EACH_SECOND = 10, 2      # docs/debugging.md; the reference lets the same number through, or less
 WILD = 0x123456789000
 
@@ -51,7 +52,7 @@ FLOODS = {
 @pytest.fixture(scope="module")
 def dom0(request):
     with Machine(cpus=2, hypervisor=request.config.getoption("--hypervisor"), kernel="elf", name="log",
-                 icount=request.config.getoption("--icount"), cmdline="guest_loglvl=none/all",
+                 icount=qemu.ICOUNT_TURNS, cmdline="guest_loglvl=none/all",
                  dom0_cmdline="xylem.mode=agent") as machine:
         machine.dom0.ready(240)
         yield machine.dom0

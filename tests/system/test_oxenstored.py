@@ -11,7 +11,7 @@ pytestmark = pytest.mark.bare
 @pytest.fixture(scope="module")
 def dom0(request):
     with Machine(cpus=1, hypervisor=request.config.getoption("--hypervisor"), kernel="elf", name="oxenstored",
-                 icount=request.config.getoption("--icount"),
+                 icount=request.config.lab.icount(1),
                  dom0_cmdline="xylem.mode=agent xylem.store=oxenstored") as machine:
         machine.dom0.ready(240)
         yield machine.dom0

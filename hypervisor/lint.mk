@@ -25,7 +25,7 @@ lint-tools:
 
 $(LINT_OUT)/%.analyzed: hypervisor/%.c hypervisor/lint.mk | $(HV_OUT)/asm-offsets.h
 	@mkdir -p $(@D)
-	@gcc $(HV_CFLAGS) $(HV_CPPFLAGS) -DXYLEM_DEBUG -fanalyzer -Wno-analyzer-null-dereference -MMD -MP -MT $@ -MF $@.d \
+	@gcc $(HV_CFLAGS) $(HV_CPPFLAGS) -DXYLEM_DEBUG -DXYLEM_ANALYZER -fanalyzer -Wno-analyzer-null-dereference -MMD -MP -MT $@ -MF $@.d \
 	    -c -o $(@:.analyzed=.o) $<
 	@rm $(@:.analyzed=.o); touch $@
 

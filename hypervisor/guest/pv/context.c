@@ -23,7 +23,7 @@
                          : "+r"(failed_)                                                                     \
                          : "r"(selector_), "r"(0)                                                            \
                          : "memory");                                                                        \
-        failed |= failed_;                                                                                   \
+        (failed) |= failed_;                                                                                 \
     } while (0)
 
 void pv_context_save(struct vcpu *v)

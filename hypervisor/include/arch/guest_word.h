@@ -41,6 +41,9 @@ static inline bool guest_words_ok(uint64_t address, uint64_t size)
 #define GUEST_SHORT_MAX 40
 static inline bool guest_size_is_short(size_t size)
 {
+#ifdef XYLEM_ANALYZER /* which takes a word that is moved by another type's name for one that was never written */
+    return false;
+#endif
     return size == 1 || size == 2 || size == 4 || (size && size <= GUEST_SHORT_MAX && size % 8 == 0);
 }
 

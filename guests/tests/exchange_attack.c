@@ -186,6 +186,12 @@ static void use_check(const struct use *use)
         test_failure("a frame that was %s is still ours after it was given back and let go", use->name);
 }
 
+static void pages_unmap(char *pages)
+{
+    for (unsigned int i = 0; i < 512; i++)
+        NEED(update_va_mapping(pages + i * PAGE_SIZE, 0, i == 511 ? UVMF_TLB_FLUSH | UVMF_ALL : 0));
+}
+
 // A list in which one of many is in use: the chunk it is in is refused whole, and every frame of it is still ours.
 static void chunk_check(void)
 {
@@ -196,17 +202,62 @@ static void chunk_check(void)
         .out = { .nr_extents = 1, .extent_order = 9, .domid = DOMID_SELF },
     };
 
-    for (unsigned int i = 0; i < 512; i++) {
+    for (unsigned int i = 0; i < 512; i++)
         in[i] = machine_of(pages + i * PAGE_SIZE);
-        if (i != 300)
-            NEED(update_va_mapping(pages + i * PAGE_SIZE, 0, i == 511 ? UVMF_TLB_FLUSH | UVMF_ALL : 0));
-    }
+    pages_unmap(pages);
+    NEED(page_protect(pages + 300 * PAGE_SIZE, true));
     set_xen_guest_handle(request.in.extent_start, in);
     set_xen_guest_handle(request.out.extent_start, &out);
     CHECK(memory_op(XENMEM_exchange, &request) < 0);
     CHECK_EQUAL(request.nr_exchanged, 0);
     for (unsigned int i = 0; i < 512; i++)
         NEED(page_protect(pages + i * PAGE_SIZE, true));
+}
+
+// New frames hold nothing of their last owner.
+static void page_new(char *page, unsigned long machine)
+{
+    NEED(update_va_mapping(page, machine << PAGE_SHIFT | ENTRY_READ_WRITE, UVMF_INVLPG));
+    for (unsigned int i = 0; i < PAGE_SIZE / sizeof(long); i++)
+        if (((unsigned long *)page)[i])
+            test_failure("a frame that came by an exchange holds %lx", ((unsigned long *)page)[i]);
+    *(unsigned long *)page = MARK;
+}
+
+// Pages for one frame of 2 MiB, and back. No frame follows the one before it, which is the longest way through a heap.
+static void shapes_check(void)
+{
+    char *pages = pages_alloc(512);
+    static xen_pfn_t in[512], out[512];
+    struct xen_memory_exchange request = {
+        .in = { .nr_extents = 512, .domid = DOMID_SELF },
+        .out = { .nr_extents = 1, .extent_order = 9, .domid = DOMID_SELF },
+    };
+
+    for (unsigned int i = 0; i < 512; i++)
+        in[i] = machine_of(pages + i * 3 % 512 * PAGE_SIZE);
+    pages_unmap(pages);
+    out[0] = (unsigned long)pages >> PAGE_SHIFT;
+    set_xen_guest_handle(request.in.extent_start, in);
+    set_xen_guest_handle(request.out.extent_start, out);
+    CHECK_EQUAL(memory_op(XENMEM_exchange, &request), 0);
+    CHECK_EQUAL(request.nr_exchanged, 512);
+    CHECK_EQUAL(out[0] % 512, 0);
+    for (unsigned int i = 0; i < 512; i++)
+        page_new(pages + i * PAGE_SIZE, out[0] + i);
+    pages_unmap(pages);
+    in[0] = out[0];
+    for (unsigned int i = 0; i < 512; i++)
+        out[i] = ((unsigned long)pages >> PAGE_SHIFT) + i * 3 % 512;
+    request.in = (struct xen_memory_reservation){ .nr_extents = 1, .extent_order = 9, .domid = DOMID_SELF };
+    request.out = (struct xen_memory_reservation){ .nr_extents = 512, .domid = DOMID_SELF };
+    request.nr_exchanged = 0;
+    set_xen_guest_handle(request.in.extent_start, in);
+    set_xen_guest_handle(request.out.extent_start, out);
+    CHECK_EQUAL(memory_op(XENMEM_exchange, &request), 0);
+    CHECK_EQUAL(request.nr_exchanged, 1);
+    for (unsigned int i = 0; i < 512; i++)
+        page_new(pages + i * 3 % 512 * PAGE_SIZE, out[i]);
 }
 
 // Each vcpu's page of the hypervisor, and the shared page, are never ours to give.
@@ -230,5 +281,6 @@ void test_main(void)
         use_check(&uses[i]);
     }
     chunk_check();
+    shapes_check();
     shared_check();
 }

@@ -209,12 +209,12 @@ static void frames_give_back(struct domain *d, struct frame_list *taken)
     }
 }
 
-static void frames_free(struct frame_list *frames, unsigned order)
+static void extents_free(struct frame_list *extents, unsigned order)
 {
     struct frame *f;
 
-    while ((f = frame_list_first(frames)) != NULL) {
-        frame_list_remove(frames, f);
+    while ((f = frame_list_first(extents)) != NULL) {
+        frame_list_remove(extents, f);
         heap_free_domain(f, order);
     }
 }
@@ -222,25 +222,19 @@ static void frames_free(struct frame_list *frames, unsigned order)
 /* Takes the frames of one chunk away from the domain, all or none. */
 static int chunk_take(const struct exchange *x, uint64_t chunk, struct frame_list *taken)
 {
-    struct domain *d = x->in.d;
+    uint64_t numbers[64], first = chunk * x->in_per_chunk;
+    unsigned count = 0;
+    int rc = 0;
 
-    for (uint64_t i = 0; i < x->in_per_chunk; i++) {
-        uint64_t number;
-        int rc = extent_read(&x->in, chunk * x->in_per_chunk + i, &number);
-
-        for (uint64_t k = 0; !rc && k < 1UL << x->in.order; k++) {
-            struct frame *f = mfn_to_frame(MFN(number + k));
-
-            rc = mfn_valid(MFN(number + k)) ? heap_steal(d, f) : -EINVAL;
-            if (!rc)
-                frame_list_add(taken, f);
-        }
-        if (rc) {
-            frames_give_back(d, taken);
-            return rc;
-        }
+    for (uint64_t i = 0; !rc && i < x->in_per_chunk; i += count) {
+        count = (unsigned)min(x->in_per_chunk - i, ARRAY_SIZE(numbers));
+        rc = guest_read(numbers, guest_element(x->in.extents, first + i, sizeof(xen_pfn_t)), count * sizeof(xen_pfn_t));
+        if (!rc)
+            rc = heap_steal_extents(x->in.d, numbers, count, x->in.order, taken);
     }
-    return 0;
+    if (rc)
+        frames_give_back(x->in.d, taken);
+    return rc;
 }
 
 static int chunk_allocate(const struct exchange *x, struct frame_list *fresh)
@@ -249,7 +243,7 @@ static int chunk_allocate(const struct exchange *x, struct frame_list *fresh)
         struct frame *f = heap_alloc_domain(x->out.d, x->out.order, x->out.width_bits, HEAP_NO_OWNER);
 
         if (!f) {
-            frames_free(fresh, x->out.order);
+            extents_free(fresh, x->out.order);
             return -ENOMEM;
         }
         frame_list_add(fresh, f);
@@ -301,7 +295,7 @@ static int chunk_exchange(const struct exchange *x, uint64_t chunk)
     }
     for (f = frame_list_first(&taken); f; f = frame_list_next(f))
         m2p_set(frame_to_mfn(f), M2P_INVALID);
-    frames_free(&taken, 0);
+    heap_free_list(&taken);
     return chunk_deliver(x, chunk, &fresh);
 }
 

@@ -32,9 +32,9 @@
 
 struct heap_node {
     struct frame_list blocks[ZONES][HEAP_MAX_ORDER + 1];
-    uint32_t orders[ZONES]; /* bit per order with a block */
-    uint64_t zones;         /* bit per zone with a block */
     uint64_t free_pages;
+    uint64_t zones;         /* bit per zone with a block */
+    uint32_t orders[ZONES]; /* bit per order with a block */
     unsigned join_order, join_zone; /* where the next search for buddies of different cleanness starts, */
     uint32_t join_at;               /* and at which block; FRAME_LIST_END at the first */
 };
@@ -348,15 +348,19 @@ struct frame *buddy_take(unsigned order, unsigned width_bits, uint64_t reserved,
     return f;
 }
 
+static void frame_clear(struct frame *f)
+{
+    f->refs = 0;
+    f->type = 0;
+    f->owner = 0;
+}
+
 void buddy_give(struct frame *f, unsigned order)
 {
     uint64_t flags;
 
-    for (uint64_t i = 0; i < 1UL << order; i++) {
-        f[i].refs = 0;
-        f[i].type = 0;
-        f[i].owner = 0;
-    }
+    for (uint64_t i = 0; i < 1UL << order; i++)
+        frame_clear(&f[i]);
     flags = spin_lock_irqsave(&heap_lock);
     block_free(f, order, FRAME_UNSCRUBBED);
     spin_unlock_irqrestore(&heap_lock, flags);
@@ -375,6 +379,25 @@ static void frames_free(uint64_t first, uint64_t last)
             order--;
         block_free(&frame_table[first], order, FRAME_UNSCRUBBED);
         first += 1UL << order;
+    }
+}
+
+void buddy_give_list(struct frame_list *list)
+{
+    struct frame *f = frame_list_first(list);
+
+    while (f) {
+        uint64_t first = frame_to_mfn(f).value, last = first, flags;
+
+        do {
+            frame_list_remove(list, f);
+            frame_clear(f);
+            last++;
+            f = frame_list_first(list);
+        } while (f && frame_to_mfn(f).value == last);
+        flags = spin_lock_irqsave(&heap_lock);
+        frames_free(first, last);
+        spin_unlock_irqrestore(&heap_lock, flags);
     }
 }
 

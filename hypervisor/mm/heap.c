@@ -171,29 +171,61 @@ void heap_free_domain(struct frame *f, unsigned order)
         domain_put(d);
 }
 
+/* With d's page_lock.  *last: it was the last thing d owned, and the caller drops the reference that came with that. */
+static int frame_steal(struct domain *d, struct frame *f, bool *last)
+{
+    uint64_t expected = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
+
+    if (frame_owner(f) != d || (expected & FRAME_REFS_MASK) != 1 || !(expected & FRAME_ALLOCATED) ||
+        expected & FRAME_XEN_HEAP || f->type & FRAME_TYPE_COUNT_MASK ||
+        !__atomic_compare_exchange_n(&f->refs, &expected, expected & ~(FRAME_ALLOCATED | FRAME_REFS_MASK), false,
+                                     __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return -EBUSY;
+    *last = frame_disown(d, f, expected);
+    f->refs = 0;
+    f->type = 0;
+    f->tlb_stamp = tlb_clock_now();
+    return 0;
+}
+
 int heap_steal(struct domain *d, struct frame *f)
 {
     bool last = false;
-    uint64_t expected;
-    int rc = -EBUSY;
+    int rc;
 
     ASSERT(d != NULL);
     spin_lock(&d->page_lock);
-    expected = __atomic_load_n(&f->refs, __ATOMIC_RELAXED);
-    if (frame_owner(f) == d && (expected & FRAME_REFS_MASK) == 1 && (expected & FRAME_ALLOCATED) &&
-        !(expected & FRAME_XEN_HEAP) && (f->type & FRAME_TYPE_COUNT_MASK) == 0 &&
-        __atomic_compare_exchange_n(&f->refs, &expected, expected & ~(FRAME_ALLOCATED | FRAME_REFS_MASK),
-                                    false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
-        last = frame_disown(d, f, expected);
-        f->refs = 0;
-        f->type = 0;
-        f->tlb_stamp = tlb_clock_now();
-        rc = 0;
+    rc = frame_steal(d, f, &last);
+    spin_unlock(&d->page_lock);
+    if (last)
+        domain_put(d);
+    return rc;
+}
+
+int heap_steal_extents(struct domain *d, const uint64_t *numbers, unsigned count, unsigned order,
+                       struct frame_list *taken)
+{
+    bool last = false;
+    int rc = 0;
+
+    ASSERT(d != NULL);
+    spin_lock(&d->page_lock);
+    for (uint64_t i = 0; !rc && i < (uint64_t)count << order; i++) {
+        uint64_t number = numbers[i >> order] + (i & ((1UL << order) - 1));
+
+        rc = mfn_valid(MFN(number)) ? frame_steal(d, mfn_to_frame(MFN(number)), &last) : -EINVAL;
+        if (!rc)
+            frame_list_add(taken, mfn_to_frame(MFN(number)));
     }
     spin_unlock(&d->page_lock);
     if (last)
         domain_put(d);
     return rc;
+}
+
+void heap_free_list(struct frame_list *frames)
+{
+    buddy_give_list(frames);
 }
 
 /* ---- sharing ---- */

@@ -219,6 +219,54 @@ static void only_an_unused_frame_can_be_taken_away(void **state)
     release_all();
 }
 
+/* Extents of four frames; the third has one in use, the fourth number is no frame. */
+static void extents_are_taken_away_until_one_is_refused(void **state)
+{
+    uint64_t free = heap_free_pages(), numbers[4];
+    struct frame_list taken;
+    struct frame *busy;
+
+    (void)state;
+    frame_list_init(&taken);
+    for (unsigned i = 0; i < 3; i++)
+        numbers[i] = frame_to_mfn(heap_alloc_domain(guest, 2, HEAP_ANY_WIDTH, 0)).value;
+    numbers[3] = max_frame;
+    busy = mfn_to_frame(MFN(numbers[2] + 1));
+    assert_true(frame_get(busy, guest));
+    assert_int_equal(heap_steal_extents(guest, numbers, 4, 2, &taken), -EBUSY);
+    assert_int_equal(taken.count, 9); /* two extents, and one frame before that in use */
+    assert_int_equal(guest->total_pages, 3);
+    heap_free_list(&taken);
+    assert_int_equal(taken.count, 0);
+    frame_put(busy);
+    numbers[2]++;
+    assert_int_equal(heap_steal_extents(guest, numbers + 2, 2, 0, &taken), -EINVAL);
+    assert_int_equal(taken.count, 1);
+    heap_free_list(&taken);
+    release_all();
+    assert_int_equal(heap_free_pages(), free);
+}
+
+/* Runs of four, of one and of three frames, the last of them first. */
+static void frames_of_a_list_come_back_whole(void **state)
+{
+    static const unsigned order[8] = {4, 5, 6, 7, 3, 0, 1, 2};
+    uint64_t free = heap_free_pages(), numbers[8];
+    struct frame *f = heap_alloc_domain(guest, 3, HEAP_ANY_WIDTH, 0);
+    struct frame_list taken;
+
+    (void)state;
+    frame_list_init(&taken);
+    for (unsigned i = 0; i < 8; i++)
+        numbers[i] = frame_to_mfn(f).value + order[i];
+    assert_int_equal(heap_steal_extents(guest, numbers, 8, 0, &taken), 0);
+    heap_free_list(&taken);
+    assert_int_equal(heap_free_pages(), free);
+    check_free_memory();
+    for (unsigned i = 1; i < 8; i++)
+        assert_false(f[i].refs & FRAME_FREE); /* no block begins inside */
+}
+
 static void a_claim_keeps_others_out_and_is_used_up(void **state)
 {
     uint64_t free = heap_free_pages();
@@ -426,6 +474,8 @@ int main(void)
         cmocka_unit_test(a_domain_stays_within_its_limit),
         cmocka_unit_test(a_dying_domain_gets_nothing),
         cmocka_unit_test(only_an_unused_frame_can_be_taken_away),
+        cmocka_unit_test(extents_are_taken_away_until_one_is_refused),
+        cmocka_unit_test(frames_of_a_list_come_back_whole),
         cmocka_unit_test(a_claim_keeps_others_out_and_is_used_up),
         cmocka_unit_test(a_shared_page_outlives_its_release_while_mapped),
         cmocka_unit_test(small_allocations_do_not_overlap_and_come_back),

@@ -59,6 +59,14 @@ int heap_assign(struct domain *d, struct frame *f, unsigned order, unsigned flag
  * 0 with the frame owned by nobody; -EBUSY when otherwise referenced.
  */
 int heap_steal(struct domain *d, struct frame *f);
+/*
+ * The same for 1 << order frames from each of count numbers (at most 512 frames), which go to the end of `taken` until one
+ * is refused: those before it stay there.  0; -EINVAL, no such frame; -EBUSY.
+ */
+int heap_steal_extents(struct domain *d, const uint64_t *numbers, unsigned count, unsigned order,
+                       struct frame_list *taken);
+/* Frees frames that nobody owns; the list is empty afterwards. */
+void heap_free_list(struct frame_list *frames);
 
 /* A dying domain's frame that others still use leaves its list for relinquish_pages; page_lock is held. */
 void heap_set_leaving(struct domain *d, struct frame *f);

@@ -345,7 +345,7 @@ void domain_resume(struct domain *d)
 
     domain_pause(d);
     spin_lock(&d->lock);
-    d->is_shutting_down = d->is_shut_down = false;
+    d->is_shutting_down = d->is_shut_down = d->crash_reported = false;
     d->shutdown_code = SHUTDOWN_CODE_NONE;
     for_each_vcpu(d, v) {
         if (v->paused_for_shutdown)
@@ -366,7 +366,7 @@ void domain_crash(struct domain *d, const char *format, ...)
     va_end(arguments);
     if (strlen(reason) && reason[strlen(reason) - 1] == '\n')
         reason[strlen(reason) - 1] = 0;
-    if (!d->is_shutting_down) {
+    if (!d->is_shutting_down && !__atomic_exchange_n(&d->crash_reported, true, __ATOMIC_RELAXED)) {
         const struct vcpu *v = current->domain == d ? current : domain_vcpu(d, 0);
 
         log_error("domain %u crashed: %s (CPU %u)\n", d->id, reason, cpu_id());

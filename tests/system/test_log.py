@@ -19,11 +19,11 @@ WILD = 0x123456789000
 DEATHS = {
     "undefined": ("ud2", r"no handler for trap 6, error code 0, at 0x[0-9a-f]+", True),
     "wild": (f"mov ${WILD:#x}, %rcx; mov (%rcx), %rax",
-             r"trap without a handler \(vector 14\)", True),
+             r"no handler for trap 14, error code \S+, at 0x[0-9a-f]+", True),
     "iret": (f"mov ${WILD:#x}, %rsp; mov $23, %eax; syscall",
              rf"iret frame at {WILD:#x} is not readable", False),
     "stack": ("mov $0xffff830000001000, %rsp; push %rax",
-              r"trap without a handler \(vector 14\)", False),
+              r"no handler for trap 14, error code \S+, at 0x[0-9a-f]+", False),
 }
 FLOODS = {
     "console": f"""

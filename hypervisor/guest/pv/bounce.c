@@ -65,12 +65,17 @@ static ALWAYS_INLINE uint64_t *frame_store(const struct vcpu *v, const struct cp
     return likely(!rc) ? at : NULL;
 }
 
+static __attribute__((cold)) void handler_missing(struct vcpu *v, unsigned vector, uint32_t error_code, uint64_t rip)
+{
+    domain_crash(v->domain, "no handler for trap %u, error code %#x, at %#lx\n", vector, error_code, rip);
+}
+
 static __attribute__((cold)) void bounce_failed(struct vcpu *v, const struct cpu_user_regs *regs, uint64_t rip)
 {
     if (rip)
         domain_crash(v->domain, "trap frame does not fit on the kernel stack\n");
     else
-        domain_crash(v->domain, "trap without a handler (vector %u)\n", regs->entry_vector & 0xff);
+        handler_missing(v, regs->entry_vector & 0xff, regs->error_code, regs->rip);
 }
 
 /* In line, so that what flags cannot hold costs the callers below nothing. */
@@ -227,7 +232,7 @@ void pv_inject_trap(unsigned vector, uint32_t error_code, bool has_error_code)
     struct trap_bounce *b = &v->pv->bounce;
 
     if (!t->address) {
-        domain_crash(v->domain, "no handler for trap %u, error code %#x, at %#lx\n", vector, error_code, regs->rip);
+        handler_missing(v, vector, error_code, regs->rip);
         return;
     }
     b->rip = t->address;

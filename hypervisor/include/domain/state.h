@@ -43,6 +43,7 @@ struct domain {
     bool is_console;     /* allowed to write the hypervisor's console without limits */
     uint8_t state;       /* enum domain_state, atomic */
     bool is_shutting_down, is_shut_down; /* lock */
+    bool crash_reported;                 /* atomic: one report, though several vcpus crash at once */
     uint8_t shutdown_code;               /* SHUTDOWN_*, SHUTDOWN_CODE_NONE; lock */
     bool debugger_attached;
     bool iommu;          /* has devices behind an IOMMU */

@@ -4,7 +4,8 @@
 # and NAME.cfg, next to the runner, on a small disk the test machine gets beside domain 0's own. peers/NAME.c are the other
 # domains some of them need: peer-NAME, started by the runner.
 #
-# Every pvh/NAME.c becomes a PVH guest in the same way.
+# Every pvh/NAME.c becomes a PVH guest in the same way. A tests/NAME.c with the line "// kinds: pv pvh" becomes both: the PV
+# guest NAME, linked with lib/, and the PVH guest pvh_NAME, linked with lib/pvh/ and what of lib/ is for both.
 #
 #   make guests                 build them, boot a machine, run them all, print the summary
 #   make guests GUESTS='a b'    only these
@@ -20,17 +21,19 @@ guest_flags := -std=gnu17 -O2 -g -ffreestanding -fno-pie -fno-pic -mcmodel=small
 guest_lib := $(patsubst guests/lib/%.c,build/guests/lib/%.o,$(wildcard guests/lib/*.c)) \
     $(addprefix build/guests/lib/,head_pv.o context.o)
 # What a PVH guest shares with PV ones; the rest is its own.
-guest_pvh_lib := $(addprefix build/guests/lib/,console.o context.o event.o result.o string.o timer.o vcpu.o) \
+guest_pvh_lib := $(addprefix build/guests/lib/,canary.o console.o context.o event.o grant.o peer.o preempt.o probe.o \
+        result.o string.o timer.o vcpu.o) \
     $(patsubst guests/lib/%.c,build/guests/lib/%.o,$(wildcard guests/lib/pvh/*.c)) build/guests/lib/pvh/head.o
 guest_pvh_names := $(sort $(patsubst guests/pvh/%.c,%,$(wildcard guests/pvh/*.c)))
-guest_names := $(sort $(patsubst guests/tests/%.c,%,$(wildcard guests/tests/*.c))) $(guest_pvh_names)
+guest_both_names := $(patsubst guests/tests/%.c,pvh_%,$(shell grep -lx '// kinds: pv pvh' guests/tests/*.c))
+guest_names := $(sort $(patsubst guests/tests/%.c,%,$(wildcard guests/tests/*.c))) $(guest_pvh_names) $(guest_both_names)
 peer_names := $(sort $(patsubst guests/peers/%.c,peer-%,$(wildcard guests/peers/*.c)))
 dom0_files := $(patsubst guests/dom0/%.c,build/guests/disk/dom0-%,$(wildcard guests/dom0/*.c)) \
     $(patsubst guests/beside/%.c,build/guests/disk/beside-%,$(wildcard guests/beside/*.c))
 guest_files := $(foreach name,$(guest_names) $(peer_names),build/guests/disk/$(name) build/guests/disk/$(name).cfg)
 
 guest_link = $(LD) -static -nostdlib --build-id=none -z noexecstack --no-warn-rwx-segments -T guests/pv.lds -o $@ \
-    $< $(guest_lib)
+    $(filter %.o,$^)
 
 .PHONY: guests guests-build
 .SECONDARY:
@@ -58,8 +61,15 @@ build/guests/pvh/%.o: guests/pvh/%.c guests/guests.mk
 
 build/guests/disk/%: build/guests/pvh/%.o $(guest_pvh_lib) guests/pv.lds
 	@mkdir -p $(@D)
-	@$(LD) -static -nostdlib --build-id=none -z noexecstack --no-warn-rwx-segments -T guests/pv.lds -o $@ \
-	    $< $(guest_pvh_lib)
+	@$(guest_link)
+
+$(guest_both_names:%=build/guests/disk/%): build/guests/disk/pvh_%: build/guests/tests/%.o $(guest_pvh_lib) guests/pv.lds
+	@mkdir -p $(@D)
+	@$(guest_link)
+
+$(guest_both_names:%=build/guests/disk/%.cfg): build/guests/disk/pvh_%.cfg: guests/tests/%.c guests/config
+	@mkdir -p $(@D)
+	@guests/config pvh pvh_$* $< > $@
 
 build/guests/peers/%.o: guests/peers/%.c guests/guests.mk
 	@mkdir -p $(@D)
@@ -101,7 +111,7 @@ build/guests/disk/guests-run: guests/dom0/guests-run
 
 build/guests/disk.ext4: $(guest_files) build/guests/disk/guests-run $(dom0_files) $(bench_disk_files)
 	@echo "image   $@"
-	@truncate -s 16M $@.new
+	@truncate -s 24M $@.new
 	@/sbin/mke2fs -q -F -t ext4 -O ^has_journal -L guests -d build/guests/disk $@.new
 	@mv -f $@.new $@
 

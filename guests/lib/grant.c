@@ -11,19 +11,8 @@ static struct grant_entry_v1 *table;
 
 long grant_init(void)
 {
-    xen_pfn_t frame = 0;
-    struct gnttab_setup_table setup = { .dom = DOMID_SELF, .nr_frames = 1 };
-    long result;
-
-    set_xen_guest_handle(setup.frame_list, &frame);
-    result = grant_op(GNTTABOP_setup_table, &setup, 1);
-    if (result == 0)
-        result = setup.status;
-    if (result < 0)
-        return result;
     table = range_alloc(1);
-    page_map(table, frame, ENTRY_READ_WRITE);
-    return 0;
+    return grant_frame_show(table, false);
 }
 
 struct grant_entry_v1 *grant_entry(grant_ref_t reference)

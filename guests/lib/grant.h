@@ -19,6 +19,16 @@ void grant_give(grant_ref_t reference, domid_t domain, const void *page, bool re
 /* Takes it back; false while somebody uses it. */
 bool grant_take(grant_ref_t reference);
 
+/*
+ * What each kind of guest does in its own way, at a page of range_alloc: the first frame of our table, or of the status
+ * pages of version 2, appears there and goes; a page of ours takes the place of a grant that is mapped there, and goes
+ * back to where it was. 0 or the hypercall's error.
+ */
+long grant_frame_show(void *place, bool status);
+long grant_frame_hide(void *place);
+long place_take(void *place, void *page);
+long place_leave(void *place, void *page);
+
 /* Both return the operation's status, GNTST_*. flags: GNTMAP_*. */
 int grant_map(const void *address, unsigned int flags, grant_ref_t reference, domid_t domain,
               grant_handle_t *handle);

@@ -169,6 +169,26 @@ unsigned long base_table_copy(void)
     return machine_of(table);
 }
 
+bool page_unused(void *page)
+{
+    bool unused;
+
+    memset(page, 0, PAGE_SIZE);
+    unused = page_protect(page, false) == 0 && mmuext(MMUEXT_PIN_L1_TABLE, machine_of(page)) == 0 &&
+             mmuext(MMUEXT_UNPIN_TABLE, machine_of(page)) == 0;
+    return page_protect(page, true) == 0 && unused;
+}
+
+unsigned long frame_absent(void)
+{
+    return 1;
+}
+
+unsigned long frame_untouchable(void)
+{
+    return base_table();
+}
+
 // The builder maps the start of memory, up to a multiple of 4 MiB. The rest gets whole level 1 tables here.
 static void rest_map(unsigned long frame)
 {

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "event.h"
 #include "hypercall.h"
 #include "trap.h"
 #include "vcpu.h"
@@ -27,11 +28,13 @@ static preempt_between *between_stops;
 static unsigned long stop_count;
 static volatile bool running;
 
+// SYSCALL of a PV guest's page, VMMCALL or VMCALL of a PVH guest's.
 static bool hypercall_at(uint64_t rip)
 {
     const uint8_t *code = (const uint8_t *)rip;
 
-    return rip - (uint64_t)hypercall_page < sizeof(hypercall_page) && code[0] == 0x0f && code[1] == 0x05;
+    return rip - (uint64_t)hypercall_page < sizeof(hypercall_page) && code[0] == 0x0f &&
+           (code[1] == 0x05 || code[1] == 0x01);
 }
 
 static void stopped(struct trap_frame *frame)
@@ -51,21 +54,20 @@ static void stopped(struct trap_frame *frame)
 
 long preempt_all(long (*call)(void *argument), void *argument, preempt_between *between, unsigned long *stops)
 {
-    struct vcpu_info *info = vcpu_self()->info;
-    volatile uint8_t *pending = &info->evtchn_upcall_pending, *mask = &info->evtchn_upcall_mask;
-    uint8_t was_masked = *mask;
+    volatile uint8_t *pending = &vcpu_self()->info->evtchn_upcall_pending;
+    bool masked = event_mask_all();
     long result;
 
-    preempt_byte = (uint64_t)&info->evtchn_upcall_pending;
+    preempt_byte = (uint64_t)pending;
     between_stops = between;
     stop_count = 0;
     trap_handle(TRAP_EVENT, stopped);
+    event_mask_restore(false);
     running = true;
-    *mask = 0;
     *pending = 1;
     result = call(argument);
     running = false;
-    *mask = was_masked;
+    event_mask_restore(masked);
     trap_handle(TRAP_EVENT, NULL);
     if (stops)
         *stops = stop_count;

@@ -12,6 +12,7 @@
 #include "trap.h"
 #include "vcpu.h"
 
+const bool guest_is_pv = true;
 static const struct start_info *start;
 static char shared_frame[PAGE_SIZE] __attribute__((aligned(4096), section(".bss.page")));
 _Noreturn void guest_start(const struct start_info *info, unsigned long boot_stack);

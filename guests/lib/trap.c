@@ -118,29 +118,3 @@ void trap_leave(long value)
 {
     context_jump(vcpu_self()->saved_rsp, value);
 }
-
-static void probe_read(void *address)
-{
-    uint8_t byte;
-
-    __asm__ volatile("movb (%1), %0" : "=r"(byte) : "r"(address) : "memory");
-}
-
-static void probe_write(void *address)
-{
-    __asm__ volatile("movb $0, (%0)" : : "r"(address) : "memory");
-}
-
-int trap_probe_read(const volatile void *address)
-{
-    struct trap_seen seen;
-
-    return trap_catch(probe_read, (void *)address, &seen) ? (int)seen.vector : -1;
-}
-
-int trap_probe_write(volatile void *address)
-{
-    struct trap_seen seen;
-
-    return trap_catch(probe_write, (void *)address, &seen) ? (int)seen.vector : -1;
-}

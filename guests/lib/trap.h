@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Exceptions and other entries of a PV guest: who handles them, and how a test survives its own. */
+/*
+ * Exceptions and other entries: who handles them, and how a test survives its own. Of those that are no exceptions a PVH
+ * guest has TRAP_EVENT alone.
+ */
 #ifndef GUEST_TRAP_H
 #define GUEST_TRAP_H
 

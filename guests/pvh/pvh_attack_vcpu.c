@@ -129,13 +129,13 @@ static void interrupt_storm(void)
  */
 static void start_storm(void)
 {
-    static const uint8_t code[] = { 0xf0, 0xfe, 0x06, 0x00, 0x01, 0xfa, 0xf4, 0xeb, 0xfc }; /* lock incb 0x100; cli; hlt; jmp */
-    volatile uint8_t *page = low_memory(0x8000), *count = low_memory(0x100);
+    static const uint8_t code[] = { 0xf0, 0xfe, 0x06, 0x00, 0x81, 0xfa, 0xf4, 0xeb, 0xfc }; /* lock incb 0x8100; cli; hlt; jmp */
+    volatile uint8_t *page = low_memory(0x8000), *count = low_memory(0x8100);
     unsigned int started = 0;
 
     for (unsigned int i = 0; i < sizeof(code); i++)
         page[i] = code[i];
-    /* ds is 0 after SIPI: the byte at 0x100 of memory counts */
+    /* ds is 0 after SIPI: the byte at 0x8100 of memory counts */
     *count = 0;
     for (unsigned int i = 0; i < 200; i++) {
         uint8_t before = *count;

@@ -7,6 +7,8 @@
 
 #include <xen/arch-x86/hvm/start_info.h>
 
+#include "cpuid.h"
+
 #define MSR_APIC_BASE 0x1bu
 #define MSR_PAT 0x277u
 #define MSR_X2APIC 0x800u
@@ -16,15 +18,6 @@
 
 struct hvm_start_info;
 const struct hvm_start_info *start_record(void);
-
-struct cpuid_result { uint32_t eax, ebx, ecx, edx; };
-static inline struct cpuid_result cpuid(uint32_t leaf, uint32_t subleaf)
-{
-    struct cpuid_result r;
-
-    __asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
-    return r;
-}
 
 static inline uint64_t rdmsr(uint32_t msr)
 {
@@ -50,5 +43,7 @@ uint64_t hvm_param(uint32_t index);
 /* XENMEM_add_to_physmap: the hypercall's result. */
 long physmap_add(unsigned int space, unsigned long index, unsigned long frame);
 long physmap_remove(unsigned long frame);
+/* Collects the free frames of the map in the start record; takes page 0 away. */
+void memory_start(const struct hvm_start_info *info);
 
 #endif

@@ -23,11 +23,11 @@
 
 #define CALLBACK_BY_VECTOR (2ul << 56)
 
+const bool guest_is_pv = false;
 static const struct hvm_start_info *record;
 static struct start_info start;
 static char shared_frame[PAGE_SIZE] __attribute__((aligned(4096), section(".bss.page")));
 _Noreturn void guest_start(const struct hvm_start_info *info);
-void memory_start(const struct hvm_start_info *info);
 
 const struct hvm_start_info *start_record(void) { return record; }
 const struct start_info *start_page(void) { return &start; }

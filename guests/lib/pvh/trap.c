@@ -20,12 +20,12 @@
 struct gate { uint16_t offset_low, selector, flags, offset_middle; uint32_t offset_high, zero; };
 extern char interrupt_stubs[];
 static struct gate table[256];
-static trap_handler *handlers[32];
+static trap_handler *handlers[TRAP_EVENT + 1];
 static interrupt_handler *interrupts[256];
 
 void trap_handle(enum trap_vector vector, trap_handler *handler)
 {
-    if (vector < 32)
+    if (vector <= TRAP_EVENT)
         handlers[vector] = handler;
 }
 
@@ -61,7 +61,9 @@ void trap_dispatch(struct trap_frame *frame)
 {
     struct vcpu *vcpu = vcpu_self();
 
-    if (frame->vector >= 32) {
+    if (frame->vector == VECTOR_UPCALL && handlers[TRAP_EVENT]) {
+        handlers[TRAP_EVENT](frame);
+    } else if (frame->vector >= 32) {
         if (!interrupts[frame->vector])
             test_error("interrupt %lu comes from nowhere", frame->vector);
         interrupts[frame->vector]((unsigned int)frame->vector);
@@ -99,26 +101,3 @@ bool trap_catch(void (*function)(void *argument), void *argument, struct trap_se
 }
 
 void trap_leave(long value) { context_jump(vcpu_self()->saved_rsp, value); }
-
-static void probe_read(void *address)
-{
-    uint8_t byte;
-
-    __asm__ volatile("movb (%1), %0" : "=r"(byte) : "r"(address) : "memory");
-}
-
-static void probe_write(void *address) { __asm__ volatile("movb $0, (%0)" : : "r"(address) : "memory"); }
-
-int trap_probe_read(const volatile void *address)
-{
-    struct trap_seen seen;
-
-    return trap_catch(probe_read, (void *)address, &seen) ? (int)seen.vector : -1;
-}
-
-int trap_probe_write(volatile void *address)
-{
-    struct trap_seen seen;
-
-    return trap_catch(probe_write, (void *)address, &seen) ? (int)seen.vector : -1;
-}

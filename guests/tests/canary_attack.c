@@ -4,6 +4,7 @@
 // registers after a switch, not in state that is turned on later, not in what hypercalls write (padding and unused ends
 // of buffers too), not in memory that was another's. It matters because that is where keys are.
 //
+// kinds: pv pvh
 // peer: canary
 
 #include <stdbool.h>
@@ -33,6 +34,7 @@ const char test_title[] = "registers, outputs and new memory scanned for another
 
 #define TURNS 300u
 #define PATTERN 0x5a
+#define CR0_TS 8ul
 
 static uint8_t state[4096] __attribute__((aligned(64)));
 static struct peer_page *peer;
@@ -100,20 +102,32 @@ static void wide_check(void)
     }
 }
 
+static void ts_set(void)
+{
+    uint64_t cr0;
+
+    __asm__ volatile("mov %%cr0, %0; or %1, %0; mov %0, %%cr0" : "=&r"(cr0) : "r"(CR0_TS));
+}
+
+static void ts_clear(void)
+{
+    __asm__ volatile("clts");
+}
+
 // TS: the first use after it traps, and what is found then is ours.
 static void lazy_check(void)
 {
     struct trap_seen seen;
 
     for (unsigned int turn = 0; turn < 50; turn++) {
-        hypercall1(__HYPERVISOR_fpu_taskswitch, 1);
+        ts_set();
         others_run();
         memset(state, 0, sizeof(state));
         CHECK(trap_catch(narrow_read, NULL, &seen) && seen.vector == TRAP_NO_DEVICE);
+        ts_clear();
         CHECK(!trap_catch(narrow_read, NULL, &seen));
         state_check("after a trap of TS");
     }
-    hypercall1(__HYPERVISOR_fpu_taskswitch, 0);
 }
 
 static void output_check(const char *name, unsigned int number, uint64_t a, uint64_t b, uint64_t c, size_t size)
@@ -181,7 +195,7 @@ static void memory_check(void)
     xen_pfn_t old = machine_of(page);
     uint64_t end = time_now() + 80000000000ul;
 
-    NEED(update_va_mapping(page, 0, UVMF_INVLPG));
+    page_map(page, 0, 0);
     print(PEER_DESTROY);
     while (after < 400 && !full) {
         xen_pfn_t frame = (unsigned long)page >> PAGE_SHIFT;

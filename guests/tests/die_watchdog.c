@@ -3,6 +3,7 @@
 // Rule: a watchdog that is not poked in its time shuts the domain down, with the reason that says so, however busy the
 // domain is. It matters because it is there for guests that cannot end themselves any more.
 //
+// kinds: pv pvh
 // config: on_watchdog = "preserve"
 // expect: shutdown
 

@@ -2,6 +2,8 @@
 //
 // Rule: an event reaches the port it was sent to, once per edge, only while unmasked; ports that are not ours or not
 // open are refused. It matters because an event is a guest's interrupt: lost is a hang, stray is another's device.
+//
+// kinds: pv pvh
 
 #include <stddef.h>
 #include <stdint.h>

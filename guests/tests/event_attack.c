@@ -4,6 +4,7 @@
 // one vcpu while another sends to it never reaches a stranger. It matters because every error path after the last port
 // and every send that races a close was once a use after free.
 //
+// kinds: pv pvh
 // config: vcpus = 2
 
 #include <stdbool.h>

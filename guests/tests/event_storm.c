@@ -4,6 +4,7 @@
 // chose to unmask, and no more than its own share of the CPU: the victim keeps working. It matters because events are
 // the one thing a domain may do to another without being asked each time.
 //
+// kinds: pv pvh
 // peer: victim
 
 #include <stdbool.h>

@@ -4,6 +4,7 @@
 // owner rewrites in the middle of a use changes nothing of that use. It matters because a use counted once too few is
 // a mapping of memory that has a new owner.
 //
+// kinds: pv pvh
 // config: vcpus = 2
 
 #include <stdbool.h>
@@ -19,7 +20,6 @@
 #include "start.h"
 #include "string.h"
 #include "timer.h"
-#include "trap.h"
 #include "vcpu.h"
 
 const char test_title[] = "grants: many maps, racing unmaps, entries rewritten in use, bad arguments";
@@ -66,13 +66,12 @@ static void replaced_check(void)
     int status;
 
     CHECK_EQUAL(grant_map(window, GNTMAP_host_map, REPLACED, domain_self(), &handle), GNTST_okay);
-    CHECK_EQUAL(update_va_mapping(window, machine_of(mine) << PAGE_SHIFT | ENTRY_READ_WRITE, UVMF_INVLPG), 0);
+    CHECK_EQUAL(place_take(window, mine), 0);
     status = grant_unmap(window, handle);
     print("unmap of a replaced mapping: %d\n", status);
-    CHECK_EQUAL(update_va_mapping(window, 0, UVMF_INVLPG), 0);
-    CHECK_EQUAL(page_protect(mine, false), 0);
-    CHECK_EQUAL(mmuext(MMUEXT_PIN_L1_TABLE, machine_of(mine)), 0);     /* nobody maps it writable */
-    CHECK_EQUAL(mmuext(MMUEXT_UNPIN_TABLE, machine_of(mine)), 0);
+    CHECK(page_writable(window));
+    CHECK_EQUAL(place_leave(window, mine), 0);
+    CHECK(page_unused(mine));
 }
 
 static void thief(void *unused)
@@ -109,7 +108,7 @@ static void race_check(void)
     print("mapped %lu, ended here %lu, ended there %lu\n", mapped, ended, stolen);
     CHECK_EQUAL(ended + stolen, mapped);
     CHECK(mapped > 0);
-    CHECK_EQUAL(trap_probe_read(window), TRAP_PAGE_FAULT);
+    CHECK(!page_readable(window));
 }
 
 static int copy(struct gnttab_copy request)
@@ -137,7 +136,7 @@ static void arguments_check(void)
     request.len = 16;
     request.source.u.gmfn = ~0ul;
     CHECK(copy(request) < 0);
-    request.source.u.gmfn = 1;                          /* a frame of the machine, not ours */
+    request.source.u.gmfn = frame_absent();
     CHECK(copy(request) < 0);
     request.source.u.gmfn = machine_of(page);
     request.source.domid = 0;                           /* by frame number only for ourselves */
@@ -147,7 +146,7 @@ static void arguments_check(void)
     CHECK(copy(request) < 0);
     request.flags = 0;
     request.dest.domid = DOMID_SELF;
-    request.dest.u.gmfn = base_table();                 /* a page table is no place to copy to */
+    request.dest.u.gmfn = frame_untouchable();
     CHECK(copy(request) < 0);
     CHECK_EQUAL(grant_op(GNTTABOP_copy, &request, 0), 0);
     CHECK_EQUAL(grant_entry(ONE)->flags & (GTF_reading | GTF_writing), 0);
@@ -168,5 +167,5 @@ void test_main(void)
     race_check();
     replaced_check();
     CHECK(grant_take(ONE) && grant_take(RACED));
-    CHECK_EQUAL(page_protect(page, false), 0);
+    CHECK(page_unused(page));
 }

@@ -3,6 +3,8 @@
 // Rule: a pointer inside of what a hypercall's pointer names is checked like the first, each element of its array is,
 // and an object half of which lies in a page that is absent is read or written up to there at most. It matters because
 // the second pointer, the element after the first and the address that is used later are what checks forget.
+//
+// kinds: pv pvh
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -188,7 +190,7 @@ static void place_check(const struct place *place)
 
 static void places_check(void)
 {
-    const uint64_t first_name = machine_to_phys_mapping[machine_of((void *)read_only)];
+    const uint64_t first_name = frame_of_machine(machine_of((void *)read_only));
     const struct place places[] = {
         { "the hypervisor's data", 0xffff82d040200000ul, false },
         { "its map of all memory", 0xffff830000100000ul, false },
@@ -206,7 +208,7 @@ static void places_check(void)
 
     for (unsigned int i = 0; i < sizeof(places) / sizeof(places[0]); i++)
         place_check(&places[i]);
-    CHECK_EQUAL(machine_to_phys_mapping[machine_of((void *)read_only)], first_name);
+    CHECK_EQUAL(frame_of_machine(machine_of((void *)read_only)), first_name);
     for (unsigned int i = 0; i < PAGE_SIZE; i++) {
         if (((volatile uint8_t *)read_only)[i] != 0) {
             test_failure("a read-only page changed at %u", i);
@@ -248,7 +250,7 @@ static void later_check(void)
     };
     struct vcpu_register_runstate_memory_area area = { 0 };
     struct vcpu_register_time_memory_area time_area = { 0 };
-    struct vcpu_register_vcpu_info info = { .mfn = 1 };
+    struct vcpu_register_vcpu_info info = { .mfn = frame_absent() };
     long result;
 
     for (unsigned int i = 0; i < 7; i++) {
@@ -267,7 +269,7 @@ static void later_check(void)
     time_area.addr.p = 0;
     vcpu_op(VCPUOP_register_vcpu_time_memory_area, 0, &time_area);
     CHECK(vcpu_op(VCPUOP_register_vcpu_info, 0, &info) < 0);
-    info.mfn = base_table();                                /* a page table */
+    info.mfn = frame_untouchable();
     CHECK(vcpu_op(VCPUOP_register_vcpu_info, 0, &info) < 0);
     info.mfn = machine_of((void *)read_only);
     info.offset = PAGE_SIZE - 8;

@@ -3,6 +3,8 @@
 // Rule: a hypercall's pointer is the guest's word, never the hypervisor's: aimed at the hypervisor, at the canonical
 // hole, at the end of the address space, at nothing or at read-only memory, the call fails and nothing outside of the
 // guest is read or written. It matters because one unchecked copy is the whole machine's memory.
+//
+// kinds: pv pvh
 
 #include <stdbool.h>
 #include <stddef.h>

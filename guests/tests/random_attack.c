@@ -8,6 +8,7 @@
 // Left out is only what ends or stops the guest itself by right. "seed=N" on the command line begins elsewhere; the
 // line with the seed and the count leads to the same calls again.
 //
+// kinds: pv pvh
 // config: memory = 32
 
 #include <stdbool.h>

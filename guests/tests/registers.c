@@ -73,7 +73,7 @@ static void task_switch_check(void)
 // ---- debug registers ----
 
 static volatile unsigned int hits;
-static volatile unsigned long hit_status, watched, other_watched;
+static volatile unsigned long hit_status, watched;
 
 static void count_hit(struct trap_frame *frame)
 {

@@ -2,6 +2,8 @@
 //
 // Rule: a timer's event comes at or after its time and once; system time never goes back. It matters because a guest
 // that waits for a timer which never comes hangs, and one whose clock goes back computes nonsense.
+//
+// kinds: pv pvh
 
 #include <stddef.h>
 #include <stdint.h>

@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cpuid.h"
 #include "event.h"
 #include "result.h"
 #include "timer.h"
@@ -20,16 +21,6 @@
 #define TSC_READS 3000u
 #define TSC_AUX_MSR 0xc0000103u
 #define FEATURE_RDTSCP (1u << 27)   /* of leaf 0x80000001, EDX */
-
-struct tsc_registers { uint32_t a, b, c, d; };
-
-static inline struct tsc_registers tsc_cpuid(uint32_t leaf, uint32_t subleaf)
-{
-    struct tsc_registers r = { .a = leaf, .c = subleaf };
-
-    __asm__ volatile("ud2; .ascii \"xen\"; cpuid" : "+a"(r.a), "=b"(r.b), "+c"(r.c), "=d"(r.d));
-    return r;
-}
 
 static inline uint64_t tsc_read_aux(uint32_t *aux)
 {
@@ -72,7 +63,7 @@ static void tsc_aux_check(void *argument)
 {
     uint32_t value = (uint32_t)(unsigned long)argument, got;
 
-    if (!(tsc_cpuid(0x80000001, 0).d & FEATURE_RDTSCP))
+    if (!(cpuid(0x80000001, 0).edx & FEATURE_RDTSCP))
         return;
     __asm__ volatile("wrmsr" : : "c"(TSC_AUX_MSR), "a"(value), "d"(0));
     for (int i = 0; i < 50; i++) {
@@ -105,14 +96,14 @@ static void tsc_rate_check(uint32_t khz)
  */
 static void tsc_check(unsigned int mode, int emulated)
 {
-    struct tsc_registers leaf = tsc_cpuid(CPUID_TIME_LEAF, 0);
+    struct cpuid_result leaf = cpuid(CPUID_TIME_LEAF, 0);
     uint64_t kernel, user, after;
 
-    print("flags %x mode %u khz %u incarnation %u\n", leaf.a, leaf.b, leaf.c, leaf.d);
-    CHECK_EQUAL(leaf.b, mode);
+    print("flags %x mode %u khz %u incarnation %u\n", leaf.eax, leaf.ebx, leaf.ecx, leaf.edx);
+    CHECK_EQUAL(leaf.ebx, mode);
     if (emulated >= 0)
-        CHECK_EQUAL(leaf.a & 1, emulated);
-    CHECK(leaf.c > 10000);
+        CHECK_EQUAL(leaf.eax & 1, emulated);
+    CHECK(leaf.ecx > 10000);
     user_init();
     trap_handle(TRAP_SYSCALL, tsc_user_leave);
     kernel = tsc_read();
@@ -120,7 +111,7 @@ static void tsc_check(unsigned int mode, int emulated)
     after = tsc_read();
     if (user < kernel || after < user)
         test_failure("kernel %lu, user %lu, kernel %lu: expected a counter that goes on", kernel, user, after);
-    tsc_rate_check(leaf.c);
+    tsc_rate_check(leaf.ecx);
     vcpu_run(1, tsc_reads, NULL);
     tsc_reads(NULL);
     CHECK(vcpu_wait(1));

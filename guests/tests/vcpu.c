@@ -3,6 +3,7 @@
 // Rule: vcpus start where they are told, run beside each other, get their own events, and stop when told; numbers
 // beyond the domain's are refused. It matters because a guest's CPUs come up and go away with exactly these calls.
 //
+// kinds: pv pvh
 // config: vcpus = 2
 
 #include <stdint.h>

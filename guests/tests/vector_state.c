@@ -1,46 +1,41 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Rule: the vector state of each vcpu (x87, SSE, and with XSAVE every feature CPUID offers) is its own over every switch, and
-// XCR0 takes the sets the processor takes and no others. It matters because a register of a neighbour is both a wrong
-// result and a leak.
+// Rule: the vector state of each vcpu (x87, SSE, and with XSAVE every feature CPUID offers) and its XCR0 are its own over
+// every exit and every switch, and XCR0 takes the sets the processor takes and no others. It matters because a register
+// of a neighbour is both a wrong result and a leak.
 //
-// config: vcpus = 2
+// kinds: pv pvh
+// config: vcpus = 4
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include <xen/sched.h>
 
+#include "cpuid.h"
 #include "hypercall.h"
 #include "result.h"
+#include "start.h"
 #include "trap.h"
 #include "vcpu.h"
 
-const char test_title[] = "vector state of two vcpus over switches; XCR0";
+const char test_title[] = "vector state of four vcpus over exits and switches; XCR0";
 
-#define ROUNDS 300u
+#define ROUNDS 400u
+#define VCPUS 4u
 #define XSAVE_BYTES 4096u
 #define XCR0_X87 1ul
 #define XCR0_SSE 2ul
 #define XCR0_AVX 4ul
 #define XCR0_PKRU 0x200ul
+#define CR4_OSXSAVE (1ul << 18)
 #define HEADER 512u
 #define FEATURE_XSAVE (1u << 26)        /* leaf 1, ECX */
 #define LEGACY_USED 416u                /* the rest of the first 512 bytes is free */
 
-struct registers { uint32_t a, b, c, d; };
-
-static struct registers cpuid(uint32_t leaf, uint32_t subleaf)
-{
-    struct registers r = { .a = leaf, .c = subleaf };
-
-    __asm__ volatile("ud2; .ascii \"xen\"; cpuid" : "+a"(r.a), "=b"(r.b), "+c"(r.c), "=d"(r.d));
-    return r;
-}
-
 static uint64_t offered;                /* features of XCR0; 0 without XSAVE */
-static uint8_t wanted[2][XSAVE_BYTES] __attribute__((aligned(64)));
-static uint8_t got[2][XSAVE_BYTES] __attribute__((aligned(64)));
+static uint8_t wanted[VCPUS][XSAVE_BYTES] __attribute__((aligned(64)));
+static uint8_t got[VCPUS][XSAVE_BYTES] __attribute__((aligned(64)));
 
 static void xcr0_set(void *value)
 {
@@ -60,6 +55,26 @@ static void xcr0_check(void)
     }
     if (trap_catch(xcr0_set, (void *)XCR0_X87, &trap) || trap_catch(xcr0_set, (void *)offered, &trap))
         test_failure("XCR0 of %lx: exception %lu", offered, trap.vector);
+}
+
+static void osxsave_set(void)
+{
+    uint64_t cr4;
+
+    __asm__ volatile("mov %%cr4, %0; or %1, %0; mov %0, %%cr4" : "=&r"(cr4) : "r"(CR4_OSXSAVE));
+}
+
+// Every vcpu has another XCR0 for a while.
+static void xcr0_vary(unsigned int number)
+{
+    uint64_t mine = number & 1 ? XCR0_X87 : XCR0_X87 | XCR0_SSE;
+    uint32_t low, high;
+
+    xcr0_set((void *)mine);
+    sched_op(SCHEDOP_yield, 0);
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    CHECK_EQUAL(low, mine);
+    xcr0_set((void *)offered);
 }
 
 static void state_load(const void *area)
@@ -93,14 +108,14 @@ static unsigned int state_make(uint8_t *area, unsigned int number)
     }
     area[4] = 0xff;                     /* no x87 register is empty */
     *(uint16_t *)area = 0x37f;
-    *(uint32_t *)(area + 24) = number ? 0x1f80 : 0x9fc0;
+    *(uint32_t *)(area + 24) = number % 2 ? 0x1f80 : 0x9fc0;
     for (unsigned int feature = 2; feature < 63; feature++) {
-        struct registers place = cpuid(0xd, feature);
+        struct cpuid_result place = cpuid(0xd, feature);
 
         if (!(offered >> feature & 1))
             continue;
-        end = place.b + place.a;
-        for (unsigned int i = place.b; i < end; i++)
+        end = place.ebx + place.eax;
+        for (unsigned int i = place.ebx; i < end; i++)
             area[i] = feature == 9 ? 0 : (uint8_t)(i * 5 + number * 77 + 1);
     }
     *(uint64_t *)(area + HEADER) = offered;
@@ -119,18 +134,25 @@ static void keep(void *unused)
     struct trap_seen trap;
 
     (void)unused;
+    if (offered)
+        osxsave_set();
     if (offered && trap_catch(xcr0_set, (void *)offered, &trap))
         test_failure("vcpu %u: XCR0 of %lx refused", number, offered);
     end = state_make(wanted[number], number);
     state_load(wanted[number]);
     for (unsigned int round = 0; round < ROUNDS && !wrong; round++) {
-        sched_op(SCHEDOP_yield, 0);
+        if (round % 2)
+            sched_op(SCHEDOP_yield, 0);
+        else
+            (void)cpuid(0x40000000, 0);
         state_store(got[number]);
         for (unsigned int i = 0; i < end; i++) {
             if (got[number][i] == wanted[number][i] || is_free(i))
                 continue;
             first = wrong++ ? first : i;
         }
+        if (offered && round % 64 == 63)
+            xcr0_vary(number);
     }
     if (wrong)
         test_failure("vcpu %u: %u bytes of its state changed, the first at %u: expected %x, got %x", number, wrong, first,
@@ -139,18 +161,21 @@ static void keep(void *unused)
 
 void test_main(void)
 {
-    struct registers features;
+    struct cpuid_result features;
 
-    if (cpuid(1, 0).c & FEATURE_XSAVE) {
+    if (cpuid(1, 0).ecx & FEATURE_XSAVE) {
         features = cpuid(0xd, 0);
-        offered = (uint64_t)features.d << 32 | features.a;
+        offered = (uint64_t)features.edx << 32 | features.eax;
         CHECK((offered & (XCR0_X87 | XCR0_SSE)) == (XCR0_X87 | XCR0_SSE));
-        CHECK(features.c <= XSAVE_BYTES);
-        CHECK(!(offered & XCR0_PKRU));      /* no protection keys for PV guests */
+        CHECK(features.ecx <= XSAVE_BYTES);
+        CHECK(!(offered & XCR0_PKRU) || !guest_is_pv);  /* no protection keys for PV guests */
+        osxsave_set();
         xcr0_check();
     }
     print("features %lx\n", offered);
-    vcpu_run(1, keep, NULL);
+    for (unsigned int i = 1; i < VCPUS; i++)
+        vcpu_run(i, keep, NULL);
     keep(NULL);
-    CHECK(vcpu_wait(1));
+    for (unsigned int i = 1; i < VCPUS; i++)
+        CHECK(vcpu_wait(i));
 }

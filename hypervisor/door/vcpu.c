@@ -131,6 +131,12 @@ static long vcpu_get_runstate(struct vcpu *v, guest_addr_t arg)
     return guest_write(arg, &info, sizeof(info));
 }
 
+/* An area that is kept by address: of a PV guest outside of the hypervisor's range, which is a PVH guest's like any other. */
+static bool area_ok(const struct vcpu *v, uint64_t address, size_t size)
+{
+    return v->domain->is_hvm || guest_range_ok(address, size);
+}
+
 static long vcpu_register_runstate(struct vcpu *v, guest_addr_t arg)
 {
     struct vcpu_register_runstate_memory_area area;
@@ -138,7 +144,7 @@ static long vcpu_register_runstate(struct vcpu *v, guest_addr_t arg)
 
     if (guest_read(&area, arg, sizeof(area)))
         return -EFAULT;
-    if (!guest_range_ok(area.addr.p, sizeof(info)))
+    if (!area_ok(v, area.addr.p, sizeof(info)))
         return -EFAULT;
     v->runstate_guest = GUEST_ADDR(area.addr.p);
     if (v == current) {
@@ -156,7 +162,7 @@ static long vcpu_register_time(struct vcpu *v, guest_addr_t arg)
 
     if (guest_read(&area, arg, sizeof(area)))
         return -EFAULT;
-    if (!guest_range_ok(area.addr.p, sizeof(struct vcpu_time_info)))
+    if (!area_ok(v, area.addr.p, sizeof(struct vcpu_time_info)))
         return -EFAULT;
     v->time_guest = GUEST_ADDR(area.addr.p);
     if (v == current)

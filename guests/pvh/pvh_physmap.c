@@ -17,6 +17,7 @@
 
 #include "hypercall.h"
 #include "memory.h"
+#include "preempt.h"
 #include "pvh/machine.h"
 #include "result.h"
 #include "string.h"
@@ -136,6 +137,57 @@ static void grant_frames_check(void)
     CHECK_EQUAL(physmap_add(XENMAPSPACE_grant_table, 0, at), 0);
 }
 
+// ---- many at once, stopped wherever the call gives way
+
+#define BATCH 512u
+static xen_ulong_t batch_from[BATCH];
+static xen_pfn_t batch_to[BATCH];
+static int batch_errors[BATCH];
+
+static long batch_call(void *unused)
+{
+    struct xen_add_to_physmap_batch batch = { .domid = DOMID_SELF, .space = XENMAPSPACE_gmfn, .size = BATCH };
+
+    (void)unused;
+    set_xen_guest_handle(batch.idxs, batch_from);
+    set_xen_guest_handle(batch.gpfns, batch_to);
+    set_xen_guest_handle(batch.errs, batch_errors);
+    return memory_op(XENMEM_add_to_physmap_batch, &batch);
+}
+
+static void batch_run(void)
+{
+    unsigned long stops;
+
+    memset(batch_errors, 0xff, sizeof(batch_errors));
+    CHECK_EQUAL(preempt_all(batch_call, NULL, NULL, &stops), 0);
+    CHECK(stops > 0 && stops < PREEMPT_MOST);
+    for (unsigned int i = 0; i < BATCH; i++)
+        CHECK_EQUAL(batch_errors[i], i == 7 ? -XEN_EINVAL : 0);
+}
+
+/* A page with its number in it leaves for an empty place and comes back; one has no number that is one. */
+static void batch_check(void)
+{
+    unsigned long first = machine_of(pages_alloc(BATCH));
+
+    for (unsigned int i = 0; i < BATCH; i++) {
+        *(volatile unsigned int *)page_of_frame(first + i) = i;
+        batch_from[i] = first + i;
+        batch_to[i] = EMPTY + 512 + i;
+    }
+    batch_to[7] = BEYOND;
+    batch_run();
+    CHECK_EQUAL(*(volatile unsigned int *)page_of_frame(first), ~0u);
+    for (unsigned int i = 0; i < BATCH; i++) {
+        batch_from[i] = i == 7 ? BEYOND : EMPTY + 512 + i;
+        batch_to[i] = first + i;
+    }
+    batch_run();
+    for (unsigned int i = 0; i < BATCH; i++)
+        CHECK_EQUAL(*(volatile unsigned int *)page_of_frame(first + i), i);
+}
+
 /* vcpu_info in a page that is given away meanwhile: the hypervisor keeps it, nobody else gets it. */
 static void vcpu_info_check(void)
 {
@@ -201,6 +253,7 @@ void test_main(void)
 {
     numbers_check();
     shatter_check();
+    batch_check(); /* as long as the shared page is where the library has it */
     shared_info_check();
     grant_frames_check();
     vcpu_info_check();

@@ -4,6 +4,7 @@
 // beyond it is answered, closing one makes room for one, and a reset of all of them gives way to other work. It matters
 // because tables, bitmaps and arrays of ports all end there.
 //
+// kinds: pv pvh
 // config: max_event_channels = 131071
 // config: memory = 24
 

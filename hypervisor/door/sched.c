@@ -9,7 +9,6 @@
 #include "door/handlers.h"
 #include "door/hypercall.h"
 #include "errno.h"
-#include "guest/hvm.h"
 #include "log.h"
 #include "mm/guest_copy.h"
 #include "sched/sched.h"
@@ -24,7 +23,7 @@
 
 static bool must_not_block(struct vcpu *v)
 {
-    return vcpu_event_deliverable(v) || v->nmi_pending || (v->domain->is_hvm && hvm_event_pending(v));
+    return vcpu_event_deliverable(v) || v->nmi_pending;
 }
 
 static long sched_block(struct vcpu *v)

@@ -38,4 +38,8 @@ struct sched_upcalls {
 };
 extern const struct sched_upcalls sched_upcalls;
 
+/* ---- implemented by guest/ ---- */
+/* True when the running vcpu v has an interrupt or NMI to take that it does not hold back. */
+bool hvm_event_pending(struct vcpu *v);
+
 #endif

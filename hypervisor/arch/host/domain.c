@@ -241,6 +241,11 @@ WEAK void vcpu_wake(struct vcpu *v)
     (void)v;
 }
 
+WEAK bool hvm_event_pending(struct vcpu *v)
+{
+    return v->info->evtchn_upcall_pending;
+}
+
 WEAK void vcpu_pause(struct vcpu *v)
 {
     v->pause_count++;

@@ -17,6 +17,7 @@
 #include "sync/spinlock.h"
 #include "time/time.h"
 #include "types.h"
+#include "upcalls.h"
 #include <xen/vcpu.h>
 
 struct event_domain;
@@ -193,9 +194,11 @@ static inline bool vcpu_runnable(const struct vcpu *v)
              __atomic_load_n(&v->domain->pause_count, __ATOMIC_RELAXED));
 }
 
-/* True when the running vcpu has an event to take and does not mask it. */
-static inline bool vcpu_event_deliverable(const struct vcpu *v)
+/* True when the running vcpu has an event to take and does not mask it; a hardware-assisted one does so by its registers. */
+static inline bool vcpu_event_deliverable(struct vcpu *v)
 {
+    if (unlikely(v->domain->is_hvm))
+        return hvm_event_pending(v);
     return v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask;
 }
 

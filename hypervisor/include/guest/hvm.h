@@ -103,8 +103,6 @@ void hvm_paging_get(struct vcpu *v, struct hvm_paging *paging);
 
 /* A page of stubs for hypercalls, as the guest's 0x40000000 gets. */
 void hvm_hypercall_page_fill(void *page);
-/* True when v has an interrupt or NMI to take that it does not hold back: it must not block. */
-bool hvm_event_pending(struct vcpu *v);
 /* An event channel was shown to v (struct vcpu, upcall_edge): for those that are told by their local APIC. */
 int hvm_upcall_vector_set(struct vcpu *v, unsigned vector);
 

@@ -198,17 +198,6 @@ struct exchange {
     uint64_t out_per_chunk;
 };
 
-static void frames_give_back(struct domain *d, struct frame_list *taken)
-{
-    struct frame *f;
-
-    while ((f = frame_list_first(taken)) != NULL) {
-        frame_list_remove(taken, f);
-        if (heap_assign(d, f, 0, 0))
-            heap_free_domain(f, 0);
-    }
-}
-
 static void extents_free(struct frame_list *extents, unsigned order)
 {
     struct frame *f;
@@ -233,13 +222,20 @@ static int chunk_take(const struct exchange *x, uint64_t chunk, struct frame_lis
             rc = heap_steal_extents(x->in.d, numbers, count, x->in.order, taken);
     }
     if (rc)
-        frames_give_back(x->in.d, taken);
+        heap_give_back(x->in.d, taken);
     return rc;
 }
 
+/* The extents of one chunk: parts of one block if there is one, which costs least. */
 static int chunk_allocate(const struct exchange *x, struct frame_list *fresh)
 {
-    for (uint64_t i = 0; i < x->out_per_chunk; i++) {
+    struct frame *block = NULL;
+
+    if (x->out_per_chunk > 1)
+        block = heap_alloc_domain(x->out.d, x->chunk_order, x->out.width_bits, HEAP_NO_OWNER);
+    for (uint64_t i = 0; block && i < x->out_per_chunk; i++)
+        frame_list_add(fresh, block + (i << x->out.order));
+    for (uint64_t i = 0; !block && i < x->out_per_chunk; i++) {
         struct frame *f = heap_alloc_domain(x->out.d, x->out.order, x->out.width_bits, HEAP_NO_OWNER);
 
         if (!f) {
@@ -290,7 +286,7 @@ static int chunk_exchange(const struct exchange *x, uint64_t chunk)
         return rc;
     rc = chunk_allocate(x, &fresh);
     if (rc) {
-        frames_give_back(x->in.d, &taken);
+        heap_give_back(x->in.d, &taken);
         return rc;
     }
     for (f = frame_list_first(&taken); f; f = frame_list_next(f))

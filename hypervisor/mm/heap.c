@@ -223,6 +223,22 @@ int heap_steal_extents(struct domain *d, const uint64_t *numbers, unsigned count
     return rc;
 }
 
+void heap_give_back(struct domain *d, struct frame_list *frames)
+{
+    struct frame *f = frame_list_first(frames);
+
+    spin_lock(&d->page_lock);
+    if (f && !domain_is_dying(d) && d->total_pages < d->max_pages && (!owns_nothing(d) || domain_hold(d)))
+        for (; f && d->total_pages < d->max_pages; f = frame_list_first(frames)) {
+            frame_list_remove(frames, f);
+            d->total_pages++;
+            claim_use(d, 1);
+            frame_adopt(d, f, 0);
+        }
+    spin_unlock(&d->page_lock);
+    heap_free_list(frames);
+}
+
 void heap_free_list(struct frame_list *frames)
 {
     buddy_give_list(frames);

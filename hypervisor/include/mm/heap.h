@@ -65,6 +65,8 @@ int heap_steal(struct domain *d, struct frame *f);
  */
 int heap_steal_extents(struct domain *d, const uint64_t *numbers, unsigned count, unsigned order,
                        struct frame_list *taken);
+/* Makes stolen frames d's again, and frees those it may no longer have; the list is empty afterwards. */
+void heap_give_back(struct domain *d, struct frame_list *frames);
 /* Frees frames that nobody owns; the list is empty afterwards. */
 void heap_free_list(struct frame_list *frames);
 

@@ -17,8 +17,7 @@ GUESTS = {
         "pvh_attack_registers", "pvh_grant", "pvh_halt", "pvh_handle_attack", "pvh_hostile_pointer", "pvh_physmap",
         "pvh_start", "pvh_window", "services"],
     2: ["context_attack", "event_storm", "fifo_attack", "grant_race_attack", "lock_attack", "owner_attack",
-        "pvh_attack_vcpu", "pvh_fifo_attack", "pvh_grant_attack", "pvh_wake", "race_tree", "random_attack",
-        "stale_slot"],
+        "pvh_attack_vcpu", "pvh_wake", "race_tree", "random_attack", "stale_slot"],
 }
 RESULT = re.compile(r"^([A-Z]+) +(\S+) +[0-9.]+ s$", re.M)
 SECONDS = 900

@@ -15,6 +15,7 @@ HYPERVISOR ?= build/xylem
 MACHINES ?= 2
 PYTHON := /usr/bin/python3
 export PYTHONDONTWRITEBYTECODE := 1
+hypervisor_file := $(if $(filter reference,$(HYPERVISOR)),build/images/xen-reference,$(HYPERVISOR))
 
 .PHONY: all deps run run-ready check check-tests unit layers models images clean help
 
@@ -71,8 +72,6 @@ build/images/dom0.ext4: build/images/dom0-base.tar build/images/vmlinux build/im
 build/images/xen-reference: $(wildcard /boot/xen-4.17-amd64.gz)
 	@test -f /boot/xen-4.17-amd64.gz || { echo "no /boot/xen-4.17-amd64.gz: install xen-hypervisor-4.17-amd64" >&2; exit 1; }
 	@gzip -dc /boot/xen-4.17-amd64.gz > $@
-
-hypervisor_file := $(if $(filter reference,$(HYPERVISOR)),build/images/xen-reference,$(HYPERVISOR))
 
 # ---- commands: packages first, then a second make that sees what they installed
 

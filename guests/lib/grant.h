@@ -28,6 +28,8 @@ long grant_frame_show(void *place, bool status);
 long grant_frame_hide(void *place);
 long place_take(void *place, void *page);
 long place_leave(void *place, void *page);
+/* Of PV guests alone: the machine number of version 2's first status page. 0 or the error. */
+long grant_status_frame(uint64_t *machine);
 
 /* Both return the operation's status, GNTST_*. flags: GNTMAP_*. */
 int grant_map(const void *address, unsigned int flags, grant_ref_t reference, domid_t domain,

@@ -18,7 +18,7 @@ static long table_frame(uint64_t *machine)
     return result ? result : setup.status;
 }
 
-static long status_frame(uint64_t *machine)
+long grant_status_frame(uint64_t *machine)
 {
     struct gnttab_get_status_frames get = { .nr_frames = 1, .dom = DOMID_SELF };
     long result;
@@ -36,7 +36,7 @@ static long entry_set(const void *place, uint64_t entry)
 long grant_frame_show(void *place, bool status)
 {
     uint64_t machine = 0;
-    long result = status ? status_frame(&machine) : table_frame(&machine);
+    long result = status ? grant_status_frame(&machine) : table_frame(&machine);
 
     return result ? result : entry_set(place, machine << PAGE_SHIFT | (status ? ENTRY_READ_ONLY : ENTRY_READ_WRITE));
 }

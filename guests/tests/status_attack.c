@@ -22,16 +22,6 @@ static long version_set(uint32_t version)
     return grant_op(GNTTABOP_set_version, &set, 1);
 }
 
-static long status_frame(uint64_t *machine)
-{
-    struct gnttab_get_status_frames get = { .nr_frames = 1, .dom = DOMID_SELF };
-    long result;
-
-    set_xen_guest_handle(get.frame_list, machine);
-    result = grant_op(GNTTABOP_get_status_frames, &get, 1);
-    return result ? result : get.status;
-}
-
 static long entry_set(const void *place, uint64_t machine, uint64_t flags)
 {
     return update_va_mapping(place, machine << PAGE_SHIFT | flags, UVMF_INVLPG);
@@ -45,17 +35,17 @@ void test_main(void)
 
     NEED(grant_init());
     NEED(version_set(2));
-    NEED(status_frame(&machine));
+    NEED(grant_status_frame(&machine));
     result = entry_set(place, machine, ENTRY_READ_WRITE);
     print("a writable entry for a status page: %ld\n", result);
     page_map(place, 0, 0);
     for (unsigned int i = 0; i < ROUNDS; i++) {
         CHECK_EQUAL(version_set(1), 0);
         CHECK(entry_set(place, machine, ENTRY_READ_ONLY) < 0);
-        CHECK(status_frame(&machine) < 0);
+        CHECK(grant_status_frame(&machine) < 0);
         page_map(place, 0, 0);
         CHECK_EQUAL(version_set(2), 0);
-        NEED(status_frame(&machine));
+        NEED(grant_status_frame(&machine));
     }
     CHECK_EQUAL(version_set(1), 0);
 }

@@ -87,7 +87,7 @@ class Lab:
         except MachineError as error:
             self.failures[cpus] = str(error)
             self.machine.note("registers")
-            self.machine.note(self.machine.registers() if self.machine.running() else "QEMU has ended")
+            self.machine.note(self.machine.registers() if self.machine.running() else self.machine.ending())
             raise
 
     def close(self):

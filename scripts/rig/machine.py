@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -66,6 +67,9 @@ class Machine:
         self._qmp_path = os.path.join(self._scratch, "qmp")
         self.command = qemu.command_line(hypervisor, cpus=cpus, memory=memory, cmdline=cmdline,
                                          dom0_cmdline=dom0_cmdline, qmp=self._qmp_path, **options)
+        self._resets = os.path.join(self._scratch, "resets")
+        if "-d" not in self.command:
+            self.command += ["-d", "cpu_reset", "-D", self._resets]
         self._log = open(self.log_path, "wb")
         self._buffer = bytearray()
         self._news = threading.Condition()
@@ -129,7 +133,7 @@ class Machine:
                 self._process.stdin.write(data[start:start + INPUT_CHUNK])
                 self._process.stdin.flush()
             except (BrokenPipeError, ValueError):
-                raise MachineError("QEMU has ended") from None
+                raise MachineError(self.ending()) from None
             time.sleep(INPUT_PAUSE)
 
     def expect(self, pattern, timeout, fatal=True):
@@ -155,7 +159,7 @@ class Machine:
                     self._news.wait(min(1.0, max(0.0, deadline - time.monotonic())))
                     unchanged = len(self._buffer) == start + len(window)
             if ended:
-                raise MachineError(f"QEMU ended while waiting for {pattern.decode()!r}")
+                raise MachineError(f"while waiting for {pattern.decode()!r}: {self.ending()}")
             if not unchanged:
                 quiet_since = time.monotonic()
             if fatal:
@@ -190,6 +194,21 @@ class Machine:
             return None
         self._reader.join(5)
         return status
+
+    def ending(self):
+        """How QEMU ended, in words, for messages: a triple fault, a power-off and a kill look the same on the console."""
+        status = self.wait(5)
+        if status is None:
+            return "QEMU closed its console and runs on"
+        if status < 0:
+            return f"QEMU was ended by signal {-status}"
+        try:
+            with open(self._resets, errors="replace") as file:
+                fault = "Triple fault" in file.read()
+        except OSError:
+            fault = False
+        return "QEMU has ended: " + ("a CPU took a triple fault" if fault else
+                                     f"exit status {status}, which is 0 for a power-off or a reset")
 
     def monitor(self, command, timeout=10):
         """Runs a command of QEMU's human monitor and returns its output."""
@@ -228,11 +247,7 @@ class Machine:
                 stream.close()
             except OSError:
                 pass
-        try:
-            os.unlink(self._qmp_path)
-        except OSError:
-            pass
-        os.rmdir(self._scratch)
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
 
 class Dom0:

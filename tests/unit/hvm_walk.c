@@ -7,6 +7,7 @@
 
 #include "arch/host/host.h"
 #include "arch/x86/msr.h"
+#include "arch/x86/regs.h"
 #include "guest/hvm/physmap.h"
 #include "lib_test.h"
 #include "mm/dirty_log.h"
@@ -24,16 +25,9 @@ const struct frame_type_ops frame_type_ops;
 static struct domain *guest;
 static struct vcpu *v;
 static struct hvm_vcpu hvm;
-static struct hvm_paging paging;
 static mfn_t frames[PAGES];
 
 void tlb_flush_mask(const cpu_mask_t *mask, uint64_t address, unsigned flags) { (void)mask, (void)address, (void)flags; }
-
-void hvm_paging_get(struct vcpu *vcpu, struct hvm_paging *p)
-{
-    assert_ptr_equal(vcpu, v);
-    *p = paging;
-}
 
 static int machine_setup(void **state)
 {
@@ -65,7 +59,8 @@ static int setup(void **state)
         assert_int_equal(physmap_set(guest, GFN(i), frames[i], 0, PHYSMAP_RAM), 0);
     }
     host_set_current(v);
-    paging = (struct hvm_paging){.cr0 = CR0_PE};
+    hvm = (struct hvm_vcpu){.cr0 = CR0_PE};
+    cpu_info()->guest_regs.rflags = 0;
     return 0;
 }
 
@@ -88,7 +83,7 @@ static uint32_t *at32(uint64_t gfn, unsigned index) { return (uint32_t *)mfn_to_
 static uint32_t walk(uint64_t linear, unsigned access, uint64_t *gpa)
 {
     uint32_t code = 0x1234;
-    int rc = hvm_walk(guest, &paging, linear, access, gpa, &code);
+    int rc = hvm_walk(v, linear, access, gpa, &code);
 
     if (!rc)
         assert_int_equal(code, 0);
@@ -98,7 +93,7 @@ static uint32_t walk(uint64_t linear, unsigned access, uint64_t *gpa)
 /* Four levels in frames 1 to 4; linear 0 maps guest frame 10, with the given rights of the last entry. */
 static void four_levels(uint64_t last)
 {
-    paging = (struct hvm_paging){.cr0 = CR0_PE | CR0_PG | CR0_WP, .cr3 = 1 << 12, .cr4 = CR4_PAE,
+    hvm = (struct hvm_vcpu){.cr0 = CR0_PE | CR0_PG | CR0_WP, .cr3 = 1 << 12, .cr4 = CR4_PAE,
         .efer = EFER_LME | EFER_LMA | EFER_NXE};
     *at(1, 0) = 2 << 12 | 7;
     *at(2, 0) = 3 << 12 | 7;
@@ -147,7 +142,7 @@ static void three_levels_are_walked(void **state)
     uint64_t gpa;
 
     (void)state;
-    paging = (struct hvm_paging){.cr0 = CR0_PE | CR0_PG | CR0_WP, .cr3 = 1 << 12 | 0x20, .cr4 = CR4_PAE};
+    hvm = (struct hvm_vcpu){.cr0 = CR0_PE | CR0_PG | CR0_WP, .cr3 = 1 << 12 | 0x20, .cr4 = CR4_PAE};
     *at(1, 4 + 3) = 3 << 12 | 1; /* no rights in this one */
     *at(3, 511) = 4 << 12 | 7;
     *at(4, 511) = 10 << 12 | 7;
@@ -163,7 +158,7 @@ static void two_levels_are_walked(void **state)
     uint64_t gpa;
 
     (void)state;
-    paging = (struct hvm_paging){.cr0 = CR0_PE | CR0_PG | CR0_WP, .cr3 = 1 << 12, .cr4 = CR4_PSE};
+    hvm = (struct hvm_vcpu){.cr0 = CR0_PE | CR0_PG | CR0_WP, .cr3 = 1 << 12, .cr4 = CR4_PSE};
     *at32(1, 1023) = 2 << 12 | 7;
     *at32(2, 1023) = 10 << 12 | 7;
     *at32(1, 1) = 0x00400000 | 3 << 13 | 0x87; /* 4 MiB, above 4 GiB */
@@ -173,7 +168,7 @@ static void two_levels_are_walked(void **state)
     assert_int_equal(*at32(2, 1023), 10 << 12 | 0x67);
     assert_int_equal(walk(0x00412345, 0, &gpa), 0);
     assert_int_equal(gpa, 3UL << 32 | 0x412345);
-    paging.cr4 = 0; /* then bit 7 is nothing, and the entry refers to a table that is no memory */
+    hvm.cr4 = 0; /* then bit 7 is nothing, and the entry refers to a table that is no memory */
     assert_int_equal(walk(0x00412345, 0, &gpa), NO_MEMORY);
 }
 
@@ -193,24 +188,24 @@ static void every_access_has_its_rights(void **state)
     assert_int_equal(walk(0, 0, &gpa), 0);
     assert_int_equal(walk(0, user, &gpa), FAULTED | P_PRESENT | user);
     assert_int_equal(walk(0, write, &gpa), FAULTED | P_PRESENT | write);
-    paging.cr0 &= ~(uint64_t)CR0_WP;
+    hvm.cr0 &= ~(uint64_t)CR0_WP;
     assert_int_equal(walk(0, write, &gpa), 0);
     four_levels(5); /* everybody's, read-only */
-    paging.cr0 &= ~(uint64_t)CR0_WP;
+    hvm.cr0 &= ~(uint64_t)CR0_WP;
     assert_int_equal(walk(0, write | user, &gpa), FAULTED | P_PRESENT | write | user);
     assert_int_equal(walk(0, fetch, &gpa), 0);
-    paging.cr4 |= CR4_SMEP;
+    hvm.cr4 |= CR4_SMEP;
     assert_int_equal(walk(0, fetch, &gpa), FAULTED | P_PRESENT | fetch);
     assert_int_equal(walk(0, fetch | user, &gpa), 0);
-    paging.cr4 = CR4_PAE | CR4_SMAP;
+    hvm.cr4 = CR4_PAE | CR4_SMAP;
     assert_int_equal(walk(0, 0, &gpa), FAULTED | P_PRESENT);
     assert_int_equal(walk(0, user, &gpa), 0);
-    paging.ac = true;
+    cpu_info()->guest_regs.rflags = RFLAGS_AC;
     assert_int_equal(walk(0, 0, &gpa), 0);
     four_levels(7 | PTE_NX);
     assert_int_equal(walk(0, fetch, &gpa), FAULTED | P_PRESENT | fetch);
     assert_int_equal(walk(0, write, &gpa), 0);
-    paging.efer &= ~(uint64_t)EFER_NXE; /* then the bit is reserved */
+    hvm.efer &= ~(uint64_t)EFER_NXE; /* then the bit is reserved */
     assert_int_equal(walk(0, 0, &gpa), FAULTED | P_PRESENT | P_RESERVED);
     four_levels(7);
     *at(3, 0) &= ~2UL; /* upper levels count too */
@@ -242,9 +237,9 @@ static void tables_in_memory_that_is_none_end_the_walk(void **state)
 
     (void)state;
     four_levels(7);
-    paging.cr3 = 999UL << 12;
+    hvm.cr3 = 999UL << 12;
     assert_int_equal(walk(0, 0, &gpa), NO_MEMORY);
-    paging.cr3 = 0x000ffffffffff000UL;
+    hvm.cr3 = 0x000ffffffffff000UL;
     assert_int_equal(walk(0, 0, &gpa), NO_MEMORY);
     four_levels(7);
     *at(2, 0) = 0x000ffffffffff000UL | 7;
@@ -332,11 +327,12 @@ static void noise_stays_within_the_guest(void **state)
     for (unsigned i = 0; i < 20000; i++) {
         uint64_t r = random_next(&random);
 
-        paging = (struct hvm_paging){.cr0 = CR0_PE | (r & 1 ? CR0_PG : 0) | (r & 2 ? CR0_WP : 0),
+        hvm = (struct hvm_vcpu){.cr0 = CR0_PE | (r & 1 ? CR0_PG : 0) | (r & 2 ? CR0_WP : 0),
             .cr3 = r & 4 ? (r >> 8 & (PAGES - 1)) << 12 : random_next(&random),
-            .cr4 = r & 8 ? CR4_PAE : CR4_PSE, .ac = r & 16};
+            .cr4 = r & 8 ? CR4_PAE : CR4_PSE};
+        cpu_info()->guest_regs.rflags = r & 16 ? RFLAGS_AC : 0;
         if ((r & 9) == 9 && r & 32)
-            paging.efer = EFER_LMA | EFER_LME | (r & 64 ? EFER_NXE : 0);
+            hvm.efer = EFER_LMA | EFER_LME | (r & 64 ? EFER_NXE : 0);
         if (r & 128)
             (void)hvm_copy_to(random_next(&random), &r, 8, r >> 50 & 0x16, &fault, &code);
         else

@@ -34,14 +34,14 @@ static void piece_copy(void *to, const void *from, size_t size)
 }
 
 /* One piece within a page; interrupts are off.  buffer NULL: zeros are written. */
-static int piece_do(struct domain *d, const struct hvm_paging *g, uint64_t linear, void *buffer, size_t size,
-                    unsigned access, uint32_t *error_code)
+static int piece_do(struct vcpu *v, uint64_t linear, void *buffer, size_t size, unsigned access, uint32_t *error_code)
 {
+    struct domain *d = v->domain;
     bool write = access & HVM_ACCESS_WRITE;
     enum physmap_type type;
     uint64_t gpa;
     void *at;
-    int rc = hvm_walk(d, g, linear, access, &gpa, error_code);
+    int rc = hvm_walk(v, linear, access, &gpa, error_code);
 
     if (unlikely(rc))
         return rc;
@@ -64,13 +64,12 @@ static int piece_do(struct domain *d, const struct hvm_paging *g, uint64_t linea
 
 static int copy(uint64_t linear, void *buffer, size_t size, unsigned access, uint64_t *fault, uint32_t *error_code)
 {
-    struct hvm_paging paging;
+    struct vcpu *v = current;
 
-    hvm_paging_get(current, &paging);
     while (size) {
         size_t piece = min(size, PAGE_SIZE - (linear & ~PAGE_MASK));
         uint64_t flags = irq_save();
-        int rc = piece_do(current->domain, &paging, linear, buffer, piece, access, error_code);
+        int rc = piece_do(v, linear, buffer, piece, access, error_code);
 
         irq_restore(flags);
         if (unlikely(rc)) {

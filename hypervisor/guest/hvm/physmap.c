@@ -186,37 +186,33 @@ void physmap_flush(struct domain *d)
 mfn_t physmap_lookup(struct domain *d, gfn_t gfn, enum physmap_type *type, unsigned *order)
 {
     struct physmap *p = d->hvm->physmap;
-    unsigned level = 1;
-    uint64_t e = 0;
+    struct physmap_place at = {.level = 1};
 
     if (gfn.value < PHYSMAP_FRAMES) {
         spin_lock(&p->lock);
-        e = *physmap_slot(p, gfn.value, &level);
+        at = physmap_find(p, gfn.value);
         spin_unlock(&p->lock);
     }
-    *type = physmap_entry_type(e);
-    *order = physmap_order(level);
-    if (*type == PHYSMAP_NONE)
-        return INVALID_MFN;
-    return mfn_add(pte_frame(e), gfn.value & ((1UL << *order) - 1));
+    *type = physmap_entry_type(at.entry);
+    *order = physmap_order(at.level);
+    return *type == PHYSMAP_NONE ? INVALID_MFN : physmap_place_frame(&at, gfn.value);
 }
 
 int physmap_frame_of(struct domain *d, gfn_t gfn, struct frame **frame)
 {
     struct physmap *p = d->hvm->physmap;
+    struct physmap_place at;
     enum physmap_type type;
-    unsigned level;
     int rc = -EINVAL;
-    uint64_t e;
 
     if (gfn.value >= PHYSMAP_FRAMES)
         return -EINVAL;
     spin_lock(&p->lock);
-    e = *physmap_slot(p, gfn.value, &level);
-    type = physmap_entry_type(e);
+    at = physmap_find(p, gfn.value);
+    type = physmap_entry_type(at.entry);
     if (physmap_type_is_ram(type) || type == PHYSMAP_SHARED) {
-        *frame = mfn_to_frame(mfn_add(pte_frame(e), gfn.value & ((1UL << physmap_order(level)) - 1)));
-        rc = frame_get(*frame, d) ? 0 : -EINVAL;
+        *frame = mfn_to_frame(physmap_place_frame(&at, gfn.value));
+        rc = frame_get_fast(*frame, frame_owner_index(d)) ? 0 : -EINVAL;
     }
     spin_unlock(&p->lock);
     return rc;
@@ -270,15 +266,16 @@ int physmap_set(struct domain *d, gfn_t gfn, mfn_t frame, unsigned order, enum p
 int physmap_clear(struct domain *d, gfn_t gfn, unsigned order)
 {
     struct physmap *p = d->hvm->physmap;
-    unsigned level = order / 9 + 1, found;
+    unsigned level = order / 9 + 1;
+    struct physmap_place at;
     uint64_t *slot;
     int rc = 0;
 
     if (!range_ok(gfn, order) || order > 9)
         return -EINVAL;
     spin_lock(&p->lock);
-    slot = physmap_slot(p, gfn.value, &found);
-    if (found < level || (*slot & PTE_PRESENT)) {
+    at = physmap_find(p, gfn.value);
+    if (at.level < level || (at.entry & PTE_PRESENT)) {
         slot = slot_make(p, gfn.value, level);
         if (slot)
             slot_replace(d, slot, 0, gfn.value, level);
@@ -384,19 +381,18 @@ int physmap_surrender(struct domain *d, gfn_t gfn, unsigned order)
 int physmap_clear_grant(struct domain *d, gfn_t gfn, mfn_t frame)
 {
     struct physmap *p = d->hvm->physmap;
-    unsigned level;
-    uint64_t *slot, e;
+    struct physmap_place at;
+    enum physmap_type type;
     int rc = -EINVAL;
 
     if (gfn.value >= PHYSMAP_FRAMES)
         return -EINVAL;
     spin_lock(&p->lock);
-    slot = physmap_slot(p, gfn.value, &level);
-    e = *slot;
-    if ((physmap_entry_type(e) == PHYSMAP_GRANT || physmap_entry_type(e) == PHYSMAP_GRANT_RO) &&
-        mfn_equal(pte_frame(e), frame)) {
-        __atomic_store_n(slot, 0, __ATOMIC_SEQ_CST);
-        physmap_entry_put(e, level); /* not the last: the grant room's go after its flush */
+    at = physmap_find(p, gfn.value);
+    type = physmap_entry_type(at.entry);
+    if ((type == PHYSMAP_GRANT || type == PHYSMAP_GRANT_RO) && mfn_equal(pte_frame(at.entry), frame)) {
+        __atomic_store_n(at.slot, 0, __ATOMIC_SEQ_CST);
+        physmap_entry_put(at.entry, at.level); /* not the last: the grant room's go after its flush */
         rc = 0;
     }
     spin_unlock(&p->lock);
@@ -407,21 +403,20 @@ enum physmap_fault physmap_fault(struct domain *d, gfn_t gfn, bool write)
 {
     struct physmap *p = d->hvm->physmap;
     enum physmap_fault result = PHYSMAP_RETRY;
+    struct physmap_place at;
     enum physmap_type type;
-    unsigned level;
-    uint64_t *slot;
 
     if (gfn.value >= PHYSMAP_FRAMES)
         return PHYSMAP_NO_MEMORY;
     spin_lock(&p->lock);
-    slot = physmap_slot(p, gfn.value, &level);
-    type = physmap_entry_type(*slot);
+    at = physmap_find(p, gfn.value);
+    type = physmap_entry_type(at.entry);
     if (type == PHYSMAP_NONE)
         result = PHYSMAP_NO_MEMORY;
     else if (write && (type == PHYSMAP_RAM_RO || type == PHYSMAP_GRANT_RO))
         result = PHYSMAP_DROP_WRITE;
     else if (write && type == PHYSMAP_LOG_DIRTY)
-        physmap_first_write(d, slot, level, gfn.value);
+        physmap_first_write(d, at, gfn.value);
     spin_unlock(&p->lock);
     return result;
 }

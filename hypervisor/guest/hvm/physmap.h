@@ -51,24 +51,41 @@ static inline bool physmap_type_is_ram(enum physmap_type type)
     return type == PHYSMAP_RAM || type == PHYSMAP_RAM_RO || type == PHYSMAP_LOG_DIRTY;
 }
 
-/* The entry that decides about gfn (below PHYSMAP_FRAMES): a leaf, or nothing present; its level. */
-static inline uint64_t *physmap_slot(const struct physmap *p, uint64_t gfn, unsigned *level)
+/* The entry that decides about a guest frame: a leaf, or nothing present. */
+struct physmap_place {
+    uint64_t *slot, entry; /* where it is, and as it was found */
+    unsigned level;
+};
+
+/* A step down; true when it is not the last. */
+static ALWAYS_INLINE bool physmap_descend(struct physmap_place *at, uint64_t *table, uint64_t gfn, unsigned level)
 {
-    uint64_t *table = p->root, *slot;
-    unsigned l = PHYSMAP_LEVELS;
+    at->slot = &table[gfn >> physmap_order(level) & (PTES_PER_TABLE - 1)];
+    at->entry = __atomic_load_n(at->slot, __ATOMIC_ACQUIRE);
+    at->level = level;
+    return physmap_entry_is_table(at->entry, level);
+}
 
-    for (;;) {
-        uint64_t e;
+static inline uint64_t *physmap_below(const struct physmap_place *at)
+{
+    return mfn_to_virt(pte_frame(at->entry));
+}
 
-        slot = &table[gfn >> physmap_order(l) & (PTES_PER_TABLE - 1)];
-        e = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-        if (!physmap_entry_is_table(e, l))
-            break;
-        table = mfn_to_virt(pte_frame(e));
-        l--;
-    }
-    *level = l;
-    return slot;
+/* gfn is below PHYSMAP_FRAMES.  Not a loop, so that shifts and masks are constants. */
+static inline struct physmap_place physmap_find(const struct physmap *p, uint64_t gfn)
+{
+    struct physmap_place at;
+
+    _Static_assert(PHYSMAP_LEVELS == 4, "a step each");
+    (void)(physmap_descend(&at, p->root, gfn, 4) && physmap_descend(&at, physmap_below(&at), gfn, 3) &&
+           physmap_descend(&at, physmap_below(&at), gfn, 2) && physmap_descend(&at, physmap_below(&at), gfn, 1));
+    return at;
+}
+
+/* What the leaf maps gfn to. */
+static inline mfn_t physmap_place_frame(const struct physmap_place *at, uint64_t gfn)
+{
+    return mfn_add(pte_frame(at->entry), gfn & ((1UL << physmap_order(at->level)) - 1));
 }
 
 /* A leaf entry. */
@@ -94,8 +111,8 @@ void physmap_table_free(struct physmap *p, uint64_t *table);
 bool physmap_pool_drain(struct physmap *p);
 
 /* ---- physmap_dirty.c ---- */
-/* The lock is held.  A store to a leaf of PHYSMAP_LOG_DIRTY. */
-void physmap_first_write(struct domain *d, uint64_t *slot, unsigned level, uint64_t gfn);
+/* The lock is held.  A store to gfn, whose leaf is of PHYSMAP_LOG_DIRTY. */
+void physmap_first_write(struct domain *d, struct physmap_place at, uint64_t gfn);
 
 /* ---- walk.c ---- */
 /*
@@ -106,10 +123,9 @@ void *physmap_at(const struct physmap *p, uint64_t gpa, bool write, enum physmap
 /* After a store there. */
 void physmap_written(struct domain *d, uint64_t gpa, const void *at, enum physmap_type type);
 /*
- * Where a linear address of the running vcpu leads, walking its tables with the rights of access and setting accessed and dirty
- * bits; interrupts are off.  0; -EFAULT with *error_code as hvm_copy_from has it.
+ * Where a linear address of the running vcpu v leads, walking its tables with the rights of access and setting accessed and
+ * dirty bits; interrupts are off.  0; -EFAULT with *error_code as hvm_copy_from has it.
  */
-int hvm_walk(struct domain *d, const struct hvm_paging *paging, uint64_t linear, unsigned access, uint64_t *gpa,
-             uint32_t *error_code);
+int hvm_walk(struct vcpu *v, uint64_t linear, unsigned access, uint64_t *gpa, uint32_t *error_code);
 
 #endif

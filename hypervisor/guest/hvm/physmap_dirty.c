@@ -17,37 +17,36 @@
 #define SPARE_FRAMES (1UL << 20) /* guest frames beyond those it has memory for that a log covers */
 #define PROTECT_STEP 512         /* entries between two looks at other work */
 
-static void slot_retype(uint64_t *slot, unsigned level, enum physmap_type type)
+static void place_retype(const struct physmap_place *at, enum physmap_type type)
 {
-    __atomic_store_n(slot, physmap_entry(pte_frame(*slot), type, level), __ATOMIC_SEQ_CST);
+    __atomic_store_n(at->slot, physmap_entry(pte_frame(at->entry), type, at->level), __ATOMIC_SEQ_CST);
 }
 
-void physmap_first_write(struct domain *d, uint64_t *slot, unsigned level, uint64_t gfn)
+void physmap_first_write(struct domain *d, struct physmap_place at, uint64_t gfn)
 {
     struct physmap *p = d->hvm->physmap;
 
     if (!d->dirty_log) { /* the mode is over: what was protected is opened as it is met */
-        slot_retype(slot, level, PHYSMAP_RAM);
+        place_retype(&at, PHYSMAP_RAM);
         return;
     }
-    while (level > 1 && physmap_shatter(p, slot, level) == 0)
-        slot = physmap_slot(p, gfn, &level);
-    gfn &= ~((1UL << physmap_order(level)) - 1);
-    for (uint64_t i = 0; i < 1UL << physmap_order(level); i++)
+    while (at.level > 1 && physmap_shatter(p, at.slot, at.level) == 0)
+        at = physmap_find(p, gfn);
+    gfn &= ~((1UL << physmap_order(at.level)) - 1);
+    for (uint64_t i = 0; i < 1UL << physmap_order(at.level); i++)
         (void)dirty_log_mark(d, gfn + i);
     d->dirty_log->faults++;
-    slot_retype(slot, level, PHYSMAP_RAM);
+    place_retype(&at, PHYSMAP_RAM);
 }
 
 /* The lock is held.  Protects the entry gfn is under; returns the first guest frame behind it. */
 static uint64_t gfn_protect(struct physmap *p, uint64_t gfn)
 {
-    unsigned level;
-    uint64_t *slot = physmap_slot(p, gfn, &level);
+    struct physmap_place at = physmap_find(p, gfn);
 
-    if (physmap_entry_type(*slot) == PHYSMAP_RAM)
-        slot_retype(slot, level, PHYSMAP_LOG_DIRTY);
-    return (gfn | ((1UL << physmap_order(level)) - 1)) + 1;
+    if (physmap_entry_type(at.entry) == PHYSMAP_RAM)
+        place_retype(&at, PHYSMAP_LOG_DIRTY);
+    return (gfn | ((1UL << physmap_order(at.level)) - 1)) + 1;
 }
 
 void hvm_log_dirty_protect(struct domain *d, uint64_t first, const uint64_t *words)

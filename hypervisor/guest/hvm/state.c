@@ -22,14 +22,6 @@
      RFLAGS_OF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC | RFLAGS_VIF | RFLAGS_VIP | RFLAGS_ID)
 #define TSC_TOGETHER 3000000000UL /* vcpus whose records are this many cycles apart were saved together */
 
-void hvm_paging_get(struct vcpu *v, struct hvm_paging *paging)
-{
-    const struct hvm_vcpu *h = v->hvm;
-
-    *paging = (struct hvm_paging){.cr0 = h->cr0, .cr3 = h->cr3, .cr4 = h->cr4, .efer = h->efer, .cpl = h->cpl,
-        .ac = hvm_regs(v)->rflags & RFLAGS_AC};
-}
-
 /* ---- reading ---- */
 
 static void get_general(const struct cpu_user_regs *r, struct hvm_hw_cpu *cpu)

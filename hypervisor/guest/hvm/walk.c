@@ -7,11 +7,10 @@
 #include "guest/hvm/physmap.h"
 
 #include "arch/x86/msr.h"
+#include "arch/x86/regs.h"
 #include "errno.h"
 #include "mm/dirty_log.h"
 
-#define PF_PRESENT 1u
-#define PF_RESERVED 8u
 #define NO_MEMORY (~0u)
 
 #define LEVELS_MAX 4
@@ -31,19 +30,18 @@ struct walk_step {
 
 void *physmap_at(const struct physmap *p, uint64_t gpa, bool write, enum physmap_type *type)
 {
-    uint64_t gfn = gpa >> PAGE_SHIFT, e;
-    unsigned level;
+    struct physmap_place leaf;
+    uint64_t offset;
 
-    if (unlikely(gfn >= PHYSMAP_FRAMES))
+    if (unlikely(gpa >> PAGE_SHIFT >= PHYSMAP_FRAMES))
         return NULL;
-    e = __atomic_load_n(physmap_slot(p, gfn, &level), __ATOMIC_RELAXED);
-    *type = physmap_entry_type(e);
-    /* The slot may have become a table since it was found: then its type is NONE. */
+    leaf = physmap_find(p, gpa >> PAGE_SHIFT);
+    *type = physmap_entry_type(leaf.entry);
     if (unlikely(*type == PHYSMAP_NONE || *type == PHYSMAP_MMIO) ||
         unlikely(write && (*type == PHYSMAP_RAM_RO || *type == PHYSMAP_GRANT_RO)))
         return NULL;
-    gfn = pte_frame(e).value + (gfn & ((1UL << physmap_order(level)) - 1));
-    return (char *)mfn_to_virt(MFN(gfn)) + (gpa & ~PAGE_MASK);
+    offset = gpa & ((PAGE_SIZE << physmap_order(leaf.level)) - 1);
+    return (char *)mfn_to_virt(pte_frame(leaf.entry)) + offset;
 }
 
 void physmap_written(struct domain *d, uint64_t gpa, const void *at, enum physmap_type type)
@@ -56,27 +54,18 @@ void physmap_written(struct domain *d, uint64_t gpa, const void *at, enum physma
 
 /* ---- entries ---- */
 
-static struct walk_shape shape_of(const struct hvm_paging *g)
-{
-    if (g->efer & EFER_LMA)
-        return (struct walk_shape){4, 8, 9, g->cr3 & PTE_FRAME_MASK};
-    if (g->cr4 & CR4_PAE)
-        return (struct walk_shape){3, 8, 9, g->cr3 & 0xffffffe0UL};
-    return (struct walk_shape){2, 4, 10, g->cr3 & 0xfffff000UL};
-}
-
 static uint64_t entry_load(const struct walk_step *s, unsigned size)
 {
     return size == 8 ? __atomic_load_n((uint64_t *)s->at, __ATOMIC_RELAXED)
                      : __atomic_load_n((uint32_t *)s->at, __ATOMIC_RELAXED);
 }
 
-static bool entry_is_large(const struct hvm_paging *g, const struct walk_shape *shape, uint64_t e, unsigned level)
+static bool entry_is_large(const struct hvm_vcpu *h, const struct walk_shape *shape, uint64_t e, unsigned level)
 {
     if (!(e & PTE_LARGE) || level == 1)
         return false;
     if (level == 2)
-        return shape->entry_size == 8 || (g->cr4 & CR4_PSE);
+        return shape->entry_size == 8 || (h->cr4 & CR4_PSE);
     return level == 3 && shape->levels == 4;
 }
 
@@ -108,54 +97,46 @@ static uint64_t page_address(const struct walk_shape *shape, uint64_t e, unsigne
 }
 
 /* May a page with these rights be accessed so? */
-static bool rights_allow(const struct hvm_paging *g, uint64_t rights, bool no_execute, unsigned access)
+static ALWAYS_INLINE bool rights_allow(const struct hvm_vcpu *h, uint64_t rights, bool no_execute, unsigned access)
 {
     bool user = access & HVM_ACCESS_USER, fetch = access & HVM_ACCESS_FETCH;
 
     if (user && !(rights & PTE_USER))
         return false;
-    if ((access & HVM_ACCESS_WRITE) && !(rights & PTE_WRITE) && (user || (g->cr0 & CR0_WP)))
+    if ((access & HVM_ACCESS_WRITE) && !(rights & PTE_WRITE) && (user || (h->cr0 & CR0_WP)))
         return false;
     if (fetch)
-        return !no_execute && (user || !(g->cr4 & CR4_SMEP) || !(rights & PTE_USER));
-    return user || !(g->cr4 & CR4_SMAP) || !(rights & PTE_USER) || g->ac;
+        return !no_execute && (user || !(h->cr4 & CR4_SMEP) || !(rights & PTE_USER));
+    return user || !(h->cr4 & CR4_SMAP) || !(rights & PTE_USER) || (cpu_info()->guest_regs.rflags & RFLAGS_AC);
 }
 
 /* ---- the walk ---- */
 
-int hvm_walk(struct domain *d, const struct hvm_paging *g, uint64_t linear, unsigned access, uint64_t *gpa,
-             uint32_t *error_code)
+/* In line, so that the shape is a constant where it matters: two walks in most hypercalls of a 64-bit guest. */
+static ALWAYS_INLINE int walk(struct vcpu *v, struct walk_shape shape, uint64_t linear, unsigned access, uint64_t *gpa,
+                              uint32_t *error_code)
 {
-    const struct physmap *p = d->hvm->physmap;
     uint32_t code = access & (HVM_ACCESS_WRITE | HVM_ACCESS_USER);
+    uint64_t rights = PTE_WRITE | PTE_USER | PTE_ACCESSED, base = shape.root, leaf_bits = PTE_ACCESSED;
+    const struct hvm_vcpu *h = v->hvm;
+    struct domain *d = v->domain;
+    const struct physmap *p = d->hvm->physmap;
     struct walk_step steps[LEVELS_MAX + 1];
-    uint64_t rights = PTE_WRITE | PTE_USER, base;
-    struct walk_shape shape;
     bool no_execute = false;
     unsigned level;
 
-    *error_code = NO_MEMORY;
-    if (!(g->efer & EFER_LMA))
-        linear = (uint32_t)linear;
-    else if (!address_canonical(linear))
-        return -EFAULT;
-    if (!(g->cr0 & CR0_PG)) {
-        *gpa = linear;
-        *error_code = 0;
-        return 0;
-    }
-    if ((access & HVM_ACCESS_FETCH) && ((g->efer & EFER_NXE) || (g->cr4 & CR4_SMEP)))
+    if ((access & HVM_ACCESS_FETCH) && ((h->efer & EFER_NXE) || (h->cr4 & CR4_SMEP)))
         code |= HVM_ACCESS_FETCH;
-    shape = shape_of(g);
-    base = shape.root;
     for (level = shape.levels;; level--) {
         unsigned shift = PAGE_SHIFT + shape.index_bits * (level - 1);
         struct walk_step *s = &steps[level];
 
         s->gpa = base + (linear >> shift & ((1u << shape.index_bits) - 1)) * shape.entry_size;
         s->at = physmap_at(p, s->gpa, false, &s->type);
-        if (!s->at)
+        if (!s->at) {
+            *error_code = NO_MEMORY;
             return -EFAULT;
+        }
         s->entry = entry_load(s, shape.entry_size);
         *error_code = code;
         if (!(s->entry & PTE_PRESENT))
@@ -164,23 +145,49 @@ int hvm_walk(struct domain *d, const struct hvm_paging *g, uint64_t linear, unsi
             rights &= s->entry;
         if (shape.entry_size == 8 && (s->entry & PTE_NX)) {
             *error_code |= PF_PRESENT | PF_RESERVED;
-            if (!(g->efer & EFER_NXE))
+            if (!(h->efer & EFER_NXE))
                 return -EFAULT;
             no_execute = true;
         }
-        if (level == 1 || entry_is_large(g, &shape, s->entry, level))
+        if (level == 1 || entry_is_large(h, &shape, s->entry, level))
             break;
         base = s->entry & PTE_FRAME_MASK;
-        *error_code = NO_MEMORY;
     }
     *error_code = code | PF_PRESENT;
-    if (!rights_allow(g, rights, no_execute, access))
+    if (!rights_allow(h, rights, no_execute, access))
         return -EFAULT;
-    for (unsigned l = shape.levels; l >= level; l--)
-        if (shape.levels != 3 || l != 3)
-            entry_mark(d, &steps[l], PTE_ACCESSED | (l == level && (access & HVM_ACCESS_WRITE) ? PTE_DIRTY : 0),
-                       shape.entry_size);
+    if (access & HVM_ACCESS_WRITE)
+        leaf_bits |= PTE_DIRTY;
+    if (!(rights & PTE_ACCESSED) || (steps[level].entry & leaf_bits) != leaf_bits)
+        for (unsigned l = shape.levels; l >= level; l--)
+            if (shape.levels != 3 || l != 3)
+                entry_mark(d, &steps[l], l == level ? leaf_bits : PTE_ACCESSED, shape.entry_size);
     *gpa = page_address(&shape, steps[level].entry, level, linear);
     *error_code = 0;
     return 0;
+}
+
+static __attribute__((cold)) int walk_narrow(struct vcpu *v, uint64_t linear, unsigned access, uint64_t *gpa,
+                                             uint32_t *error_code)
+{
+    const struct hvm_vcpu *h = v->hvm;
+    struct walk_shape shape = h->cr4 & CR4_PAE ? (struct walk_shape){3, 8, 9, h->cr3 & 0xffffffe0UL}
+                                               : (struct walk_shape){2, 4, 10, h->cr3 & 0xfffff000UL};
+
+    if (h->cr0 & CR0_PG)
+        return walk(v, shape, linear, access, gpa, error_code);
+    *gpa = linear;
+    *error_code = 0;
+    return 0;
+}
+
+int hvm_walk(struct vcpu *v, uint64_t linear, unsigned access, uint64_t *gpa, uint32_t *error_code)
+{
+    if (unlikely(!(v->hvm->efer & EFER_LMA)))
+        return walk_narrow(v, (uint32_t)linear, access, gpa, error_code);
+    if (unlikely(!address_canonical(linear))) {
+        *error_code = NO_MEMORY;
+        return -EFAULT;
+    }
+    return walk(v, (struct walk_shape){4, 8, 9, v->hvm->cr3 & PTE_FRAME_MASK}, linear, access, gpa, error_code);
 }

@@ -92,15 +92,6 @@ int hvm_context_set(struct vcpu *v, const struct vcpu_hvm_context *context);
 void hvm_lapic_get(struct vcpu *v, struct hvm_hw_lapic *lapic, struct hvm_hw_lapic_regs *regs);
 int hvm_lapic_set(struct vcpu *v, const struct hvm_hw_lapic *lapic, const struct hvm_hw_lapic_regs *regs);
 
-/* How the guest's own page tables are to be walked now. */
-struct hvm_paging {
-    uint64_t cr0, cr3, cr4, efer;
-    unsigned cpl;
-    bool ac;                         /* RFLAGS.AC: SMAP is off */
-    uint32_t pkru;
-};
-void hvm_paging_get(struct vcpu *v, struct hvm_paging *paging);
-
 /* A page of stubs for hypercalls, as the guest's 0x40000000 gets. */
 void hvm_hypercall_page_fill(void *page);
 /* An event channel was shown to v (struct vcpu, upcall_edge): for those that are told by their local APIC. */

@@ -10,20 +10,20 @@
 #include "lib/string.h"
 #include "mm/dirty_log.h"
 
-static uint64_t copy_pins(bool readonly)
+static inline uint64_t copy_pins(bool readonly)
 {
     return readonly ? PIN_HOST_READ : PIN_HOST_WRITE;
 }
 
 /* Pins an entry of d for domain `to`; *kind says what it is.  GNTST_*. */
-static ALWAYS_INLINE int pin(struct domain *d, grant_ref_t ref, struct grant_use *use, struct grant_copy_end *end,
-                             enum grant_kind *kind)
+static int pin(struct domain *d, grant_ref_t ref, struct grant_use *use, struct grant_copy_end *end,
+               enum grant_kind *kind)
 {
     struct grant_table *t = d->grant;
     int rc = GNTST_bad_gntref;
 
     read_lock(&t->lock);
-    if (likely(ref < grant_entries(t))) {
+    if (likely(ref < t->entries)) {
         struct grant_active *a = grant_active(t, ref);
 
         spin_lock(&a->lock);
@@ -91,18 +91,61 @@ static __attribute__((cold)) int transit(struct domain *d, const struct grant_us
     return rc;
 }
 
-static inline int claim_grant(struct grant_copy_end *end)
+/* Whatever the case is: shared, of version 2, transitive, or none that is allowed. */
+static __attribute__((noinline)) int claim_grant_any(struct grant_copy_end *end)
 {
-    struct grant_use use; /* what it does not say stays unsaid: this is done for every copy */
+    struct grant_use use = {.to = current->domain->id, .readonly = !end->writable, .pins = copy_pins(!end->writable)};
     enum grant_kind kind;
-    int rc;
+    int rc = pin(end->domain, (grant_ref_t)end->name, &use, end, &kind);
 
-    use.to = current->domain->id;
-    use.readonly = !end->writable;
-    use.for_map = false;
-    use.pins = copy_pins(!end->writable);
-    rc = pin(end->domain, (grant_ref_t)end->name, &use, end, &kind);
     return likely(rc || kind != GRANT_TRANSITIVE) ? rc : transit(end->domain, &use, end);
+}
+
+/*
+ * The case most copies are, which is all of their speed: as grant_pin() does it for the first user of an entry of version 1.
+ * False: it is another case, or one that fails, and nothing was done.
+ */
+static ALWAYS_INLINE bool pin_first(struct grant_copy_end *end, struct grant_active *a, grant_entry_v1_t *e, bool writable)
+{
+    uint16_t in_use = writable ? GTF_reading | GTF_writing : GTF_reading;
+    uint32_t *word = (uint32_t *)e;
+    union grant_word seen = {.raw = __atomic_load_n(word, __ATOMIC_RELAXED)}, marked = seen;
+
+    if (unlikely((seen.flags & (GTF_type_mask | (writable ? GTF_readonly : 0))) != GTF_permit_access ||
+                 seen.domid != current->domain->id))
+        return false;
+    marked.flags |= in_use;
+    if (unlikely(!__atomic_compare_exchange_n(word, &seen.raw, marked.raw, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)))
+        return false;
+    if (unlikely(grant_get_frame(end->domain, GFN(__atomic_load_n(&e->frame, __ATOMIC_RELAXED)), &end->frame))) {
+        grant_clear_flags(&e->flags, in_use);
+        return false;
+    }
+    a->pins = copy_pins(!writable);
+    a->frame = frame_to_mfn(end->frame).value;
+    a->domid = seen.domid;
+    a->kind = GRANT_FULL;
+    a->start = end->start = 0;
+    a->length = end->length = PAGE_SIZE;
+    return true;
+}
+
+static ALWAYS_INLINE int claim_grant(struct grant_copy_end *end, bool writable)
+{
+    struct grant_table *t = end->domain->grant;
+    grant_ref_t ref = (grant_ref_t)end->name;
+    bool done = false;
+
+    read_lock(&t->lock);
+    if (likely(ref < t->entries && t->version == 1)) {
+        struct grant_active *a = grant_active(t, ref);
+
+        spin_lock(&a->lock);
+        done = likely(!a->pins) && pin_first(end, a, grant_entry_v1(t, ref), writable);
+        spin_unlock(&a->lock);
+    }
+    read_unlock(&t->lock);
+    return likely(done) ? GNTST_okay : claim_grant_any(end);
 }
 
 static __attribute__((cold)) void unclaim_transit(struct grant_copy_end *end)
@@ -113,12 +156,12 @@ static __attribute__((cold)) void unclaim_transit(struct grant_copy_end *end)
     unpin(end->domain, (grant_ref_t)end->name, !end->writable, true);
 }
 
-static inline void unclaim_grant(struct grant_copy_end *end)
+static ALWAYS_INLINE void unclaim_grant(struct grant_copy_end *end, bool writable)
 {
     if (unlikely(end->transit))
         unclaim_transit(end);
     else
-        unpin(end->domain, (grant_ref_t)end->name, !end->writable, false);
+        unpin(end->domain, (grant_ref_t)end->name, !writable, false);
 }
 
 /* Another domain was looked up and is held; the caller, by whatever name, is not. */
@@ -128,30 +171,31 @@ static inline void domain_release(struct grant_copy_end *end)
         domain_put(end->domain);
 }
 
-static void end_release(struct grant_copy_end *end)
+/* The next four are compiled for either end: writable is the destination. */
+static ALWAYS_INLINE void end_release(struct grant_copy_end *end, bool writable)
 {
     end->claimed = false;
-    if (end->writable) {
+    if (writable) {
         dirty_log_frame(end->frame);
         frame_put_type_fast(end->frame);
     }
     frame_put_fast(end->frame);
     if (end->is_grant)
-        unclaim_grant(end);
+        unclaim_grant(end, writable);
     domain_release(end);
 }
 
 /* The frame of an end, without its type.  GNTST_*. */
-static inline int end_frame(struct grant_copy_end *end)
+static ALWAYS_INLINE int end_frame(struct grant_copy_end *end, bool writable)
 {
     if (end->is_grant)
-        return claim_grant(end);
+        return claim_grant(end, writable);
     end->start = 0;
     end->length = PAGE_SIZE;
     return grant_get_frame(end->domain, GFN(end->name), &end->frame) ? GNTST_bad_page : GNTST_okay;
 }
 
-static int end_claim(struct grant_copy_end *end)
+static ALWAYS_INLINE int end_claim(struct grant_copy_end *end, bool writable)
 {
     struct domain *self = current->domain;
     int rc;
@@ -161,11 +205,11 @@ static int end_claim(struct grant_copy_end *end)
     end->domain = end->domid == DOMID_SELF || end->domid == self->id ? self : domain_get(end->domid);
     if (!end->domain)
         return GNTST_bad_domain;
-    rc = end->domain->grant ? end_frame(end) : GNTST_bad_domain;
-    if (!rc && end->writable && !frame_get_writable_fast(end->frame) && frame_get_type(end->frame, FRAME_WRITABLE)) {
+    rc = end->domain->grant ? end_frame(end, writable) : GNTST_bad_domain;
+    if (!rc && writable && !frame_get_writable_fast(end->frame) && frame_get_type(end->frame, FRAME_WRITABLE)) {
         frame_put(end->frame);
         if (end->is_grant)
-            unclaim_grant(end);
+            unclaim_grant(end, true);
         rc = GNTST_general_error;
     }
     end->claimed = rc == GNTST_okay;
@@ -175,17 +219,17 @@ static int end_claim(struct grant_copy_end *end)
 }
 
 /* Makes the end name what an element says; nothing to do when it does already. */
-static inline int end_select(struct grant_copy_end *end, domid_t domid, uint64_t name, bool is_grant, bool writable)
+static ALWAYS_INLINE int end_select(struct grant_copy_end *end, domid_t domid, uint64_t name, bool is_grant, bool writable)
 {
     if (end->claimed && end->name == name && end->domid == domid && end->is_grant == is_grant)
         return GNTST_okay;
     if (end->claimed)
-        end_release(end);
+        end_release(end, writable);
     end->domid = domid;
     end->name = name;
     end->is_grant = is_grant;
     end->writable = writable;
-    return end_claim(end);
+    return end_claim(end, writable);
 }
 
 static bool within(const struct grant_copy_end *end, unsigned offset, unsigned length)
@@ -222,7 +266,7 @@ void grant_copy(struct grant_copy_batch *batch, struct gnttab_copy *op)
 void grant_copy_finish(struct grant_copy_batch *batch)
 {
     if (batch->source.claimed)
-        end_release(&batch->source);
+        end_release(&batch->source, false);
     if (batch->dest.claimed)
-        end_release(&batch->dest);
+        end_release(&batch->dest, true);
 }

@@ -75,6 +75,7 @@ struct grant_table {
     uint8_t version;        /* 1 or 2 */
     uint8_t max_version;
     bool released;          /* the domain dies: the shared pages are gone */
+    uint32_t entries;       /* references there are: as many as fit on the frames, 0 once released */
     uint32_t frames, status_frames, max_frames;
     void **shared;          /* [max_frames] pages shared with the guest */
     grant_status_t **status;
@@ -88,11 +89,6 @@ struct grant_table {
     struct grant_free_list *free_lists;        /* one for each vcpu */
     uint32_t next_release;  /* where undoing all mappings goes on */
 };
-
-static inline uint32_t grant_entries(const struct grant_table *t)
-{
-    return t->released ? 0 : t->frames * (uint32_t)(t->version == 1 ? GRANT_V1_PER_PAGE : GRANT_V2_PER_PAGE);
-}
 
 static inline struct grant_active *grant_active(const struct grant_table *t, grant_ref_t ref)
 {
@@ -169,7 +165,7 @@ static inline void grant_reduce_flags(const struct grant_table *t, const struct 
     uint16_t which = (uint16_t)((a->pins & PIN_WRITERS ? 0 : GTF_writing) | (a->pins ? 0 : GTF_reading));
 
     /* The table may be gone, or was converted to one with fewer entries. */
-    if (which && likely(ref < grant_entries(t)))
+    if (which && likely(ref < t->entries))
         grant_clear_flags(t->version == 1 ? &grant_entry_v1(t, ref)->flags : grant_status(t, ref), which);
 }
 

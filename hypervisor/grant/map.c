@@ -49,7 +49,7 @@ static int map_pin(struct domain *granter, const struct gnttab_map_grant_ref *op
     int rc = GNTST_bad_gntref;
 
     read_lock(&t->lock);
-    if (op->ref < grant_entries(t)) {
+    if (op->ref < t->entries) {
         struct grant_active *a = grant_active(t, op->ref);
 
         spin_lock(&a->lock);

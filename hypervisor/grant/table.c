@@ -65,6 +65,11 @@ static int grow_active(struct grant_active **pages)
     return 0;
 }
 
+static void entries_count(struct grant_table *t)
+{
+    t->entries = t->frames * (uint32_t)(t->version == 1 ? GRANT_V1_PER_PAGE : GRANT_V2_PER_PAGE);
+}
+
 int grant_grow(struct domain *d, uint32_t frames)
 {
     struct grant_table *t = d->grant;
@@ -73,7 +78,7 @@ int grant_grow(struct domain *d, uint32_t frames)
         return -EINVAL;
     if (t->version == 2 && grow_status(d, frames))
         return -ENOMEM;
-    for (; t->frames < frames; t->frames++) {
+    for (; t->frames < frames; t->frames++, entries_count(t)) {
         struct grant_active **active = &t->active[t->frames * GRANT_ACTIVE_PAGES];
 
         if (grow_active(active))
@@ -166,6 +171,7 @@ void grant_table_release(struct domain *d)
     write_lock(&t->lock);
     if (!t->released) {
         t->released = true;
+        t->entries = 0;
         status_release(t);
         for (uint32_t i = 0; i < t->frames; i++)
             heap_unshare_release(t->shared[i]);
@@ -324,7 +330,7 @@ int grant_seed(struct domain *d, grant_ref_t ref, domid_t to, gfn_t gfn)
     int rc = -EINVAL;
 
     write_lock(&t->lock);
-    if (ref < grant_entries(t)) {
+    if (ref < t->entries) {
         union grant_word w = {.flags = GTF_permit_access, .domid = to};
 
         if (t->version == 1)
@@ -445,6 +451,7 @@ static int change_version(struct domain *d, uint8_t version)
     for (uint32_t i = 0; i < t->frames; i++)
         memset(t->shared[i], 0, PAGE_SIZE);
     t->version = version;
+    entries_count(t);
     reserved_put(t, reserved);
     return 0;
 }
@@ -489,7 +496,7 @@ int grant_swap(struct domain *d, grant_ref_t a, grant_ref_t b)
     int status = GNTST_okay;
 
     write_lock(&t->lock); /* also keeps everybody from pinning either */
-    if (a >= grant_entries(t) || b >= grant_entries(t))
+    if (a >= t->entries || b >= t->entries)
         status = GNTST_bad_gntref;
     else if (a != b && (grant_active(t, a)->pins || grant_active(t, b)->pins))
         status = GNTST_eagain;
@@ -569,7 +576,7 @@ bool grant_mark_written(struct domain *d, grant_ref_t *next)
     if (!t)
         return false;
     read_lock(&t->lock);
-    end = grant_entries(t);
+    end = t->entries;
     for (ref = *next; ref < end && ref - *next < MARK_STEP; ref++) {
         struct grant_active *a = grant_active(t, ref);
 

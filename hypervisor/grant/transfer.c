@@ -35,7 +35,7 @@ static bool transfer_commit(struct domain *to, grant_ref_t ref, domid_t from)
     bool committed = false;
 
     read_lock(&t->lock);
-    if (ref < grant_entries(t))
+    if (ref < t->entries)
         committed = commit_word(grant_word(t, ref), from);
     read_unlock(&t->lock);
     return committed;
@@ -47,7 +47,7 @@ static void transfer_withdraw(struct domain *to, grant_ref_t ref)
     struct grant_table *t = to->grant;
 
     read_lock(&t->lock);
-    if (ref < grant_entries(t))
+    if (ref < t->entries)
         __atomic_fetch_and((uint16_t *)grant_word(t, ref), (uint16_t)~GTF_transfer_committed,
                            __ATOMIC_SEQ_CST);
     read_unlock(&t->lock);
@@ -58,7 +58,7 @@ static void transfer_complete(struct domain *to, grant_ref_t ref, uint64_t mfn)
     struct grant_table *t = to->grant;
 
     read_lock(&t->lock);
-    if (ref < grant_entries(t)) {
+    if (ref < t->entries) {
         if (t->version == 1)
             __atomic_store_n(&grant_entry_v1(t, ref)->frame, (uint32_t)mfn, __ATOMIC_RELAXED);
         else

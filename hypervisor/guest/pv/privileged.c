@@ -10,6 +10,9 @@
 #include "guest/pv/traps.h"
 
 #define FORCED_LENGTH 7 /* prefix and cpuid */
+#define CODE_WRMSR 0x300f
+#define CODE_RDMSR 0x320f
+#define MSR_LENGTH 2     /* of either */
 #define STRING_CHUNK 256 /* elements of a repeated string instruction done before looking for other work */
 
 enum outcome { DONE, REPEAT, FAULT }; /* REPEAT: goes on at the same rip */
@@ -295,13 +298,37 @@ static inline void instruction_done(struct cpu_user_regs *regs, unsigned length)
     }
 }
 
+/*
+ * Is it an MSR instruction of a kernel, by its two bytes?  Linux reads one at every switch of its processes, and decoding would
+ * take most of what that costs.
+ */
+static bool is_msr_instruction(const struct vcpu *v, const struct cpu_user_regs *regs, bool *write)
+{
+    uint16_t code;
+    int rc = 0;
+
+    if (!v->pv->kernel_mode || !guest_words_ok(regs->rip, sizeof(code)))
+        return false;
+    GUEST_LOAD(rc, code, uint16_t, regs->rip);
+    *write = code == CODE_WRMSR;
+    return !rc && (code == CODE_RDMSR || code == CODE_WRMSR);
+}
+
 bool pv_emulate_privileged(struct cpu_user_regs *regs)
 {
     struct vcpu *v = current;
     struct decoded_privileged in;
     uint8_t code[15];
-    unsigned available = pv_fetch(regs, code);
+    unsigned available;
+    bool write;
 
+    if (is_msr_instruction(v, regs, &write)) {
+        if (msr_access(v, regs, write) != DONE)
+            return false;
+        instruction_done(regs, MSR_LENGTH);
+        return true;
+    }
+    available = pv_fetch(regs, code);
     if (!available || decode_privileged(code, available, regs, &in))
         return false;
     switch (privileged_any(v, regs, &in)) {

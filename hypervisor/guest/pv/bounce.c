@@ -40,7 +40,7 @@ static uint64_t *store_segments(const struct pv_vcpu *pv, uint64_t *at, bool sav
 
 /* Builds the frame below top and returns its lowest address; NULL when it does not fit. */
 static ALWAYS_INLINE uint64_t *frame_store(const struct vcpu *v, const struct cpu_user_regs *regs, uint64_t *top,
-                                    uint32_t flags, uint32_t error_code, uint64_t cs)
+                                           uint32_t flags, uint32_t error_code, uint64_t cs)
 {
     uint8_t mask = v->info->evtchn_upcall_mask;
     uint64_t *at = top - BOUNCE_TOP_WORDS;
@@ -79,8 +79,8 @@ static __attribute__((cold)) void bounce_failed(struct vcpu *v, const struct cpu
 }
 
 /* In line, so that what flags cannot hold costs the callers below nothing. */
-static ALWAYS_INLINE void bounce(struct vcpu *v, struct cpu_user_regs *regs, uint64_t rip,
-                                                         uint32_t flags, uint32_t error_code)
+static ALWAYS_INLINE void bounce(struct vcpu *v, struct cpu_user_regs *regs, uint64_t rip, uint32_t flags,
+                                 uint32_t error_code)
 {
     uint64_t sp = regs->rsp, cs = regs->cs & 0xfffc; /* RPL 0: the kernel was interrupted */
     uint64_t *frame;
@@ -164,14 +164,21 @@ void pv_async_done(struct vcpu *v)
         v->async_masked &= (uint8_t)~1;
 }
 
-void pv_bounce_syscall(struct cpu_user_regs *regs)
+static __attribute__((cold)) void bounce_syscall_slowly(struct cpu_user_regs *regs, struct vcpu *v)
 {
-    struct vcpu *v = current;
-
-    irq_enable();
-    if (unlikely(!v->pv->syscall_callback)) {
+    if (!v->pv->syscall_callback) {
         regs->rip -= 2;
         pv_inject_trap(VECTOR_UD, 0, false);
+        return;
+    }
+    bounce_any(v, v->pv->syscall_callback, v->pv->callback_masks & 2 ? TRAP_BOUNCE_INTERRUPT : 0, 0);
+}
+
+void pv_bounce_syscall(struct cpu_user_regs *regs, struct vcpu *v)
+{
+    irq_enable();
+    if (unlikely(!v->pv->syscall_callback || v->arch.shadow || v->pv->kernel_mode)) {
+        bounce_syscall_slowly(regs, v);
         return;
     }
     bounce(v, regs, v->pv->syscall_callback, v->pv->callback_masks & 2 ? TRAP_BOUNCE_INTERRUPT : 0, 0);

@@ -143,6 +143,7 @@ GLOBAL_LABEL pv_syscall_entry
     jmp .Lexit
 .Luser_syscall:
     mov %rsp, %rdi
+    mov %rbx, %rsi
     call pv_bounce_syscall
     jmp .Lexit
 

@@ -41,7 +41,7 @@ void pv_bounce_pending(void);  /* from entry.S: delivers v->pv->bounce */
 bool pv_async_ready(void);     /* from entry.S: an NMI or machine check may be delivered */
 void pv_bounce_event(void);    /* from entry.S: event upcall */
 void pv_bounce_async(void);    /* from entry.S: NMI or machine check */
-void pv_bounce_syscall(struct cpu_user_regs *regs);
+void pv_bounce_syscall(struct cpu_user_regs *regs, struct vcpu *v);
 void pv_bounce_syscall32(struct cpu_user_regs *regs);
 void pv_bounce_sysenter(struct cpu_user_regs *regs);
 void pv_iret_failed(void);     /* from entry.S: the guest's state cannot be restored */
@@ -57,14 +57,18 @@ void pv_page_fault(struct cpu_user_regs *regs, uint64_t address);
 void pv_bounce_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code);
 
 static inline bool pv_kernel_mode(const struct vcpu *v) { return v->pv->kernel_mode; }
-/* The running vcpu goes from its kernel to its user space or back: twice in every system call. */
+/*
+ * The running vcpu goes from its kernel to its user space or back: twice in every system call.  Tested first is what
+ * callers that have no shadow know already.
+ */
 static inline void pv_mode_switch(struct vcpu *v, bool to_kernel)
 {
     struct pv_vcpu *pv = v->pv;
+    bool shadow = v->arch.shadow != NULL;
 
     pv->kernel_mode = to_kernel;
     __asm__ volatile("swapgs" ::: "memory");
-    if (unlikely(v->arch.shadow)) {
+    if (unlikely(shadow)) {
         pv_load_tables(v);
         return;
     }

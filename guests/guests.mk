@@ -23,7 +23,7 @@ guest_lib := $(patsubst guests/lib/%.c,build/guests/lib/%.o,$(wildcard guests/li
 # What a PVH guest shares with PV ones; the rest is its own.
 guest_pvh_lib := $(addprefix build/guests/lib/,canary.o console.o context.o event.o grant.o peer.o preempt.o probe.o \
         result.o string.o timer.o vcpu.o) \
-    $(patsubst guests/lib/%.c,build/guests/lib/%.o,$(wildcard guests/lib/pvh/*.c)) build/guests/lib/pvh/head.o
+    $(patsubst guests/lib/%.c,build/guests/lib/%.o,$(wildcard guests/lib/pvh/*.c)) build/guests/lib/pvh/head.o build/guests/lib/pvh/mode32.o
 guest_pvh_names := $(sort $(patsubst guests/pvh/%.c,%,$(wildcard guests/pvh/*.c)))
 guest_both_names := $(patsubst guests/tests/%.c,pvh_%,$(shell grep -lx '// kinds: pv pvh' guests/tests/*.c))
 guest_names := $(sort $(patsubst guests/tests/%.c,%,$(wildcard guests/tests/*.c))) $(guest_pvh_names) $(guest_both_names)

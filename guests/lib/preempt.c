@@ -9,12 +9,13 @@
 
 #include "event.h"
 #include "hypercall.h"
+#include "pvh/mode32.h"
 #include "trap.h"
 #include "vcpu.h"
 
 // Where the vcpu was stopped, and the byte to set: for preempt_again, which has no register of its own.
 uint64_t preempt_rip, preempt_byte;
-extern char preempt_again[];
+extern char preempt_again[], preempt_again_32[];
 __asm__(".text\n"
         ".globl preempt_again\n"
         "preempt_again:\n"
@@ -22,7 +23,15 @@ __asm__(".text\n"
         "   mov preempt_byte, %rax\n"
         "   movb $1, (%rax)\n"
         "   pop %rax\n"
-        "   jmp *preempt_rip\n");
+        "   jmp *preempt_rip\n"
+        "   .code32\n"
+        "preempt_again_32:\n"
+        "   push %eax\n"
+        "   mov preempt_byte, %eax\n"
+        "   movb $1, (%eax)\n"
+        "   pop %eax\n"
+        "   jmp *preempt_rip\n"
+        "   .code64\n");
 
 static preempt_between *between_stops;
 static unsigned long stop_count;
@@ -49,7 +58,7 @@ static void stopped(struct trap_frame *frame)
             between_stops(stop_count);
     }
     preempt_rip = frame->rip;
-    frame->rip = (uint64_t)preempt_again;
+    frame->rip = (uint64_t)(frame->cs == SELECTOR_CODE32 ? preempt_again_32 : preempt_again);
 }
 
 long preempt_all(long (*call)(void *argument), void *argument, preempt_between *between, unsigned long *stops)

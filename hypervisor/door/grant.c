@@ -11,13 +11,15 @@
 #include "grant/grant.h"
 #include "lib/base.h"
 #include "lib/string.h"
-#include "mm/guest_copy.h"
+#include "mm/guest_form.h"
 #include "mm/heap.h"
 
-/* Writes one field of an element back. */
+/* Writes one field of an element back: of one that has two forms, and of one that has not. */
+#define WRITE_FIELD_AT(address, offset, what) guest_write(GUEST_ADDR((address).value + (offset)), &(what), sizeof(what))
+#define WRITE_FIELD_FORM(address, element, field, form)                                                          \
+    WRITE_FIELD_AT(address, guest_form_offset(form, offsetof(__typeof__(element), field)), (element).field)
 #define WRITE_FIELD(address, element, field)                                                                     \
-    guest_write(GUEST_ADDR((address).value + offsetof(__typeof__(element), field)), &(element).field,            \
-                sizeof((element).field))
+    WRITE_FIELD_AT(address, offsetof(__typeof__(element), field), (element).field)
 
 static long continue_batch(unsigned command, guest_addr_t elements, uint64_t done, size_t size,
                            uint64_t count)
@@ -150,24 +152,25 @@ static long do_unmap_and_replace(guest_addr_t elements, uint64_t count)
 
 static long do_copy(guest_addr_t elements, uint64_t count)
 {
+    const size_t size = guest_form_size(FORM_GRANT_COPY, sizeof(struct gnttab_copy));
     struct grant_copy_batch batch;
     long rc = 0;
 
     batch.source.claimed = batch.dest.claimed = false;
     batch.source.transit = batch.dest.transit = NULL;
     for (uint64_t i = 0; i < count; i++) {
-        guest_addr_t address = guest_element(elements, i, sizeof(struct gnttab_copy));
+        guest_addr_t address = guest_element(elements, i, size);
         struct gnttab_copy op;
 
         if (i && hypercall_should_stop()) {
-            rc = continue_batch(GNTTABOP_copy, elements, i, sizeof(op), count);
+            rc = continue_batch(GNTTABOP_copy, elements, i, size, count);
             break;
         }
-        rc = guest_read(&op, address, sizeof(op));
+        rc = guest_read_form(&op, address, sizeof(op), FORM_GRANT_COPY);
         if (rc)
             break;
         grant_copy(&batch, &op);
-        rc = WRITE_FIELD(address, op, status);
+        rc = WRITE_FIELD_FORM(address, op, status, FORM_GRANT_COPY);
         if (rc)
             break;
     }
@@ -177,16 +180,18 @@ static long do_copy(guest_addr_t elements, uint64_t count)
 
 static long do_transfer(guest_addr_t elements, uint64_t count)
 {
+    const size_t size = guest_form_size(FORM_TRANSFER, sizeof(struct gnttab_transfer));
+
     for (uint64_t i = 0; i < count; i++) {
-        guest_addr_t address = guest_element(elements, i, sizeof(struct gnttab_transfer));
+        guest_addr_t address = guest_element(elements, i, size);
         struct gnttab_transfer op;
 
         if (i && hypercall_should_stop())
-            return continue_batch(GNTTABOP_transfer, elements, i, sizeof(op), count);
-        if (guest_read(&op, address, sizeof(op)))
+            return continue_batch(GNTTABOP_transfer, elements, i, size, count);
+        if (guest_read_form(&op, address, sizeof(op), FORM_TRANSFER))
             return -EFAULT;
         grant_transfer(&op);
-        if (WRITE_FIELD(address, op, status))
+        if (WRITE_FIELD_FORM(address, op, status, FORM_TRANSFER))
             return -EFAULT;
     }
     return 0;
@@ -264,8 +269,8 @@ static uint64_t *frames_buffer(struct domain *d, uint32_t nr_frames, int16_t *st
 
 typedef int (*frames_fn)(struct domain *d, uint32_t nr_frames, uint64_t *frames, int16_t *status);
 
-/* Frame numbers of the table or its status array into the guest's list.  0 or -ERESTART_LATER. */
-static int list_frames(domid_t id, uint32_t nr_frames, guest_addr_t list, frames_fn fn, int16_t *status)
+/* Frame numbers of the table or its status array into the guest's list, of width bytes each.  0 or -ERESTART_LATER. */
+static int list_frames(domid_t id, uint32_t nr_frames, guest_addr_t list, size_t width, frames_fn fn, int16_t *status)
 {
     uint64_t *frames;
     struct domain *d;
@@ -277,8 +282,9 @@ static int list_frames(domid_t id, uint32_t nr_frames, guest_addr_t list, frames
     frames = frames_buffer(d, nr_frames, status);
     if (frames)
         rc = fn(d, nr_frames, frames, status);
-    if (!rc && *status == GNTST_okay && nr_frames && guest_write(list, frames, nr_frames * sizeof(*frames)))
-        *status = GNTST_bad_virt_addr;
+    for (uint32_t i = 0; !rc && *status == GNTST_okay && i < nr_frames; i++)
+        if (guest_write(guest_element(list, i, width), &frames[i], width))
+            *status = GNTST_bad_virt_addr;
     mem_free(frames);
     domain_put(d);
     return rc;
@@ -290,9 +296,9 @@ static long do_setup_table(guest_addr_t address, uint64_t count)
 
     if (count != 1)
         return -EINVAL;
-    if (guest_read(&op, address, sizeof(op)))
+    if (guest_read_form(&op, address, sizeof(op), FORM_SETUP_TABLE))
         return -EFAULT;
-    if (list_frames(op.dom, op.nr_frames, GUEST_HANDLE(op.frame_list), grant_setup_table, &op.status))
+    if (list_frames(op.dom, op.nr_frames, GUEST_HANDLE(op.frame_list), guest_word_size(), grant_setup_table, &op.status))
         return continue_batch(GNTTABOP_setup_table, address, 0, 0, count);
     return WRITE_FIELD(address, op, status);
 }
@@ -303,9 +309,9 @@ static long do_get_status_frames(guest_addr_t address, uint64_t count)
 
     if (count != 1)
         return -EINVAL;
-    if (guest_read(&op, address, sizeof(op)))
+    if (guest_read_form(&op, address, sizeof(op), FORM_STATUS_FRAMES))
         return -EFAULT;
-    list_frames(op.dom, op.nr_frames, GUEST_HANDLE(op.frame_list), grant_get_status_frames, &op.status);
+    list_frames(op.dom, op.nr_frames, GUEST_HANDLE(op.frame_list), sizeof(uint64_t), grant_get_status_frames, &op.status);
     return WRITE_FIELD(address, op, status);
 }
 

@@ -2,9 +2,10 @@
 /*
  * The hypercall table and its dispatch.
  *
- * ABI (xen/xen.h, xen/arch-x86/xen-x86_64.h): number in rax, arguments in rdi rsi rdx r10 r8, result in rax.  A
- * handler gets registers as they came and copies what they point to itself.  What was preempted is
- * issued again by the guest's own instruction: hypercall_continue() steps back over it and returns the number, which becomes rax.
+ * ABI (xen/xen.h, xen/arch-x86/xen-x86_64.h, xen-x86_32.h): number in rax, arguments in rdi rsi rdx r10 r8, result in rax; of
+ * 32-bit code in eax, in ebx ecx edx esi edi, in eax.  A handler gets registers as they came and copies what they point to
+ * itself.  What was preempted is issued again by the guest's own instruction: hypercall_continue() steps back over it and
+ * returns the number, which becomes rax.
  */
 #include "door/hypercall.h"
 
@@ -17,6 +18,7 @@
 #include "guest/machine_check.h"
 #include "guest/pv.h"
 #include "log.h"
+#include "mm/guest_form.h"
 
 #define PV_INSTRUCTION_SIZE 2
 #define HVM_INSTRUCTION_SIZE 3
@@ -112,18 +114,33 @@ static inline const struct hypercall_row *row_of(uint64_t number)
     return likely(row->guests >> current->domain->is_hvm & 1) ? row : NULL;
 }
 
+static inline long serve(uint64_t number, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+{
+    const struct hypercall_row *row = row_of(number);
+    long result;
+
+    latency_call_begin((unsigned)number);
+    if (unlikely(!row))
+        result = -ENOSYS;
+    else if (unlikely(row->privileged) && !current->domain->is_privileged)
+        result = -EPERM;
+    else
+        result = row->fn(a1, a2, a3, a4, a5);
+    latency_call_end();
+    return result;
+}
+
 void hypercall_dispatch(struct cpu_user_regs *regs)
 {
-    const struct hypercall_row *row = row_of(regs->rax);
+    regs->rax = (uint64_t)serve(regs->rax, regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8);
+}
 
-    latency_call_begin((unsigned)regs->rax);
-    if (unlikely(!row))
-        regs->rax = (uint64_t)-ENOSYS;
-    else if (unlikely(row->privileged) && !current->domain->is_privileged)
-        regs->rax = (uint64_t)-EPERM;
-    else
-        regs->rax = (uint64_t)row->fn(regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8);
-    latency_call_end();
+void hypercall_dispatch_32(struct cpu_user_regs *regs)
+{
+    cpu_info()->guest_32bit = true;
+    regs->rax = (uint32_t)serve((uint32_t)regs->rax, (uint32_t)regs->rbx, (uint32_t)regs->rcx, (uint32_t)regs->rdx,
+                                (uint32_t)regs->rsi, (uint32_t)regs->rdi);
+    cpu_info()->guest_32bit = false;
 }
 
 long hypercall_run(uint64_t number, const uint64_t args[5])
@@ -141,9 +158,10 @@ static void continue_trap(unsigned op, unsigned count, const uint64_t args[5])
 {
     struct cpu_user_regs *regs = &cpu_info()->guest_regs;
     uint64_t *const places[5] = {&regs->rdi, &regs->rsi, &regs->rdx, &regs->r10, &regs->r8};
+    uint64_t *const places_32[5] = {&regs->rbx, &regs->rcx, &regs->rdx, &regs->rsi, &regs->rdi};
 
     for (unsigned i = 0; i < count; i++)
-        *places[i] = args[i];
+        *(guest_is_32bit() ? places_32 : places)[i] = args[i];
     regs->rax = op;
     regs->rip -= current->domain->is_hvm ? HVM_INSTRUCTION_SIZE : PV_INSTRUCTION_SIZE;
 }

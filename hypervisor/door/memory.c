@@ -9,6 +9,7 @@
 #include "errno.h"
 #include "guest/hvm.h"
 #include "lib/base.h"
+#include "mm/guest_form.h"
 #include "mm/heap.h"
 
 int memory_target(domid_t id, struct domain **d)
@@ -99,12 +100,12 @@ static long memory_reserved_device_map(guest_addr_t arg)
 {
     struct xen_reserved_device_memory_map map;
 
-    if (guest_read(&map, arg, sizeof(map)))
+    if (guest_read_form(&map, arg, sizeof(map), FORM_RESERVED_DEVICE_MAP))
         return -EFAULT;
     if (map.flags & ~XENMEM_RDM_ALL)
         return -EINVAL;
     map.nr_entries = 0;
-    return guest_write(arg, &map, sizeof(map));
+    return guest_write_form(arg, &map, sizeof(map), FORM_RESERVED_DEVICE_MAP);
 }
 
 /* What speaks of the machine's frames makes no sense to a translated guest. */

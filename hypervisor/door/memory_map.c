@@ -10,6 +10,7 @@
 #include "errno.h"
 #include "grant/grant.h"
 #include "lib/base.h"
+#include "mm/guest_form.h"
 #include "mm/heap.h"
 
 _Static_assert(sizeof(struct memory_map_entry) == 20, "an E820 entry has 20 bytes");
@@ -21,7 +22,7 @@ long memory_map_get(guest_addr_t arg)
     unsigned count;
     int rc = 0;
 
-    if (guest_read(&request, arg, sizeof(request)))
+    if (guest_read_form(&request, arg, sizeof(request), FORM_MEMORY_MAP))
         return -EFAULT;
     spin_lock(&d->lock);
     if (!d->memory_map) {
@@ -33,7 +34,7 @@ long memory_map_get(guest_addr_t arg)
         request.nr_entries = count;
     }
     spin_unlock(&d->lock);
-    return rc ? rc : guest_write(arg, &request, sizeof(request));
+    return rc ? rc : guest_write_form(arg, &request, sizeof(request), FORM_MEMORY_MAP);
 }
 
 long memory_map_get_machine(guest_addr_t arg)
@@ -66,7 +67,7 @@ long memory_map_set(guest_addr_t arg)
     struct domain *d;
     long rc;
 
-    if (guest_read(&request, arg, sizeof(request)))
+    if (guest_read_form(&request, arg, sizeof(request), FORM_FOREIGN_MEMORY_MAP))
         return -EFAULT;
     if (request.map.nr_entries > MEMORY_MAP_MAX)
         return -EINVAL;

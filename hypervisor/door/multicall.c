@@ -12,7 +12,7 @@
 #include "door/hypercall.h"
 #include "errno.h"
 #include "lib/string.h"
-#include "mm/guest_copy.h"
+#include "mm/guest_form.h"
 
 /* Runs the entry at place.  0; 1 it was continued: written back to be issued again; -EFAULT. */
 static int multicall_entry_run(guest_addr_t place)
@@ -20,7 +20,7 @@ static int multicall_entry_run(guest_addr_t place)
     struct multicall_state *state = &this_cpu(multicall_state);
     struct multicall_entry entry;
 
-    if (guest_read(&entry, place, sizeof(entry)))
+    if (guest_read_form(&entry, place, sizeof(entry), FORM_MULTICALL))
         return -EFAULT;
     state->continued = false;
     state->entry = &entry;
@@ -28,15 +28,14 @@ static int multicall_entry_run(guest_addr_t place)
     state->entry = NULL;
     if (state->continued) {
         state->continued = false;
-        return guest_write(place, &entry, sizeof(entry)) ? -EFAULT : 1;
+        return guest_write_form(place, &entry, sizeof(entry), FORM_MULTICALL) ? -EFAULT : 1;
     }
-    return guest_write(GUEST_ADDR(place.value + offsetof(struct multicall_entry, result)), &entry.result,
-                       sizeof(entry.result));
+    return guest_write_word(place, 1, entry.result);
 }
 
 long multicall(uint64_t list, uint64_t count, uint64_t a3, uint64_t a4, uint64_t a5)
 {
-    const uint64_t size = sizeof(struct multicall_entry);
+    const size_t size = guest_form_size(FORM_MULTICALL, sizeof(struct multicall_entry));
     uint32_t calls = (uint32_t)count;
 
     (void)a3, (void)a4, (void)a5;

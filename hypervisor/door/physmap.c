@@ -12,6 +12,7 @@
 #include "errno.h"
 #include "grant/grant.h"
 #include "guest/hvm.h"
+#include "mm/guest_form.h"
 #include "mm/physmap.h"
 
 /* One page to be placed. */
@@ -159,7 +160,7 @@ long memory_add_to_physmap(guest_addr_t arg)
     struct placing p;
     long rc;
 
-    if (guest_read(&a, arg, sizeof(a)))
+    if (guest_read_form(&a, arg, sizeof(a), FORM_ADD_TO_PHYSMAP))
         return -EFAULT;
     if (a.space == XENMAPSPACE_gmfn_foreign)
         return -EINVAL; /* there is no field for whose */
@@ -179,7 +180,7 @@ long memory_add_to_physmap(guest_addr_t arg)
         a.size--;
         rc = place(&p);
         if (!rc && a.size && hypercall_should_stop()) {
-            rc = guest_write(arg, &a, sizeof(a)) ? -EFAULT : -ERESTART_LATER;
+            rc = guest_write_form(arg, &a, sizeof(a), FORM_ADD_TO_PHYSMAP) ? -EFAULT : -ERESTART_LATER;
         }
     }
     domain_put(p.d);
@@ -192,8 +193,7 @@ static int batch_element(const struct xen_add_to_physmap_batch *a, struct placin
 {
     int error;
 
-    if (guest_read(&p->index, guest_element(GUEST_HANDLE(a->idxs), i, sizeof(p->index)), sizeof(p->index)) ||
-        guest_read(&p->gfn, guest_element(GUEST_HANDLE(a->gpfns), i, sizeof(p->gfn)), sizeof(p->gfn)))
+    if (guest_read_word(&p->index, GUEST_HANDLE(a->idxs), i) || guest_read_word(&p->gfn, GUEST_HANDLE(a->gpfns), i))
         return -EFAULT;
     error = place(p);
     return guest_write(guest_element(GUEST_HANDLE(a->errs), i, sizeof(error)), &error, sizeof(error));
@@ -205,7 +205,7 @@ long memory_add_to_physmap_batch(guest_addr_t arg, uint64_t start)
     struct placing p;
     long rc;
 
-    if (guest_read(&a, arg, sizeof(a)))
+    if (guest_read_form(&a, arg, sizeof(a), FORM_ADD_TO_PHYSMAP_BATCH))
         return -EFAULT;
     if (start > a.size || a.space == XENMAPSPACE_gmfn_range ||
         (a.space != XENMAPSPACE_gmfn_foreign && a.u.res0))
@@ -236,7 +236,7 @@ long memory_remove_from_physmap(guest_addr_t arg)
     unsigned order;
     long rc;
 
-    if (guest_read(&r, arg, sizeof(r)))
+    if (guest_read_form(&r, arg, sizeof(r), FORM_REMOVE_FROM_PHYSMAP))
         return -EFAULT;
     rc = placing_target(r.domid, &d);
     if (rc)

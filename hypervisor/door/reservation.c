@@ -12,6 +12,7 @@
 #include "guest/hvm.h"
 #include "lib/base.h"
 #include "mm/dirty_log.h"
+#include "mm/guest_form.h"
 #include "mm/heap.h"
 
 /* 2 MiB at once, for every domain: more would be cleared without a look at other work.  Who asks for more is told that
@@ -38,12 +39,12 @@ static unsigned width_of_flags(const struct domain *d, unsigned mem_flags)
 
 static int extent_read(const struct reservation *r, uint64_t index, uint64_t *number)
 {
-    return guest_read(number, guest_element(r->extents, index, sizeof(xen_pfn_t)), sizeof(xen_pfn_t));
+    return guest_read_word(number, r->extents, index);
 }
 
 static int extent_write(const struct reservation *r, uint64_t index, uint64_t number)
 {
-    return guest_write(guest_element(r->extents, index, sizeof(xen_pfn_t)), &number, sizeof(xen_pfn_t));
+    return guest_write_word(r->extents, index, number);
 }
 
 static void frames_name(struct frame *f, unsigned order, uint64_t gfn)
@@ -148,7 +149,7 @@ static int reservation_decode(unsigned command, const struct xen_memory_reservat
 {
     if (in->extent_order > EXTENT_MAX_ORDER)
         return -EPERM;
-    if (in->nr_extents > UINT64_MAX >> MEMORY_COMMAND_BITS)
+    if (in->nr_extents > (guest_is_32bit() ? UINT32_MAX : UINT64_MAX) >> MEMORY_COMMAND_BITS)
         return -E2BIG;
     if (in->mem_flags & (XENMEMF_populate_on_demand | XENMEMF_vnode))
         return -EINVAL;
@@ -167,7 +168,7 @@ long memory_reservation(unsigned command, guest_addr_t arg, uint64_t start)
     uint64_t done;
     long rc;
 
-    if (guest_read(&in, arg, sizeof(in)))
+    if (guest_read_form(&in, arg, sizeof(in), FORM_RESERVATION))
         return (long)start;
     /* The interface counts what was done: nothing, for what it will not do at all. */
     if (reservation_decode(command, &in, &r) || start > r.count || memory_target(in.domid, &r.d))
@@ -326,7 +327,7 @@ long memory_exchange(guest_addr_t arg)
     xen_ulong_t done;
     long rc;
 
-    if (guest_read(&args, arg, sizeof(args)))
+    if (guest_read_form(&args, arg, sizeof(args), FORM_EXCHANGE))
         return -EFAULT;
     rc = exchange_decode(&args, &x);
     if (rc)

@@ -10,7 +10,7 @@
 #include "door/hypercall.h"
 #include "errno.h"
 #include "log.h"
-#include "mm/guest_copy.h"
+#include "mm/guest_form.h"
 #include "sched/sched.h"
 #include <xen/sched.h>
 
@@ -70,7 +70,7 @@ static long sched_poll_ports(struct vcpu *v, guest_addr_t arg)
     evtchn_port_t only = 0;
     int found;
 
-    if (guest_read(&poll, arg, sizeof(poll)))
+    if (guest_read_form(&poll, arg, sizeof(poll), FORM_POLL))
         return -EFAULT;
     if (poll.nr_ports > POLL_PORTS_MAX)
         return -EINVAL;
@@ -251,7 +251,9 @@ long set_timer_op(uint64_t timeout, uint64_t a2, uint64_t a3, uint64_t a4, uint6
     struct timer *t = &current->singleshot_timer;
     nanoseconds_t now;
 
-    (void)a2, (void)a3, (void)a4, (void)a5;
+    (void)a3, (void)a4, (void)a5;
+    if (guest_is_32bit()) /* low half, high half */
+        timeout |= a2 << 32;
     if (timeout == 0) {
         timer_stop(t);
         return 0;

@@ -12,7 +12,7 @@
 #include "guest/pv.h"
 #include "lib/bitmap.h"
 #include "log.h"
-#include "mm/guest_copy.h"
+#include "mm/guest_form.h"
 #include "mm/heap.h"
 #include "sched/sched.h"
 #include <xen/hvm/hvm_vcpu.h>
@@ -105,7 +105,7 @@ static long vcpu_set_singleshot(struct vcpu *v, guest_addr_t arg)
 
     if (v != current)
         return -EINVAL;
-    if (guest_read(&set, arg, sizeof(set)))
+    if (guest_read_form(&set, arg, sizeof(set), FORM_SINGLESHOT))
         return -EFAULT;
     if ((set.flags & VCPU_SSHOTTMR_future) && set.timeout_abs_ns < time_now())
         return -ETIME;
@@ -128,7 +128,7 @@ static long vcpu_get_runstate(struct vcpu *v, guest_addr_t arg)
     struct vcpu_runstate_info info;
 
     vcpu_runstate_get(v, &info);
-    return guest_write(arg, &info, sizeof(info));
+    return guest_write_form(arg, &info, sizeof(info), FORM_RUNSTATE);
 }
 
 /* An area that is kept by address: of a PV guest outside of the hypervisor's range, which is a PVH guest's like any other. */
@@ -142,7 +142,7 @@ static long vcpu_register_runstate(struct vcpu *v, guest_addr_t arg)
     struct vcpu_register_runstate_memory_area area;
     struct vcpu_runstate_info info;
 
-    if (guest_read(&area, arg, sizeof(area)))
+    if (guest_read_form(&area, arg, sizeof(area), FORM_AREA))
         return -EFAULT;
     if (!area_ok(v, area.addr.p, sizeof(info)))
         return -EFAULT;
@@ -160,7 +160,7 @@ static long vcpu_register_time(struct vcpu *v, guest_addr_t arg)
 {
     struct vcpu_register_time_memory_area area;
 
-    if (guest_read(&area, arg, sizeof(area)))
+    if (guest_read_form(&area, arg, sizeof(area), FORM_AREA))
         return -EFAULT;
     if (!area_ok(v, area.addr.p, sizeof(struct vcpu_time_info)))
         return -EFAULT;

@@ -11,7 +11,7 @@
 #include "errno.h"
 #include "guest/hvm.h"
 #include "lib/string.h"
-#include "mm/guest_copy.h"
+#include "mm/guest_form.h"
 
 #define VERSION_MAJOR 4
 #define VERSION_MINOR 17
@@ -128,7 +128,7 @@ long xen_version(uint64_t command, uint64_t arg_value, uint64_t a3, uint64_t a4,
     case XENVER_changeset:
         return guest_write(arg, changeset, sizeof(changeset));
     case XENVER_platform_parameters:
-        return guest_write(arg, &parameters, sizeof(parameters));
+        return guest_write_form(arg, &parameters, sizeof(parameters), FORM_PLATFORM);
     case XENVER_get_features:
         return version_get_features(arg);
     case XENVER_pagesize:

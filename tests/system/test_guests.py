@@ -14,8 +14,8 @@ from rig.machine import SLOW
 GUESTS = {
     1: ["answers", "cache_attack", "debug_attack", "exception", "exchange_attack", "flag_attack", "grant_attack",
         "handle_attack", "hostile_pointer", "iret", "linear_attack", "many", "physdev", "platform", "pvh_attack_code",
-        "pvh_attack_registers", "pvh_grant", "pvh_halt", "pvh_handle_attack", "pvh_hostile_pointer", "pvh_physmap",
-        "pvh_start", "pvh_window", "services"],
+        "pvh_attack_registers", "pvh_grant", "pvh_halt", "pvh_handle_attack", "pvh_hostile_pointer", "pvh_mode32",
+        "pvh_physmap", "pvh_start", "pvh_window", "services"],
     2: ["context_attack", "event_storm", "fifo_attack", "grant_race_attack", "lock_attack", "owner_attack",
         "pvh_attack_vcpu", "pvh_wake", "race_tree", "random_attack", "stale_slot"],
 }

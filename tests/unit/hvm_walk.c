@@ -291,6 +291,34 @@ static void only_memory_is_copied(void **state)
     assert_int_equal(code, NO_MEMORY);
 }
 
+/* Memory lies on both sides of 4 GiB; an argument of a hypercall from 32-bit code ends there. */
+static void arguments_of_32_bit_code_end_at_4_gib(void **state)
+{
+    const uint64_t end = 1UL << 32;
+    uint64_t word = 42;
+
+    (void)state;
+    four_levels(7);
+    *at(2, 3) = 5 << 12 | 7;
+    *at(5, 511) = 6 << 12 | 7;
+    *at(6, 511) = 11 << 12 | 7;
+    *at(2, 4) = 7 << 12 | 7;
+    *at(7, 0) = 8 << 12 | 7;
+    *at(8, 0) = 12 << 12 | 7;
+    for (int narrow = 0; narrow < 2; narrow++) {
+        int beyond = narrow ? -EFAULT : 0;
+
+        cpu_info()->guest_32bit = narrow;
+        assert_int_equal(guest_write_walked(end - 8, &word, 8), 0);
+        assert_int_equal(guest_read_walked(&word, end - 8, 8), 0);
+        assert_int_equal(guest_read_walked(&word, end - 7, 8), beyond);
+        assert_int_equal(guest_read_walked(&word, end, 1), beyond);
+        assert_int_equal(guest_write_walked(end - 7, &word, 8), beyond);
+        assert_int_equal(guest_zero_walked(end - 4096, 4097), beyond);
+    }
+    cpu_info()->guest_32bit = false;
+}
+
 static void stores_are_noted_in_log_dirty_mode(void **state)
 {
     uint64_t words[PAGE_SIZE / 8], word = 1, fault;
@@ -354,6 +382,7 @@ int main(void)
         TEST(tables_in_memory_that_is_none_end_the_walk),
         TEST(copies_cross_pages),
         TEST(only_memory_is_copied),
+        TEST(arguments_of_32_bit_code_end_at_4_gib),
         TEST(stores_are_noted_in_log_dirty_mode),
         TEST(noise_stays_within_the_guest),
     };

@@ -64,6 +64,9 @@ hvm_walk_SOURCES := $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c 
     $(addprefix hypervisor/guest/hvm/,domain.c physmap.c physmap_pool.c physmap_dirty.c walk.c copy.c) \
     hypervisor/guest/release.c $(HOST_SOURCES)
 hvm_walk_CFLAGS := $(HOST_CFLAGS)
+UNIT_PROGRAMS += guest_form
+guest_form_SOURCES := $(HOST_SOURCES)
+guest_form_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += sched_weighted
 sched_weighted_SOURCES := hypervisor/sched/weighted.c $(HOST_SOURCES)
 UNIT_PROGRAMS += time_timer

@@ -6,6 +6,6 @@
 
 ifndef HOST_SOURCES
 HOST_SOURCES := hypervisor/arch/host/host.c hypervisor/arch/host/memory.c hypervisor/arch/host/domain.c \
-    hypervisor/mm/dirty_log.c
+    hypervisor/mm/dirty_log.c hypervisor/mm/guest_form.c
 HOST_CFLAGS := -DXYLEM_DEBUG
 endif

@@ -95,12 +95,18 @@ int hvm_copy_to(uint64_t linear, const void *from, size_t size, unsigned access,
 
 /* ---- hypercalls' arguments (mm/guest_copy.h) ---- */
 
+/* 32-bit code has 4 GiB, whatever an offset is added to. */
+static bool in_reach(uint64_t linear, size_t size)
+{
+    return !cpu_info()->guest_32bit || (linear <= UINT32_MAX && size <= (1UL << 32) - linear);
+}
+
 int guest_read_walked(void *to, uint64_t from, size_t size)
 {
     uint64_t fault;
     uint32_t code;
 
-    return copy(from, to, size, 0, &fault, &code);
+    return in_reach(from, size) ? copy(from, to, size, 0, &fault, &code) : -EFAULT;
 }
 
 int guest_write_walked(uint64_t to, const void *from, size_t size)
@@ -108,7 +114,7 @@ int guest_write_walked(uint64_t to, const void *from, size_t size)
     uint64_t fault;
     uint32_t code;
 
-    return copy(to, (void *)(uintptr_t)from, size, HVM_ACCESS_WRITE, &fault, &code);
+    return in_reach(to, size) ? copy(to, (void *)(uintptr_t)from, size, HVM_ACCESS_WRITE, &fault, &code) : -EFAULT;
 }
 
 int guest_zero_walked(uint64_t to, size_t size)
@@ -116,5 +122,5 @@ int guest_zero_walked(uint64_t to, size_t size)
     uint64_t fault;
     uint32_t code;
 
-    return copy(to, NULL, size, HVM_ACCESS_WRITE, &fault, &code);
+    return in_reach(to, size) ? copy(to, NULL, size, HVM_ACCESS_WRITE, &fault, &code) : -EFAULT;
 }

@@ -95,15 +95,17 @@ void hvm_exit_hypercall(struct vcpu *v, struct cpu_user_regs *regs, unsigned len
 {
     if (unlikely(v->hvm->cpl)) {
         regs->rax = (uint64_t)-EPERM;
-    } else if (unlikely(hvm_vendor->code(v).bits != 64)) {
-        regs->rax = (uint32_t)-ENOSYS;
-    } else {
-        regs->rip += length;
-        hypercall_dispatch(regs);
-        hvm_vendor->shadow_clear(v);
+        hvm_skip(v, regs, length);
         return;
     }
-    hvm_skip(v, regs, length);
+    regs->rip += length;
+    if (likely(hvm_vendor->code(v).bits == 64)) {
+        hypercall_dispatch(regs);
+    } else {
+        hypercall_dispatch_32(regs);
+        regs->rip = (uint32_t)regs->rip;
+    }
+    hvm_vendor->shadow_clear(v);
 }
 
 void hvm_exit_cpuid(struct vcpu *v, struct cpu_user_regs *regs)

@@ -26,7 +26,8 @@ struct cpu_info {
     struct vcpu *current;   /* the vcpu running here (idle included) */
     uint32_t cpu;
     bool guest_walked;      /* current's memory is reached by walking its tables, not through the CPU's (mm/guest_copy.h) */
-    uint8_t pad[3];
+    bool guest_32bit;       /* the hypercall being served came from 32-bit code (mm/guest_form.h) */
+    uint8_t pad[2];
     uint64_t scratch; /* also keeps the end of guest_regs.ss 16-byte aligned, as the CPU aligns RSP0 */
 };
 

@@ -15,6 +15,8 @@
  * steps back over it.
  */
 void hypercall_dispatch(struct cpu_user_regs *regs);
+/* The same of 32-bit code of a hardware-assisted guest: number in eax, arguments in ebx ecx edx esi edi, result into eax. */
+void hypercall_dispatch_32(struct cpu_user_regs *regs);
 
 /* True when a long operation should stop: softirqs pending here, or an event the guest wants to see. */
 static inline bool hypercall_should_stop(void)

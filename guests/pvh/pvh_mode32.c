@@ -25,6 +25,7 @@
 #include "pvh/machine.h"
 #include "pvh/mode32.h"
 #include "result.h"
+#include "start.h"
 #include "string.h"
 #include "timer.h"
 #include "vcpu.h"
@@ -35,6 +36,7 @@ const char test_title[] = "PVH: hypercalls from compatibility mode and protected
 #define GUARD 0xa5a5a5a5u
 #define MANY 256u
 #define STEP 0x400000u /* ns */
+#define CALLBACK_BY_VECTOR (2ul << 56)
 
 // The 32-bit forms, as the i386 ABI lays the public structures out.
 #define FORM __attribute__((packed, aligned(4)))
@@ -52,7 +54,9 @@ struct FORM transfer32 { uint32_t frame; uint16_t domid, pad; uint32_t reference
 struct FORM copy_end32 { uint32_t frame; uint16_t domid, offset; };
 struct FORM copy32 { struct copy_end32 source, dest; uint16_t length, flags; int16_t status, pad; };
 struct FORM entry32 { uint32_t op, result, args[6]; };
-_Static_assert(sizeof(struct runstate32) == 44 && sizeof(struct copy32) == 24, "i386");
+struct FORM vcpu_info32 { uint8_t pending, mask, pad[2]; uint32_t selector, cr2, pad2[5]; struct vcpu_time_info time; };
+struct FORM shared32 { struct vcpu_info32 vcpu[32]; uint32_t pending[32], mask[32], version, sec, nsec, arch[6], sec_hi; };
+_Static_assert(sizeof(struct runstate32) == 44 && sizeof(struct copy32) == 24 && sizeof(struct vcpu_info32) == 64, "i386");
 
 static enum mode32 mode;
 
@@ -459,6 +463,63 @@ static void preempt_check(void)
         CHECK_EQUAL(*(volatile uint32_t *)page_of_frame(places[i]), i);
 }
 
+// ---- the form of what is shared follows the mode the callback was set in
+
+static void callback_set(bool narrow)
+{
+    struct xen_hvm_param p = {
+        .domid = DOMID_SELF, .index = HVM_PARAM_CALLBACK_IRQ, .value = CALLBACK_BY_VECTOR | VECTOR_UPCALL };
+
+    NEED(narrow ? call32_2(hvm_op, HVMOP_set_param, &p) : hypercall2(__HYPERVISOR_hvm_op, HVMOP_set_param, &p));
+}
+
+static void shared_check(void)
+{
+    volatile struct shared32 *shared = (void *)shared_page();
+    evtchn_port_t one = (evtchn_port_t)event_alloc_unbound(DOMID_SELF);
+    evtchn_port_t two = (evtchn_port_t)event_bind_interdomain(DOMID_SELF, one);
+    struct evtchn_unmask unmask = { .port = two };
+    static struct { struct runstate32 state; uint32_t guard; } run;
+    uint32_t area = ADDRESS(&run), seconds = shared_page()->wc_sec;
+    bool masked = event_mask_all();
+
+    CHECK(seconds > 1000000000);
+    callback_set(true);
+    CHECK_EQUAL(shared->sec, seconds);
+    CHECK_EQUAL(shared->sec_hi, 0);
+    CHECK_EQUAL(shared->version & 1, 0);
+    for (unsigned int i = 0; i < 32; i++)
+        shared->mask[i] = ~0u;
+    shared->vcpu[0].pending = 0;
+    shared->vcpu[0].selector = 0;
+    NEED(event_send(one));
+    CHECK_EQUAL(shared->pending[two / 32] >> two % 32 & 1, 1);
+    CHECK_EQUAL(shared->vcpu[0].selector, 0); // masked
+    CHECK_EQUAL(call32_2(event_channel_op, EVTCHNOP_unmask, &unmask), 0);
+    CHECK_EQUAL(shared->mask[two / 32] >> two % 32 & 1, 0);
+    CHECK_EQUAL(shared->vcpu[0].selector, 1u << two / 32);
+    CHECK_EQUAL(shared->vcpu[0].pending, 1);
+    shared->pending[two / 32] = 0;
+    shared->vcpu[0].selector = 0;
+    shared->vcpu[0].pending = 0;
+
+    run.guard = GUARD;
+    CHECK_EQUAL(call32_3(vcpu_op, VCPUOP_register_runstate_memory_area, 0, ADDRESS(&area)), 0);
+    CHECK_EQUAL(run.state.state, RUNSTATE_running);
+    CHECK(run.state.time[RUNSTATE_running] > 0 && run.state.time[RUNSTATE_running] < time_now());
+    CHECK_EQUAL(run.guard, GUARD);
+    area = 0;
+    CHECK_EQUAL(call32_3(vcpu_op, VCPUOP_register_runstate_memory_area, 0, ADDRESS(&area)), 0);
+
+    for (unsigned int i = 0; i < 32; i++)
+        shared->mask[i] = 0;
+    callback_set(false);
+    CHECK_EQUAL(shared_page()->wc_sec, seconds);
+    event_mask_restore(masked);
+    event_close(two);
+    event_close(one);
+}
+
 void test_main(void)
 {
     char *last = range_alloc(1);
@@ -477,5 +538,6 @@ void test_main(void)
         other_check();
         pointer_check(last);
         count_check();
+        shared_check();
     }
 }

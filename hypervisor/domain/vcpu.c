@@ -8,7 +8,7 @@
 #include "lib/string.h"
 #include "log.h"
 #include "mm/dirty_log.h"
-#include "mm/guest_copy.h"
+#include "mm/guest_form.h"
 #include "mm/heap.h"
 #include "mm/physmap.h"
 #include <xen/sched.h>
@@ -176,8 +176,10 @@ void vcpu_runstate_change(struct vcpu *v, int state, nanoseconds_t now)
 
 void vcpu_runstate_publish(struct vcpu *v)
 {
+    const size_t offset = offsetof(struct vcpu_runstate_info, state_entry_time);
+    const bool narrow = domain_shared_32bit(v->domain);
     const guest_addr_t area = v->runstate_guest;
-    const guest_addr_t entry = GUEST_ADDR(area.value + offsetof(struct vcpu_runstate_info, state_entry_time));
+    const guest_addr_t entry = GUEST_ADDR(area.value + (narrow ? form_offset_32(FORM_RUNSTATE, offset) : offset));
     struct vcpu_runstate_info info;
     bool flagged;
 
@@ -191,7 +193,7 @@ void vcpu_runstate_publish(struct vcpu *v)
             return;
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
     }
-    if (guest_write(area, &info, sizeof(info)) || !flagged)
+    if (form_write(narrow, area, &info, sizeof(info), FORM_RUNSTATE) || !flagged)
         return;
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     info.state_entry_time &= ~XEN_RUNSTATE_UPDATE;

@@ -31,6 +31,7 @@
 
 static int make_shared_info(struct domain *d)
 {
+    d->wide_ports = EVTCHN_2L_NR_CHANNELS;
     d->shared_info = heap_alloc(0, HEAP_ZERO);
     if (!d->shared_info)
         return -ENOMEM;

@@ -150,8 +150,8 @@ static long vcpu_register_runstate(struct vcpu *v, guest_addr_t arg)
     if (v == current) {
         vcpu_runstate_publish(v);
     } else {
-        vcpu_runstate_get(v, &info);
-        (void)guest_write(v->runstate_guest, &info, sizeof(info)); /* the next switch tries again */
+        vcpu_runstate_get(v, &info); /* where it fails the next switch tries again */
+        (void)form_write(domain_shared_32bit(v->domain), v->runstate_guest, &info, sizeof(info), FORM_RUNSTATE);
     }
     return 0;
 }

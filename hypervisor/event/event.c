@@ -35,7 +35,7 @@ void event_unlock_pair(struct domain *a, struct domain *b)
 uint32_t event_port_limit(const struct domain *d)
 {
     const struct event_domain *e = d->event;
-    uint32_t shown = e->fifo ? EVTCHN_FIFO_NR_CHANNELS : EVTCHN_2L_NR_CHANNELS;
+    uint32_t shown = e->fifo ? EVTCHN_FIFO_NR_CHANNELS : two_level_ports(d);
 
     return min(e->max_ports, shown);
 }

@@ -160,6 +160,9 @@ unsigned event_consumer_register(void (*fn)(struct vcpu *v, evtchn_port_t port))
 void event_virq_handlers_drop(struct domain *d);
 
 /* ---- two_level.c ---- */
+uint32_t two_level_ports(const struct domain *d);
+/* v is to look at every word of pending bits. */
+void two_level_select_all(struct vcpu *v);
 void two_level_set_pending(struct domain *d, struct event_channel *c, evtchn_port_t port);
 void two_level_clear_pending(struct domain *d, evtchn_port_t port);
 void two_level_unmask(struct domain *d, struct event_channel *c, evtchn_port_t port);

@@ -140,7 +140,7 @@ int event_unmask(struct domain *d, evtchn_port_t port)
 void event_vcpu_info_moved(struct vcpu *v)
 {
     /* What was shown in the old place is shown again: a guest has to tolerate a look for nothing. */
-    __atomic_store_n(&v->info->evtchn_pending_sel, ~(xen_ulong_t)0, __ATOMIC_SEQ_CST);
+    two_level_select_all(v);
     __atomic_store_n(&v->info->evtchn_upcall_pending, 1, __ATOMIC_SEQ_CST);
     __atomic_store_n(&v->upcall_edge, 1, __ATOMIC_SEQ_CST);
     vcpu_kick(v);

@@ -18,6 +18,7 @@
 #include "log.h"
 #include "mm/guest_copy.h"
 #include "time/time_private.h"
+#include <xen/foreign/x86_32.h>
 
 #define NS_PER_S 1000000000UL
 #define CALIBRATION_NS 50000000UL
@@ -336,19 +337,22 @@ void time_update_vcpu(struct vcpu *v)
 static void wallclock_write(struct domain *d)
 {
     struct shared_info *s = d->shared_info;
+    struct shared_info_x86_32 *s32 = (struct shared_info_x86_32 *)s;
+    bool narrow = domain_shared_32bit(d);
+    uint32_t *at = narrow ? &s32->wc_version : &s->wc_version, *high = narrow ? &s32->arch.wc_sec_hi : &s->wc_sec_hi;
     uint64_t base = wallclock_base_ns + (uint64_t)d->time_offset_seconds * NS_PER_S;
     uint64_t seconds = base / NS_PER_S;
     uint32_t version;
 
     if (s == NULL)
         return;
-    version = __atomic_load_n(&s->wc_version, __ATOMIC_RELAXED) | 1;
-    __atomic_store_n(&s->wc_version, version, __ATOMIC_RELAXED);
+    version = __atomic_load_n(at, __ATOMIC_RELAXED) | 1;
+    __atomic_store_n(at, version, __ATOMIC_RELAXED);
     __atomic_thread_fence(__ATOMIC_RELEASE);
-    s->wc_sec = (uint32_t)seconds;
-    s->wc_sec_hi = (uint32_t)(seconds >> 32);
-    s->wc_nsec = (uint32_t)(base % NS_PER_S);
-    __atomic_store_n(&s->wc_version, version + 1, __ATOMIC_RELEASE);
+    at[1] = (uint32_t)seconds; /* wc_sec, wc_nsec */
+    at[2] = (uint32_t)(base % NS_PER_S);
+    *high = (uint32_t)(seconds >> 32);
+    __atomic_store_n(at, version + 1, __ATOMIC_RELEASE);
 }
 
 void time_publish_wallclock(struct domain *d)

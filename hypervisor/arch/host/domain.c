@@ -63,6 +63,7 @@ struct domain *host_domain_new(domid_t id, unsigned vcpus)
     d->pages = d->extra_pages = d->xenheap_pages = d->relinquish_pages =
         (struct frame_list){.head = FRAME_LIST_END, .tail = FRAME_LIST_END};
     d->shared_info = heap_alloc(0, HEAP_ZERO);
+    d->wide_ports = EVTCHN_2L_NR_CHANNELS;
     d->vcpus = calloc(vcpus, sizeof(*d->vcpus));
     BUG_ON(!d->shared_info || (vcpus && !d->vcpus));
     for (unsigned i = 0; i < vcpus; i++)

@@ -98,6 +98,14 @@ static inline uint64_t hvm_tsc(const struct vcpu *v) { return hvm_tsc_base(v) + 
 /* Sets the offset, also for what v reads in its vcpu_info. */
 void hvm_tsc_offset_set(struct vcpu *v, uint64_t offset);
 
+/* ---- params.c ---- */
+
+/*
+ * Whether shared_info and what goes with it have the 32-bit form follows the mode v is in when it writes the hypercall page's MSR
+ * or its domain's HVM_PARAM_CALLBACK_IRQ, which drivers do first of all, also behind a restore.  v is current.
+ */
+void hvm_shared_form_latch(struct vcpu *v);
+
 /* ---- emulate.c ---- */
 
 /* Memory that is none, by physical address: loads get ones, stores nothing; that of the local APIC. */

@@ -67,6 +67,7 @@ static int hypercall_page_write(struct vcpu *v, uint64_t value)
         return -EPERM;
     if (physmap_get_writable(v->domain, GFN(value >> PAGE_SHIFT), &frame))
         return -EPERM;
+    hvm_shared_form_latch(v);
     hvm_hypercall_page_fill(frame_to_virt(frame));
     frame_put_both(frame);
     return 0;

@@ -3,11 +3,12 @@
  * HYPERVISOR_hvm_op (xen/hvm/hvm_op.h): parameters of hardware-assisted guests (xen/hvm/params.h), and the few services a
  * guest without a device model uses.
  */
+#include "guest/hvm/internal.h"
 #include "guest/hvm/physmap.h"
 
 #include "domain/permission.h"
-#include "errno.h"
 #include "mm/guest_copy.h"
+#include "time/time.h"
 #include <xen/hvm/hvm_op.h>
 #include <xen/sched.h>
 
@@ -46,6 +47,14 @@ static int callback_set(struct domain *d, uint64_t value)
     return 0;
 }
 
+void hvm_shared_form_latch(struct vcpu *v)
+{
+    uint32_t wide_ports = hvm_vendor->code(v).bits == 64 ? EVTCHN_2L_NR_CHANNELS : 0;
+
+    __atomic_store_n(&v->domain->wide_ports, wide_ports, __ATOMIC_RELAXED);
+    time_publish_wallclock(v->domain);
+}
+
 static int param_set(struct domain *d, uint32_t index, uint64_t value)
 {
     uint64_t bit = 1UL << index;
@@ -66,6 +75,8 @@ static int param_set(struct domain *d, uint32_t index, uint64_t value)
     if (!rc)
         d->hvm->params[index] = value;
     spin_unlock(&d->lock);
+    if (index == HVM_PARAM_CALLBACK_IRQ && d == current->domain && !rc)
+        hvm_shared_form_latch(current);
     return rc;
 }
 

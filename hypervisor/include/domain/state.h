@@ -63,6 +63,8 @@ struct domain {
     int controller_pause_count;      /* of those, by domctl; lock */
 
     struct shared_info *shared_info; /* hypervisor page shared with the guest */
+    uint32_t wide_ports;             /* 2-level ports of its 64-bit form; 0: it, vcpu_info and run-state areas have the 32-bit
+                                        form; atomic */
     uint32_t vm_assist;              /* atomic bits VMASST_TYPE_* */
 
     /* memory: page_lock */
@@ -103,6 +105,11 @@ struct domain {
     uint32_t emulation_flags, misc_flags;    /* struct xen_arch_domainconfig */
 };
 BUILD_ASSERT(sizeof(struct domain) <= PAGE_SIZE); /* page-aligned: frames name their owner by frame number */
+
+static inline bool domain_shared_32bit(const struct domain *d)
+{
+    return unlikely(!__atomic_load_n(&d->wide_ports, __ATOMIC_RELAXED));
+}
 
 /* vcpu->pause_flags: reasons why it cannot run */
 #define VCPU_BLOCKED      (1u << 0) /* waits for an event (sched_op block) */

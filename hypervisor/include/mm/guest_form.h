@@ -44,18 +44,20 @@ size_t form_offset_32(const char *form, size_t offset);
 
 static inline bool guest_is_32bit(void) { return unlikely(cpu_info()->guest_32bit); }
 
-/* A structure of size bytes in the caller's form.  0, -EFAULT. */
+/* A structure of size bytes in the caller's form.  0, -EFAULT.  form_write: in the one asked for. */
 static inline __attribute__((always_inline)) int guest_read_form(void *to, guest_addr_t from, size_t size,
                                                                  const char *form)
 {
     return guest_is_32bit() ? guest_read_32(to, from, size, form) : guest_read(to, from, size);
 }
 
-static inline __attribute__((always_inline)) int guest_write_form(guest_addr_t to, const void *from, size_t size,
-                                                                  const char *form)
+static inline __attribute__((always_inline)) int form_write(bool narrow, guest_addr_t to, const void *from, size_t size,
+                                                            const char *form)
 {
-    return guest_is_32bit() ? guest_write_32(to, from, form) : guest_write(to, from, size);
+    return narrow ? guest_write_32(to, from, form) : guest_write(to, from, size);
 }
+
+#define guest_write_form(to, from, size, form) form_write(guest_is_32bit(), to, from, size, form)
 
 /* What the structure takes of the caller's memory, and how far into it a field is. */
 static inline size_t guest_form_size(const char *form, size_t size)

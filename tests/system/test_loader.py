@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Guests whose kernel is on their own disk: read by GRUB for Xen inside the guest, or by pygrub in domain 0."""
+"""
+Guests whose kernel is on their own disk: read by GRUB for Xen inside the guest, or by pygrub in domain 0. GRUB for PVH
+guests makes its hypercalls from 32-bit code without paging.
+"""
 import pytest
 
-LOADERS = {"grub": ("/usr/lib/grub-xen/grub-x86_64-xen.bin", ""), "pygrub": (None, 'bootloader = "pygrub"')}
+LOADERS = {"grub": ("pv", "/usr/lib/grub-xen/grub-x86_64-xen.bin", ""), "pygrub": ("pv", None, 'bootloader = "pygrub"'),
+           "grub-pvh": ("pvh", "/usr/lib/grub-xen/grub-i386-xen_pvh.bin", "")}
 DISK = "/srv/guest/loader.img"
 MENU = """set timeout=0
 menuentry "stock" {
@@ -28,8 +32,8 @@ def disk(dom0):
 
 @pytest.mark.parametrize("loader", LOADERS)
 def test_guest_boots_from_its_own_disk(guest_make, dom0, disk, loader):
-    kernel, option = LOADERS[loader]
-    guest = guest_make(loader, memory=256, kernel=kernel, ramdisk=None,
+    kind, kernel, option = LOADERS[loader]
+    guest = guest_make(loader, kind=kind, memory=256, kernel=kernel, ramdisk=None,
                        options=f'{option}\ndisk = [ "format=raw, vdev=xvda, access=rw, target={disk}" ]')
     guest.create(timeout=180).wait_ready(240)
     assert "from=menu" in guest.check("cat /proc/cmdline")

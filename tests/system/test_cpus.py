@@ -16,6 +16,14 @@ def guest(guest_keep):
     return guest_keep("grown", vcpus=4, memory=192, options="maxmem = 224")
 
 
+@pytest.fixture(params=["pv", "pvh"])
+def either(request, guest_keep):
+    """A guest of each kind."""
+    if request.param == "pv":
+        return request.getfixturevalue("guest")
+    return guest_keep("grown-pvh", kind="pvh", vcpus=4, memory=192, options="maxmem = 224")
+
+
 def vcpu_list(guest):
     """Per vcpu: CPU, state, seconds, hard and soft affinity."""
     output = guest.dom0.check(f"xl vcpu-list {guest.name}")
@@ -42,18 +50,18 @@ def numbers(text):
     return [int(word) for word in re.findall(r"^\d+\r?$", text, re.M)]
 
 
-def test_vcpus_are_taken_away_and_given_back(guest, dom0):
-    dom0.check("xl vcpu-set grown 2")
-    wait_for(lambda: online(guest), lambda count: count == 2)
-    assert numbers(guest.check("nproc"))[-1] == 2
-    assert guest.check("cat /sys/devices/system/cpu/online").strip().endswith("0-1")
-    dom0.check("xl vcpu-set --ignore-host grown 4")     # it may have more than the machine
+def test_vcpus_are_taken_away_and_given_back(either, dom0):
+    dom0.check(f"xl vcpu-set {either.name} 2")
+    wait_for(lambda: online(either), lambda count: count == 2)
+    assert numbers(either.check("nproc"))[-1] == 2
+    assert either.check("cat /sys/devices/system/cpu/online").strip().endswith("0-1")
+    dom0.check(f"xl vcpu-set --ignore-host {either.name} 4")     # it may have more than the machine
     # its kernel waits to be asked
-    guest.check("for c in 2 3; do for i in $(seq 50); do echo 1 2>/dev/null > /sys/devices/system/cpu/cpu$c/online "
+    either.check("for c in 2 3; do for i in $(seq 50); do echo 1 2>/dev/null > /sys/devices/system/cpu/cpu$c/online "
                 "&& break; usleep 200000; done; done; true", 60)
-    wait_for(lambda: online(guest), lambda count: count == 4)
-    assert numbers(guest.check("nproc"))[-1] == 4
-    status, output = dom0.run("xl vcpu-set --ignore-host grown 5")
+    wait_for(lambda: online(either), lambda count: count == 4)
+    assert numbers(either.check("nproc"))[-1] == 4
+    status, output = dom0.run(f"xl vcpu-set --ignore-host {either.name} 5")
     assert status != 0, f"more vcpus than its maximum: {output}"
 
 
@@ -91,18 +99,18 @@ def listed_mib(guest):
     return int(guest.dom0.check(f"xl list {guest.name}").splitlines()[1].split()[2])
 
 
-def test_memory_goes_back_to_the_hypervisor_and_comes_again(guest, dom0):
-    dom0.check("xl mem-set grown 192")
-    wait_for(lambda: listed_mib(guest), lambda size: size == 192)
-    total, free = memory_kib(guest), hypervisor_free(dom0)
-    dom0.check("xl mem-set grown 160")
-    wait_for(lambda: listed_mib(guest), lambda size: size == 160)
-    now = memory_kib(guest)
+def test_memory_goes_back_to_the_hypervisor_and_comes_again(either, dom0):
+    dom0.check(f"xl mem-set {either.name} 192")
+    wait_for(lambda: listed_mib(either), lambda size: size == 192)
+    total, free = memory_kib(either), hypervisor_free(dom0)
+    dom0.check(f"xl mem-set {either.name} 160")
+    wait_for(lambda: listed_mib(either), lambda size: size == 160)
+    now = memory_kib(either)
     assert abs(total - now - 32 * MIB_IN_KIB) <= 2 * MIB_IN_KIB, f"{total} KiB before, {now} now"
     assert abs(hypervisor_free(dom0) - free - 32) <= 2, f"{free} MiB free before, {hypervisor_free(dom0)} now"
-    dom0.check("xl mem-set grown 208")
-    wait_for(lambda: listed_mib(guest), lambda size: size == 208)
-    assert abs(memory_kib(guest) - total - 16 * MIB_IN_KIB) <= 2 * MIB_IN_KIB
+    dom0.check(f"xl mem-set {either.name} 208")
+    wait_for(lambda: listed_mib(either), lambda size: size == 208)
+    assert abs(memory_kib(either) - total - 16 * MIB_IN_KIB) <= 2 * MIB_IN_KIB
     assert abs(free - hypervisor_free(dom0) - 16) <= 2
 
 

@@ -38,15 +38,25 @@ def block_count(dom0):
     return len(dom0.check("xl block-list disks").splitlines()) - 1
 
 
-def test_raw_file_holds_64_mib_unchanged(guest, dom0):
-    dom0.check(f"rm -f {RAW}; truncate -s 64M {RAW}; xl block-attach disks format=raw,vdev=xvdb,access=rw,target={RAW}")
+def raw_file_comes_and_goes(guest, dom0, mib):
+    """A file is attached, written, read and detached again: it holds what the guest wrote."""
+    dom0.check(f"rm -f {RAW}; truncate -s {mib}M {RAW}; "
+               f"xl block-attach {guest.name} format=raw,vdev=xvdb,access=rw,target={RAW}")
     node_wait(guest, "xvdb")
-    written = write_random(guest, "xvdb", 64)
-    assert read_back(guest, "xvdb", 64) == written, "the guest reads something else than it wrote"
-    dom0.check("xl block-detach disks xvdb")
+    written = write_random(guest, "xvdb", mib)
+    assert read_back(guest, "xvdb", mib) == written, "the guest reads something else than it wrote"
+    dom0.check(f"xl block-detach {guest.name} xvdb")
     node_wait(guest, "xvdb", False)
     assert md5_find(dom0.check(f"md5sum {RAW}")) == written, "the file holds something else than the guest wrote"
     dom0.check(f"rm {RAW}")
+
+
+def test_raw_file_holds_64_mib_unchanged(guest, dom0):
+    raw_file_comes_and_goes(guest, dom0, 64)
+
+
+def test_raw_file_comes_and_goes_at_a_pvh_guest(guest_keep, dom0):
+    raw_file_comes_and_goes(guest_keep("disks-pvh", kind="pvh"), dom0, 16)
 
 
 def test_qcow2_image_through_qemu_holds_what_was_written(guest, dom0):

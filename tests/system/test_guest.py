@@ -37,9 +37,8 @@ def guest(dom0, kind, vcpus, shelf):
     return guest
 
 
-# PVH with one vcpu: with four, a reboot and a ping each stopped for good once (docs/status.md).
-@pytest.mark.parametrize("kind, vcpus, cpus", [("pv", 1, 1), ("pv", 4, 4), ("pvh", 1, 1)],
-                         ids=["pv-1vcpu", "pv-4vcpus", "pvh-1vcpu"], scope="class")
+@pytest.mark.parametrize("kind, vcpus, cpus", [("pv", 1, 1), ("pv", 4, 4), ("pvh", 1, 1), ("pvh", 4, 4)],
+                         ids=["pv-1vcpu", "pv-4vcpus", "pvh-1vcpu", "pvh-4vcpus"], scope="class")
 class TestGuest:
     def test_boots_and_writes_to_its_console(self, guest, vcpus):
         console = guest.console()
@@ -134,3 +133,9 @@ class TestGuest:
     def test_shutdown_ends_it(self, guest, dom0):
         dom0.check(f"xl shutdown -w {guest.name}", timeout=90)
         guest.wait_state(lambda state: state is None)
+
+
+def test_pvh_guest_with_8_vcpus_uses_them_all(guest_make):
+    guest = guest_make("wide", kind="pvh", vcpus=8).create().wait_ready()
+    assert "GUEST: cpus=8 " in guest.console()
+    assert "8" in guest.check("for cpu in $(seq 0 7); do taskset -c $cpu true && echo $cpu; done | wc -l").split()

@@ -44,8 +44,9 @@ def devices_check(guest):
     guest.check("ping -c 3 -W 5 192.168.77.1", 60)
 
 
-def test_saved_guest_goes_on_where_it_was_with_disk_and_network(guest_make, dom0):
-    guest = guest_make("saved", vcpus=2, disk=True, address="192.168.77.40")
+@both_kinds
+def test_saved_guest_goes_on_where_it_was_with_disk_and_network(guest_make, dom0, kind):
+    guest = guest_make("saved", kind=kind, vcpus=2, disk=True, address="192.168.77.40")
     dom0.check(f"truncate -s 8M {guest.image}")
     guest.create().wait_ready()
     writer_start(guest)

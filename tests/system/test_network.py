@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Networks: two guests and domain 0 on a bridge, and interfaces that come and go."""
+"""Networks: a guest of each kind and domain 0 on a bridge, and interfaces that come and go."""
 import pytest
 
 from guests import md5_find
 
 ADDRESSES = {"net1": "192.168.77.51", "net2": "192.168.77.52"}
+KINDS = {"net1": "pvh", "net2": "pv"}
 
 
 @pytest.fixture
 def guests(guest_keep):
     """Both of them, running."""
-    return [guest_keep(name, address=address) for name, address in ADDRESSES.items()]
+    return [guest_keep(name, kind=KINDS[name], address=address) for name, address in ADDRESSES.items()]
 
 
 def interface_wait(guest, name, there=True):

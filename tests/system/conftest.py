@@ -43,11 +43,11 @@ def guest_shelf():
 def guest_keep(dom0, guest_shelf):
     """Gives the running guest of a name, which the next tests of the file share: booting one is what takes long.
     One that is gone, paused or crashed, or of a machine that died, is made again. As guest_make, it has tiny ones."""
-    def keep(kind, name, *args, **options):
+    def keep(maker, name, *args, **options):
         guest = guest_shelf.get(name)
         state = guest.state() if guest is not None and guest.dom0 is dom0 else None
         if state is None or state & set("pscd"):
-            guest = guest_shelf[name] = kind(dom0, name, *args, **options)
+            guest = guest_shelf[name] = maker(dom0, name, *args, **options)
             guest.destroy()
             guest.create().wait_ready()
         return guest

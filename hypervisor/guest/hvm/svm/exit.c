@@ -135,7 +135,7 @@ void svm_exit(struct cpu_user_regs *regs)
     h->cpl = b->cpl;
     if (unlikely((b->virtual_interrupt & VINTR_TPR) != *lapic_register(h->lapic, LAPIC_TPR) >> 4))
         *lapic_register(h->lapic, LAPIC_TPR) = (uint32_t)(b->virtual_interrupt & VINTR_TPR) << 4;
-    if (unlikely((b->virtual_interrupt & VINTR_IRQ) && svm_forgets_interrupts))
+    if (unlikely((b->virtual_interrupt & VINTR_IRQ) && svm_by_tcg))
         apic_offer_again();
     if (unlikely(b->exit_interrupt & EVENT_VALID))
         event_interrupted(v, b->exit_interrupt);

@@ -3,6 +3,8 @@
  * Before an entry: one event to inject, a window for the next that cannot be taken yet, translations, and the registers that are the
  * VMCB's.  AMD64 APM volume 2, 15.20 and 15.21.
  */
+#include "arch/x86/apic.h"
+#include "arch/x86/entry.h"
 #include "guest/hvm/lapic.h"
 #include "guest/hvm/svm/svm.h"
 
@@ -86,6 +88,17 @@ static void events_prepare(struct vcpu *v, struct vmcb *b)
     window_open(b, source, vector);
 }
 
+/*
+ * The emulator's VMRUN leaves an interrupt it delivered marked as one to deliver, until the guest faults or exits: when
+ * its own main loop wants the CPU before that, the guest has the interrupt once more, whether it may be interrupted or not.
+ * With an interrupt of ours waiting, the guest exits before its first instruction.
+ */
+static void deliver_once(const struct vmcb *b)
+{
+    if ((b->event_injection & (EVENT_VALID | EVENT_TYPE_MASK)) == EVENT_VALID)
+        apic_send_ipi(cpu_id(), VECTOR_POKE);
+}
+
 /* The machine address of the VMCB; 0: not now, look for work again. */
 uint64_t svm_prepare_entry(struct vcpu *v)
 {
@@ -96,6 +109,8 @@ uint64_t svm_prepare_entry(struct vcpu *v)
     if (unlikely(__atomic_load_n(&v->hvm->boot, __ATOMIC_RELAXED)) && !hvm_boot_step(v))
         return 0;
     events_prepare(v, b);
+    if (unlikely(b->event_injection) && svm_by_tcg)
+        deliver_once(b);
     svm_asid_prepare(v);
     b->virtual_interrupt =
         (b->virtual_interrupt & ~VINTR_TPR) | *lapic_register(v->hvm->lapic, LAPIC_TPR) >> 4;

@@ -19,7 +19,7 @@
 #define TCG_ECX 0x43544743u
 #define TCG_EDX 0x47435447u
 
-bool svm_has_next_rip, svm_has_pause_filter, svm_forgets_interrupts;
+bool svm_has_next_rip, svm_has_pause_filter, svm_by_tcg;
 uint64_t svm_iopm, svm_msrpm;
 PER_CPU_DEFINE(uint64_t, svm_host_state);
 static PER_CPU_DEFINE(uint64_t, host_save_area);
@@ -78,7 +78,7 @@ static int svm_init(void)
     asid_count = r.ebx;
     svm_has_next_rip = r.edx & SVM_FEATURE_NEXT_RIP;
     svm_has_pause_filter = r.edx & SVM_FEATURE_PAUSE_FILTER;
-    svm_forgets_interrupts = cpu_policy_hvm_without_xsave = machine_is_tcg();
+    svm_by_tcg = cpu_policy_hvm_without_xsave = machine_is_tcg();
     log_info("SVM: nested paging, %u address spaces%s%s\n", asid_count, svm_has_next_rip ? ", next rip" : "",
              svm_has_pause_filter ? ", pause filter" : "");
     return 0;

@@ -15,11 +15,8 @@ struct svm_vcpu {
 };
 
 extern bool svm_has_next_rip, svm_has_pause_filter;
-/*
- * The machine is QEMU's TCG, whose VMRUN notes a virtual interrupt without a lock: an interrupt of the machine's that another
- * thread raises at that moment is forgotten by the CPU, for good if it was the timer.  The local APIC still has it.
- */
-extern bool svm_forgets_interrupts;
+/* The machine is QEMU's TCG: docs/design/hvm.md says what has to be seen to there. */
+extern bool svm_by_tcg;
 /* Permission maps, shared by all guests: a set bit is an exit. */
 extern uint64_t svm_iopm, svm_msrpm;
 /* What VMSAVE and VMLOAD keep for the hypervisor on this CPU. */

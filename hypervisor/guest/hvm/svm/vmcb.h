@@ -102,6 +102,7 @@ _Static_assert(sizeof(struct vmcb) == 0x1000, "one page");
 
 /* event_injection, exit_interrupt */
 #define EVENT_TYPE_SHIFT 8
+#define EVENT_TYPE_MASK  (7UL << EVENT_TYPE_SHIFT)
 #define EVENT_ERROR_CODE (1UL << 11)
 #define EVENT_VALID      (1UL << 31)
 

@@ -106,6 +106,7 @@ int event_port_allocate(struct domain *d)
     c = event_channel(e, (evtchn_port_t)port);
     flags = spin_lock_irqsave(&c->lock); /* senders may look at it */
     c->state = EVENT_RESERVED;
+    c->pending_saved = 0;
     spin_unlock_irqrestore(&c->lock, flags);
     return (int)port;
 }
@@ -122,7 +123,6 @@ void event_port_release(struct domain *d, evtchn_port_t port)
     c->consumer = 0;
     c->number = 0;
     c->remote_port = 0;
-    c->pending_saved = 0;
     c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
     /* Whoever gets the port next starts on vcpu 0. */
     __atomic_store_n(&c->notify_vcpu, 0, __ATOMIC_RELAXED);

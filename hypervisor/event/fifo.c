@@ -406,12 +406,6 @@ void fifo_drop(struct domain *d)
     }
     for (uint32_t i = 0; i < fifo->words / EVENT_WORDS_PER_PAGE; i++)
         guest_page_put(fifo->pages[i]);
-    for (evtchn_port_t port = 0; port < d->event->valid_ports; port++) {
-        struct event_channel *c = event_channel(d->event, port);
-
-        c->last = 0;
-        c->pending_saved = 0;
-    }
     quiesce_defer(&fifo->quiesce, mem_free, fifo);
 }
 

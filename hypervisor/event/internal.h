@@ -40,7 +40,7 @@ struct event_channel {
     uint8_t consumer;      /* function of the hypervisor that takes it, 0 the guest; both locks */
     uint8_t pending_saved; /* FIFO: sent before the event array reached this port; atomic */
     uint16_t notify_vcpu;  /* atomic; written under the domain's lock */
-    uint16_t last;         /* FIFO queue it was last linked to: vcpu << 4 | priority; atomic */
+    uint16_t last;         /* FIFO queue it was last linked to: vcpu << 4 | priority, of an earlier FIFO perhaps; atomic */
     union {                /* both locks */
         struct {           /* EVENT_INTERDOMAIN */
             struct domain *remote; /* alive as long as the binding */

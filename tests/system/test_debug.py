@@ -52,9 +52,9 @@ def test_a_guest_lives_and_goes_under_all_checks_and_the_audit_finds_nothing_wro
 # work, or 100,000 with interrupts off.
 def test_allocations_that_fail_leave_nothing_and_no_batch_makes_others_wait(image):
     run = subprocess.run([os.path.join(qemu.ROOT, "guests", "run"), "--hypervisor", image, "--icount", "--limit", "90",
-                          "alloc_attack", "batch_attack", "batch_pv_attack", "exchange_attack", "fail_sweep",
+                          "alloc_attack", "batch_attack", "batch_pv_attack", "exchange_attack", "fail_sweep", "port_attack",
                           "preempt_tree"],
                          capture_output=True, text=True, timeout=600 * SLOW, check=False)
     assert run.returncode == 0, run.stdout + run.stderr
-    assert "6 passed, 0 failed, 0 skipped" in run.stdout, run.stdout
+    assert "7 passed, 0 failed, 0 skipped" in run.stdout, run.stdout
     assert re.search(r"^CPU 0: longest without a look", run.stdout, re.M), run.stdout

@@ -11,6 +11,7 @@
 #include "errno.h"
 #include "guest/hvm.h"
 #include "lib/base.h"
+#include "log.h"
 #include "mm/dirty_log.h"
 #include "mm/guest_form.h"
 #include "mm/heap.h"
@@ -151,6 +152,10 @@ static int reservation_decode(unsigned command, const struct xen_memory_reservat
         return -EPERM;
     if (in->nr_extents > (guest_is_32bit() ? UINT32_MAX : UINT64_MAX) >> MEMORY_COMMAND_BITS)
         return -E2BIG;
+    if (in->mem_flags & XENMEMF_populate_on_demand)
+        log_vcpu(LOG_WARNING, current,
+                 "asks to populate domain %u on demand, which is not there: let it have memory as large as maxmem\n",
+                 in->domid);
     if (in->mem_flags & (XENMEMF_populate_on_demand | XENMEMF_vnode))
         return -EINVAL;
     r->extents = GUEST_HANDLE(in->extent_start);

@@ -13,25 +13,23 @@
 #include "trap.h"
 #include "vcpu.h"
 
-// Where the vcpu was stopped, and the byte to set: for preempt_again, which has no register of its own.
+// Where the vcpu was stopped, and the byte to set: for preempt_again, which has no register of its own. It may be stopped
+// itself, by a timer of the machine's: before its push or behind its pop, or between the two.
+struct again { char *begin, *pushed, *popped, *end; };
 uint64_t preempt_rip, preempt_byte;
-extern char preempt_again[], preempt_again_32[];
-__asm__(".text\n"
-        ".globl preempt_again\n"
-        "preempt_again:\n"
-        "   push %rax\n"
-        "   mov preempt_byte, %rax\n"
-        "   movb $1, (%rax)\n"
-        "   pop %rax\n"
-        "   jmp *preempt_rip\n"
-        "   .code32\n"
-        "preempt_again_32:\n"
-        "   push %eax\n"
-        "   mov preempt_byte, %eax\n"
-        "   movb $1, (%eax)\n"
-        "   pop %eax\n"
-        "   jmp *preempt_rip\n"
-        "   .code64\n");
+#define AGAIN(name, bits, rax)                                                                                   \
+    extern char name[], name##_pushed[], name##_popped[], name##_end[];                                          \
+    __asm__(".text\n.code" bits "\n"                                                                             \
+            ".globl " #name "\n" #name ":\n"                                                                     \
+            "   push %" rax "\n" #name "_pushed:\n"                                                              \
+            "   mov preempt_byte, %" rax "\n"                                                                    \
+            "   movb $1, (%" rax ")\n"                                                                           \
+            "   pop %" rax "\n" #name "_popped:\n"                                                               \
+            "   jmp *preempt_rip\n" #name "_end:\n"                                                              \
+            ".code64\n");                                                                                        \
+    static const struct again name##_places = { name, name##_pushed, name##_popped, name##_end }
+AGAIN(preempt_again, "64", "rax");
+AGAIN(preempt_again_32, "32", "eax");
 
 static preempt_between *between_stops;
 static unsigned long stop_count;
@@ -48,9 +46,16 @@ static bool hypercall_at(uint64_t rip)
 
 static void stopped(struct trap_frame *frame)
 {
+    const struct again *again = frame->cs == SELECTOR_CODE32 ? &preempt_again_32_places : &preempt_again_places;
+    char *rip = (char *)frame->rip;
+
     vcpu_self()->info->evtchn_upcall_pending = 0;
     if (!running)
         return;
+    if (rip >= again->begin && rip < again->end) {
+        frame->rip = (uint64_t)(rip >= again->pushed && rip < again->popped ? again->pushed : again->begin);
+        return;
+    }
     if (hypercall_at(frame->rip)) {
         if (++stop_count >= PREEMPT_MOST)
             return;
@@ -58,7 +63,7 @@ static void stopped(struct trap_frame *frame)
             between_stops(stop_count);
     }
     preempt_rip = frame->rip;
-    frame->rip = (uint64_t)(frame->cs == SELECTOR_CODE32 ? preempt_again_32 : preempt_again);
+    frame->rip = (uint64_t)again->begin;
 }
 
 long preempt_all(long (*call)(void *argument), void *argument, preempt_between *between, unsigned long *stops)

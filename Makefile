@@ -77,7 +77,7 @@ build/images/xen-reference: $(wildcard /boot/xen-4.17-amd64.gz)
 
 run: deps
 	@$(MAKE) run-ready
-	@exec scripts/run --hypervisor $(HYPERVISOR)
+	@exec scripts/run --hypervisor $(HYPERVISOR) $(if $(CPUS),--cpus $(CPUS))
 
 run-ready: images $(hypervisor_file)
 	@:
@@ -115,7 +115,7 @@ clean:
 
 help:
 	@echo "make          build/xylem (what QEMU boots) and build/xylem.gz (what GRUB boots)"
-	@echo "make run      boot it in QEMU: a domain 0 shell with a running guest, or a report without a terminal"
+	@echo "make run      boot it in QEMU: a domain 0 shell with two running guests, or a report without a terminal"
 	@echo "make check    build, unit tests, then the boot and system tests in QEMU (TESTS='-k disk' picks some)"
 	@echo "make unit     unit tests on this machine, under sanitizers, and the check of who includes whom"
 ifneq ($(wildcard bench/bench.mk),)

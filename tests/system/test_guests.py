@@ -15,7 +15,7 @@ GUESTS = {
     1: ["answers", "cache_attack", "debug_attack", "exception", "exchange_attack", "flag_attack", "grant_attack",
         "handle_attack", "hostile_pointer", "iret", "linear_attack", "many", "physdev", "platform", "pvh_attack_code",
         "pvh_attack_registers", "pvh_grant", "pvh_halt", "pvh_handle_attack", "pvh_hostile_pointer", "pvh_mode32",
-        "pvh_physmap", "pvh_start", "pvh_window", "services"],
+        "pvh_once", "pvh_physmap", "pvh_start", "pvh_window", "services"],
     2: ["context_attack", "event_storm", "fifo_attack", "grant_race_attack", "lock_attack", "owner_attack",
         "pvh_attack_vcpu", "pvh_wake", "race_tree", "random_attack", "stale_slot"],
 }
@@ -39,7 +39,8 @@ def report(request, reports, cpus):
 
 def guests_run(lab, cpus):
     lab.close()
-    icount = ["--icount"] if lab.always_count else []
+    # one CPU loses nothing by it, and timers run out where they are meant to
+    icount = ["--icount"] if lab.always_count or cpus == 1 else []
     run = subprocess.run([os.path.join(qemu.ROOT, "guests", "run"), "--hypervisor", lab.hypervisor, *icount,
                           "--cpus", str(cpus), "--limit", "90", *GUESTS[cpus]],
                          capture_output=True, text=True, timeout=SECONDS * SLOW, check=False)

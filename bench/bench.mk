@@ -12,7 +12,7 @@
 
 bench_names := $(sort $(patsubst bench/guests/%.c,bench-%,$(wildcard bench/guests/*.c)))
 bench_disk_files := $(bench_names:%=build/guests/disk/%) $(bench_names:%=build/guests/disk/%.cfg) \
-    build/guests/disk/bench-linux.cpio build/guests/disk/bench-linux.cfg
+    $(addprefix build/guests/disk/bench-linux,.cpio .cfg -pvh.cfg)
 
 include guests/guests.mk
 
@@ -51,5 +51,9 @@ build/guests/disk/bench-linux.cpio: build/guests/bench/linux/init
 build/guests/disk/bench-linux.cfg: bench/linux/config.cfg
 	@mkdir -p $(@D)
 	@cp $< $@
+
+build/guests/disk/bench-linux-pvh.cfg: bench/linux/config.cfg
+	@mkdir -p $(@D)
+	@sed -e 's/"bench-linux"/"bench-linux-pvh"/' -e 's/"pv"/"pvh"/' -e 's/ quiet"/ quiet kind=pvh_"/' $< > $@
 
 -include $(wildcard build/guests/bench/*.d)

@@ -7,7 +7,6 @@ import pytest
 
 from rig.machine import SLOW, CommandError
 
-pytestmark = pytest.mark.cpus(2)
 MIB_IN_KIB = 1024
 
 
@@ -65,6 +64,7 @@ def test_vcpus_are_taken_away_and_given_back(either, dom0):
     assert status != 0, f"more vcpus than its maximum: {output}"
 
 
+@pytest.mark.cpus(2)
 def test_a_pinned_vcpu_runs_where_it_was_pinned(guest, dom0):
     # what domain 0 is asked below is done before the guest's four loops, which would take most of the time
     dom0.check("xl sched-credit2 -d Domain-0 -w 4096")

@@ -202,11 +202,6 @@ void console_emit(const char *prefix, const char *text, size_t length, bool show
     ring_notify();
 }
 
-size_t console_ring_size(void)
-{
-    return ring_size;
-}
-
 size_t console_ring_read(char *buffer, size_t size, uint32_t *index, bool clear, bool incremental)
 {
     struct console_hold hold = console_enter();

@@ -81,7 +81,7 @@ static long do_bind_ipi(event_args *args)
 
 static long do_close(event_args *args)
 {
-    return event_close(current->domain, args->close.port, true);
+    return event_close(current->domain, args->close.port);
 }
 
 static long do_status(event_args *args)
@@ -168,7 +168,7 @@ static void event_undo(uint32_t command, const struct event_operation *op, const
 
     if (!d)
         return;
-    event_close(d, *(const evtchn_port_t *)((const char *)args + op->port), true);
+    event_close(d, *(const evtchn_port_t *)((const char *)args + op->port));
     domain_put(d);
 }
 

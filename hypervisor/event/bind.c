@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Binding ports: unbound, interdomain, VIRQ, IPI, PIRQ, consumers in the hypervisor, and which vcpu a port
+ * Binding ports: unbound, interdomain, VIRQ, IPI, PIRQ, and which vcpu a port
  * notifies. Errors as callers of xen/event_channel.h expect them.
  */
 #include "event/internal.h"
@@ -187,30 +187,6 @@ int event_bind_pirq(struct domain *d, unsigned pirq, unsigned flags, evtchn_port
     return rc;
 }
 
-/* ---- hypervisor consumers ---- */
-
-int event_alloc_hypervisor(struct domain *d, unsigned vcpu, domid_t remote,
-                           void (*fn)(struct vcpu *v, evtchn_port_t port))
-{
-    unsigned consumer = event_consumer_register(fn);
-    evtchn_port_t port;
-    int rc;
-
-    if (!consumer)
-        return -ENOSPC;
-    if (!domain_vcpu(d, vcpu))
-        return -ENOENT;
-    spin_lock(&d->event->lock);
-    rc = event_bind_new(d, EVENT_UNBOUND, remote, vcpu, &port);
-    if (!rc) {
-        /* Nobody can be bound to it yet. */
-        event_channel(d->event, port)->consumer = (uint8_t)consumer;
-        d->event->hypervisor_ports++;
-    }
-    spin_unlock(&d->event->lock);
-    return rc ? rc : (int)port;
-}
-
 /* ---- which vcpu ---- */
 
 static int event_may_move(const struct event_channel *c)
@@ -219,7 +195,7 @@ static int event_may_move(const struct event_channel *c)
     case EVENT_UNBOUND:
     case EVENT_INTERDOMAIN:
     case EVENT_PIRQ:
-        return c->consumer ? -EINVAL : 0;
+        return 0;
     case EVENT_VIRQ:
         return event_virq_is_global((unsigned)c->number) ? 0 : -EINVAL;
     default:

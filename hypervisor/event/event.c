@@ -117,10 +117,7 @@ void event_port_release(struct domain *d, evtchn_port_t port)
     struct event_channel *c = event_channel(e, port);
     uint64_t flags = spin_lock_irqsave(&c->lock);
 
-    if (c->consumer)
-        e->hypervisor_ports--;
     c->state = EVENT_FREE;
-    c->consumer = 0;
     c->number = 0;
     c->remote_port = 0;
     c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
@@ -234,13 +231,11 @@ static void event_close_pirq(struct domain *d, struct event_channel *c, uint64_t
 }
 
 /* d's lock held; may be dropped and taken again. */
-static int event_close_locked(struct domain *d, struct event_channel *c, evtchn_port_t port, bool by_guest)
+static int event_close_locked(struct domain *d, struct event_channel *c, evtchn_port_t port)
 {
     uint64_t flags;
     int rc = 0;
 
-    if (c->consumer && by_guest)
-        return -EINVAL;
     switch (c->state) {
     case EVENT_FREE:
     case EVENT_RESERVED:
@@ -269,7 +264,7 @@ static int event_close_locked(struct domain *d, struct event_channel *c, evtchn_
     return 0;
 }
 
-int event_close(struct domain *d, evtchn_port_t port, bool by_guest)
+int event_close(struct domain *d, evtchn_port_t port)
 {
     struct event_channel *c = event_channel(d->event, port);
     int rc;
@@ -277,13 +272,13 @@ int event_close(struct domain *d, evtchn_port_t port, bool by_guest)
     if (!c)
         return -EINVAL;
     spin_lock(&d->event->lock);
-    rc = event_close_locked(d, c, port, by_guest);
+    rc = event_close_locked(d, c, port);
     spin_unlock(&d->event->lock);
     return rc;
 }
 
 /* Closes from next_reset on, a batch at a time.  -ERESTART_LATER when work is pending. */
-static int event_close_all(struct domain *d, bool by_guest)
+static int event_close_all(struct domain *d)
 {
     struct event_domain *e = d->event;
 
@@ -295,7 +290,7 @@ static int event_close_all(struct domain *d, bool by_guest)
             return 0;
         for (; port < end; port++) {
             if (event_channel(e, port)->state != EVENT_FREE)
-                event_close(d, port, by_guest);
+                event_close(d, port);
         }
         __atomic_store_n(&e->next_reset, end, __ATOMIC_RELAXED);
         if (end < e->valid_ports && event_work_pending())
@@ -311,12 +306,12 @@ int event_reset(struct domain *d)
     /* Another domain's channels are closed under it only while its controller keeps it still. */
     if (d != current->domain && !d->controller_pause_count)
         return -EINVAL;
-    rc = event_close_all(d, true);
+    rc = event_close_all(d);
     if (rc)
         return rc;
     spin_lock(&e->lock);
     e->next_reset = 0;
-    if (e->active > e->hypervisor_ports)
+    if (e->active > 0)
         rc = -EAGAIN;
     else if (e->fifo)
         fifo_drop(d);
@@ -362,7 +357,7 @@ int event_domain_destroy(struct domain *d)
         e->next_reset = 0;
     e->closing = true;
     spin_unlock(&e->lock);
-    rc = event_close_all(d, false);
+    rc = event_close_all(d);
     if (rc)
         return rc;
     spin_lock(&e->lock);
@@ -440,17 +435,13 @@ static void event_status_fill(const struct event_channel *c, struct evtchn_statu
 int event_status(struct domain *d, struct evtchn_status *status)
 {
     struct event_channel *c = event_channel(d->event, status->port);
-    int rc = 0;
 
     if (!c)
         return -EINVAL;
     spin_lock(&d->event->lock);
-    if (c->consumer)
-        rc = -EACCES;
-    else
-        event_status_fill(c, status);
+    event_status_fill(c, status);
     spin_unlock(&d->event->lock);
-    return rc;
+    return 0;
 }
 
 static const char *const event_state_names[] = {

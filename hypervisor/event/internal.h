@@ -37,7 +37,6 @@ struct event_channel {
     spinlock_t lock;       /* RANK_EVENT_CHANNEL */
     uint8_t state;         /* enum event_state; both locks */
     uint8_t priority;      /* FIFO queue for the next time it is linked; atomic */
-    uint8_t consumer;      /* function of the hypervisor that takes it, 0 the guest; both locks */
     uint8_t pending_saved; /* FIFO: sent before the event array reached this port; atomic */
     uint16_t notify_vcpu;  /* atomic; written under the domain's lock */
     uint16_t last;         /* FIFO queue it was last linked to: vcpu << 4 | priority, of an earlier FIFO perhaps; atomic */
@@ -81,7 +80,7 @@ struct event_domain {
     uint32_t first_free;             /* all below are in use */
     uint32_t next_reset;             /* where closing all ports goes on */
     bool closing;                    /* the domain dies: event_domain_destroy has begun */
-    uint32_t active, hypervisor_ports; /* ports not free; of those, with a consumer */
+    uint32_t active;                 /* ports not free */
     struct event_channel **big_chunks;
     uint64_t *big_used;
     struct event_channel *small_chunks[EVENT_SMALL_CHUNKS];
@@ -153,8 +152,6 @@ static inline void event_check_pollers(struct domain *d, evtchn_port_t port)
     if (unlikely(__atomic_load_n(&d->poll_count, __ATOMIC_RELAXED)))
         event_wake_pollers(d, port);
 }
-/* Number of a hypervisor function for event_channel.consumer, 0 when the table is full. */
-unsigned event_consumer_register(void (*fn)(struct vcpu *v, evtchn_port_t port));
 
 /* ---- virq.c ---- */
 void event_virq_handlers_drop(struct domain *d);

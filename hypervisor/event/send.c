@@ -1,28 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Sending events, and showing them to guests and to consumers in the hypervisor.  event_send is a fast path: one
- * channel's lock, no domain's.
+ * Sending events, and showing them to guests.  event_send is a fast path: one channel's lock, no domain's.
  */
 #include "event/internal.h"
 
 #include "config.h"
 #include "errno.h"
-
-#define EVENT_MAX_CONSUMERS 8
-static void (*event_consumers[EVENT_MAX_CONSUMERS + 1])(struct vcpu *v, evtchn_port_t port);
-
-unsigned event_consumer_register(void (*fn)(struct vcpu *v, evtchn_port_t port))
-{
-    for (unsigned i = 1; i <= EVENT_MAX_CONSUMERS; i++) {
-        void (*expected)(struct vcpu *, evtchn_port_t) = NULL;
-
-        if (__atomic_compare_exchange_n(&event_consumers[i], &expected, fn, false, __ATOMIC_SEQ_CST,
-                                        __ATOMIC_SEQ_CST) ||
-            expected == fn)
-            return i;
-    }
-    return 0;
-}
 
 void event_mark_vcpu(struct vcpu *v)
 {
@@ -76,12 +59,7 @@ bool event_is_masked(struct domain *d, evtchn_port_t port)
 /* Delivers at the far end of c, whose lock is held and which is interdomain. */
 static inline void event_deliver_remote(const struct event_channel *c)
 {
-    struct event_channel *peer = event_channel(c->remote->event, c->remote_port);
-
-    if (unlikely(peer->consumer))
-        event_consumers[peer->consumer](domain_vcpu(c->remote, event_notify_vcpu(peer)), c->remote_port);
-    else
-        event_set_pending(c->remote, peer, c->remote_port);
+    event_set_pending(c->remote, event_channel(c->remote->event, c->remote_port), c->remote_port);
 }
 
 int event_send(struct domain *d, evtchn_port_t port)
@@ -93,9 +71,7 @@ int event_send(struct domain *d, evtchn_port_t port)
         return -EINVAL;
     irq_disable();
     spin_lock(&c->lock);
-    if (unlikely(c->consumer))
-        rc = -EINVAL;
-    else if (c->state == EVENT_INTERDOMAIN)
+    if (c->state == EVENT_INTERDOMAIN)
         event_deliver_remote(c);
     else if (c->state == EVENT_IPI)
         event_set_pending(d, c, port);

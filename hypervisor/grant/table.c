@@ -199,50 +199,6 @@ void grant_domain_free(struct domain *d)
     mem_free(t);
 }
 
-/* Copies what a new limit keeps and swaps the arrays in.  The table's lock is held for writing. */
-static int limits_apply(struct grant_table *t, uint32_t max_frames)
-{
-    struct grant_table fresh = {0};
-
-    if (max_frames <= t->max_frames) {
-        t->max_frames = max(max_frames, t->frames);
-        return 0;
-    }
-    if (table_arrays(&fresh, max_frames)) {
-        mem_free(fresh.shared);
-        mem_free(fresh.status);
-        mem_free(fresh.active);
-        return -ENOMEM;
-    }
-    memcpy(fresh.shared, t->shared, t->frames * sizeof(*t->shared));
-    memcpy(fresh.status, t->status, t->status_frames * sizeof(*t->status));
-    /* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers it is */
-    memcpy(fresh.active, t->active, t->frames * GRANT_ACTIVE_PAGES * sizeof(*t->active));
-    mem_free(t->shared);
-    mem_free(t->status);
-    mem_free(t->active);
-    t->shared = fresh.shared;
-    t->status = fresh.status;
-    t->active = fresh.active;
-    t->max_frames = max_frames;
-    return 0;
-}
-
-int grant_set_limits(struct domain *d, uint32_t grant_frames, uint32_t maptrack_frames)
-{
-    struct grant_table *t = d->grant;
-    int rc;
-
-    if (!grant_frames || grant_frames > GRANT_MOST_FRAMES || maptrack_frames > t->max_mapping_pages)
-        return -EINVAL; /* handles are looked up without a lock: their table does not move */
-    write_lock(&t->lock);
-    rc = limits_apply(t, grant_frames);
-    if (!rc)
-        t->max_mapping_pages = maptrack_frames;
-    write_unlock(&t->lock);
-    return rc;
-}
-
 /* ---- frames ---- */
 
 static uint64_t frame_number(const void *page)
@@ -320,26 +276,6 @@ int grant_get_table_frame(struct domain *d, uint32_t idx, bool status, mfn_t *fr
     rc = frame_ensure(d, idx, status);
     if (!rc)
         *frame = MFN(frame_number(status ? (void *)t->status[idx] : t->shared[idx]));
-    write_unlock(&t->lock);
-    return rc;
-}
-
-int grant_seed(struct domain *d, grant_ref_t ref, domid_t to, gfn_t gfn)
-{
-    struct grant_table *t = d->grant;
-    int rc = -EINVAL;
-
-    write_lock(&t->lock);
-    if (ref < t->entries) {
-        union grant_word w = {.flags = GTF_permit_access, .domid = to};
-
-        if (t->version == 1)
-            grant_entry_v1(t, ref)->frame = (uint32_t)gfn.value;
-        else
-            grant_entry_v2(t, ref)->full_page.frame = gfn.value;
-        __atomic_store_n(grant_word(t, ref), w.raw, __ATOMIC_RELEASE);
-        rc = 0;
-    }
     write_unlock(&t->lock);
     return rc;
 }

@@ -133,34 +133,3 @@ bool rangeset_contains(struct rangeset *r, uint64_t start, uint64_t end)
     spin_unlock(&r->lock);
     return inside && start <= end;
 }
-
-bool rangeset_overlaps(struct rangeset *r, uint64_t start, uint64_t end)
-{
-    struct range *range;
-    bool overlap = false;
-
-    spin_lock(&r->lock);
-    list_for_each_entry(range, &r->ranges, link)
-        if (range->first <= end && start <= range->last)
-            overlap = true;
-    spin_unlock(&r->lock);
-    return overlap;
-}
-
-int rangeset_for_each(struct rangeset *r, uint64_t start, uint64_t end,
-                      int (*fn)(uint64_t first, uint64_t last, void *data), void *data)
-{
-    struct range *range;
-    int rc = 0;
-
-    spin_lock(&r->lock);
-    list_for_each_entry(range, &r->ranges, link) {
-        if (range->first > end || range->last < start)
-            continue;
-        rc = fn(max(range->first, start), min(range->last, end), data);
-        if (rc)
-            break;
-    }
-    spin_unlock(&r->lock);
-    return rc;
-}

@@ -527,11 +527,6 @@ int sched_global_adjust(struct xen_sysctl_scheduler_op *op)
     return policy->global_adjust(op);
 }
 
-const char *sched_name(void)
-{
-    return policy->name;
-}
-
 unsigned sched_id(void)
 {
     return policy->id;

@@ -103,16 +103,6 @@ bool time_tsc_shared(void)
     return !lines_differ;
 }
 
-uint64_t time_tsc_at(nanoseconds_t when)
-{
-    nanoseconds_t now = time_now();
-    uint64_t khz = tsc_frequency / 1000;
-    uint64_t away = when > now ? when - now : 0;
-
-    away = min_t(uint64_t, away, 3600 * NS_PER_S);
-    return tsc_read_ordered() + away / 1000000 * khz + away % 1000000 * khz / 1000000 + 1;
-}
-
 void time_delay_us(unsigned microseconds)
 {
     uint64_t start = tsc_read_ordered();

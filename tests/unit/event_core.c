@@ -41,7 +41,7 @@ static void ports_start_at_one_and_are_reused_lowest_first(void **state)
         assert_int_equal(event_alloc_unbound(a, 2, &p), 0);
         assert_int_equal(p, i);
     }
-    assert_int_equal(event_close(a, 3, true), 0);
+    assert_int_equal(event_close(a, 3), 0);
     assert_int_equal(event_bind_ipi(a, 0, &p), 0);
     assert_int_equal(p, 3);
 }
@@ -55,7 +55,7 @@ static void bad_ports_are_refused(void **state)
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         assert_int_equal(event_send(a, bad[i]), -EINVAL);
-        assert_int_equal(event_close(a, bad[i], true), -EINVAL);
+        assert_int_equal(event_close(a, bad[i]), -EINVAL);
         assert_int_equal(event_bind_vcpu(a, bad[i], 0), -EINVAL);
         assert_int_equal(event_bind_interdomain(b, a->id, bad[i], &p), -EINVAL);
     }
@@ -109,8 +109,8 @@ static void loopback_to_self(void **state)
     assert_int_equal(event_send(a, q), 0);
     assert_true(event_test_pending(a, p));
     assert_false(event_test_pending(a, q));
-    assert_int_equal(event_close(a, p, true), 0);
-    assert_int_equal(event_close(a, q, true), 0);
+    assert_int_equal(event_close(a, p), 0);
+    assert_int_equal(event_close(a, q), 0);
 }
 
 static void closing_leaves_the_peer_unbound(void **state)
@@ -123,13 +123,13 @@ static void closing_leaves_the_peer_unbound(void **state)
         struct domain *closer = side ? b : a, *other = side ? a : b;
 
         connect(&pa, &pb);
-        assert_int_equal(event_close(closer, side ? pb : pa, true), 0);
+        assert_int_equal(event_close(closer, side ? pb : pa), 0);
         status.port = side ? pa : pb;
         assert_int_equal(event_status(other, &status), 0);
         assert_int_equal(status.status, EVTCHNSTAT_unbound);
         assert_int_equal(status.u.unbound.dom, closer->id);
         assert_int_equal(event_send(other, status.port), 0); /* into the void */
-        assert_int_equal(event_close(other, status.port, true), 0);
+        assert_int_equal(event_close(other, status.port), 0);
     }
 }
 
@@ -191,7 +191,7 @@ static void virqs_per_vcpu_and_global(void **state)
     event_upcalls.global_virq(VIRQ_TIMER);
     assert_false(event_test_pending(a, p));
     assert_int_equal(event_send(a, p), -EINVAL);
-    assert_int_equal(event_close(a, p, true), 0);
+    assert_int_equal(event_close(a, p), 0);
     assert_int_equal(a->vcpus[1]->virq_port[VIRQ_TIMER], 0);
     assert_int_equal(event_bind_virq(a, VIRQ_TIMER, 1, &t), 0);
     assert_int_equal(t, p);
@@ -240,7 +240,7 @@ static void pirqs_bind_deliver_and_unbind(void **state)
     assert_true(event_test_pending(a, p));
     assert_int_equal(event_send(a, p), -EINVAL);
     assert_int_equal(event_bind_vcpu(a, p, 1), 0);
-    assert_int_equal(event_close(a, p, true), 0);
+    assert_int_equal(event_close(a, p), 0);
     assert_int_equal(host_pirq_unbound, 9);
     assert_false(event_test_pending(a, p));
     assert_int_equal(event_bind_pirq(a, 9, 0, &p), 0);
@@ -278,42 +278,6 @@ static void status_tells_each_kind(void **state)
     assert_int_equal(status.status, EVTCHNSTAT_closed);
     status.port = 128;
     assert_int_equal(event_status(a, &status), -EINVAL);
-}
-
-static struct vcpu *consumed_by;
-static evtchn_port_t consumed_port;
-static void consume(struct vcpu *v, evtchn_port_t port)
-{
-    consumed_by = v;
-    consumed_port = port;
-}
-
-static void hypervisor_consumers_are_called(void **state)
-{
-    struct evtchn_status status = {0};
-    evtchn_port_t pa;
-    int port = event_alloc_hypervisor(b, 1, a->id, consume);
-
-    (void)state;
-    assert_true(port > 0);
-    status.port = (evtchn_port_t)port;
-    assert_int_equal(event_bind_interdomain(a, b->id, status.port, &pa), 0);
-    event_test_clear(a, a->vcpus[0]);
-    assert_int_equal(event_send(a, pa), 0);
-    assert_ptr_equal(consumed_by, b->vcpus[1]);
-    assert_int_equal(consumed_port, port);
-    assert_false(event_test_pending(b, status.port));
-    event_notify_hypervisor(b, status.port);
-    assert_true(event_test_pending(a, pa));
-    assert_int_equal(event_send(b, status.port), -EINVAL);
-    assert_int_equal(event_close(b, status.port, true), -EINVAL);
-    assert_int_equal(event_status(b, &status), -EACCES);
-    assert_int_equal(event_bind_vcpu(b, status.port, 0), -EINVAL);
-    /* a reset keeps what is the hypervisor's */
-    host_set_current(b->vcpus[0]);
-    assert_int_equal(event_reset(b), 0);
-    assert_int_equal(b->event->active, 1);
-    assert_int_equal(event_close(b, status.port, false), 0);
 }
 
 static void polls_end_when_their_port_is_sent(void **state)
@@ -586,7 +550,6 @@ int main(void)
         TEST(a_global_virq_goes_to_its_handler),
         TEST(pirqs_bind_deliver_and_unbind),
         TEST(status_tells_each_kind),
-        TEST(hypervisor_consumers_are_called),
         TEST(polls_end_when_their_port_is_sent),
         TEST(a_moved_vcpu_info_shows_everything),
         TEST(reset_closes_all_and_can_be_interrupted),

@@ -256,7 +256,7 @@ static void a_linked_word_keeps_its_port_from_reuse(void **state)
 
     (void)state;
     assert_int_equal(event_send(d, p), 0);
-    assert_int_equal(event_close(d, p, true), 0);
+    assert_int_equal(event_close(d, p), 0);
     assert_int_not_equal(ipi(0), p);
     *word(p) = 0;
     assert_int_equal(ipi(0), p);
@@ -274,7 +274,7 @@ static void a_search_passes_over_so_many_linked_words_only(void **state)
     while (last < ports)
         last = ipi(0);
     for (evtchn_port_t port = first; port <= last; port++) {
-        assert_int_equal(event_close(d, port, true), 0);
+        assert_int_equal(event_close(d, port), 0);
         *word(port) = port == unlinked ? 0 : LINKED;
     }
     assert_true(ipi(0) > last);
@@ -376,9 +376,9 @@ static void *race_binder(void *arg)
             continue;
         event_send(d, p);
         event_send(d, q);
-        event_close(d, (i & 1) ? p : q, true);
+        event_close(d, (i & 1) ? p : q);
         event_send(d, p);
-        event_close(d, (i & 1) ? q : p, true);
+        event_close(d, (i & 1) ? q : p);
     }
     return NULL;
 }

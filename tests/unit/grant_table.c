@@ -439,7 +439,7 @@ static void transitive_grants_reach_one_step(void **state)
 
     (void)state;
     assert_int_equal(grant_set_version(granter, &two), 0);
-    assert_int_equal(grant_seed(third, 9, granter->id, GFN(page.value)), 0);
+    *grant_entry_v1(third->grant, 9) = (grant_entry_v1_t){GTF_permit_access, granter->id, (uint32_t)page.value};
     strcpy(mfn_to_virt(page), "through");
     e = grant_entry_v2(granter->grant, 50);
     e->transitive.trans_domid = third->id;
@@ -482,9 +482,6 @@ static void the_table_grows_to_its_limit(void **state)
     assert_int_equal(grant_get_table_frame(granter, 4, false, &frame), -EINVAL);
     assert_int_equal(grant_get_table_frame(granter, 3, false, &frame), 0);
     assert_int_equal(grant_get_table_frame(granter, 0, true, &frame), -EINVAL); /* version 1 */
-    assert_int_equal(grant_set_limits(granter, 8, 4), 0);
-    assert_int_equal(grant_get_table_frame(granter, 7, false, &frame), 0);
-    assert_int_equal(granter->grant->entries, 8 * 512);
 }
 
 static void versions_convert_the_reserved_entries(void **state)

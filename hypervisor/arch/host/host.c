@@ -323,14 +323,3 @@ WEAK void tlb_flush_older(uint32_t stamp)
     if (stamp >= tlb_clock)
         tlb_clock = stamp + 1;
 }
-
-WEAK void tlb_flush_cpus(const cpu_mask_t *mask)
-{
-    (void)mask;
-    tlb_clock++;
-}
-
-WEAK void tlb_flush_page_cpus(const cpu_mask_t *mask, uint64_t address)
-{
-    (void)mask, (void)address;
-}

@@ -26,12 +26,9 @@
 #define APIC_EOI         0x0b0
 #define APIC_SPURIOUS    0x0f0
 #define APIC_ISR         0x100
-#define APIC_ESR         0x280
 #define APIC_ICR         0x300
 #define APIC_ICR_HIGH    0x310
 #define APIC_LVT_TIMER   0x320
-#define APIC_LVT_THERMAL 0x330
-#define APIC_LVT_PERF    0x340
 #define APIC_LVT_LINT0   0x350
 #define APIC_LVT_LINT1   0x360
 #define APIC_LVT_ERROR   0x370

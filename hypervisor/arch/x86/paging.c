@@ -401,11 +401,6 @@ void vmap_set(void *address, mfn_t frame, uint64_t flags)
     *vmap_entry((uint64_t)address, false) = pte_make(frame, flags);
 }
 
-void *vmap_frames(const mfn_t *frames, size_t count)
-{
-    return vmap_frames_aligned(frames, count, 0, PTE_HYPERVISOR_DATA);
-}
-
 void *vmap_device(maddr_t start, size_t size)
 {
     uint64_t offset = start.value & ~PAGE_MASK;

@@ -168,15 +168,6 @@ static struct pci_device **device_find(uint16_t segment, uint8_t bus, uint8_t de
     return at;
 }
 
-bool pci_device_known(uint16_t segment, uint8_t bus, uint8_t devfn)
-{
-    uint64_t flags = spin_lock_irqsave(&pci_lock);
-    bool known = *device_find(segment, bus, devfn) != NULL;
-
-    spin_unlock_irqrestore(&pci_lock, flags);
-    return known;
-}
-
 int pci_device_add(const struct pci_device *details)
 {
     struct pci_device *fresh, **at;

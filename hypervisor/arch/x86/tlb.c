@@ -176,6 +176,3 @@ void tlb_flush_older(uint32_t stamp)
     if (!bitmap_empty(mask.bits, MAX_CPUS))
         tlb_flush_mask(&mask, TLB_FLUSH_ALL, 0);
 }
-
-void tlb_flush_cpus(const cpu_mask_t *mask) { tlb_flush_mask(mask, TLB_FLUSH_ALL, 0); }
-void tlb_flush_page_cpus(const cpu_mask_t *mask, uint64_t address) { tlb_flush_mask(mask, address, 0); }

@@ -17,7 +17,6 @@
 
 #define CR0_NW 0x20000000
 #define CR0_CD 0x40000000
-#define CR4_PKE 0x00400000
 #define MAX_INSTRUCTION 15
 
 /* The registers of v, which is current or does not run. */

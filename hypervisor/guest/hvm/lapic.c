@@ -17,7 +17,6 @@
 #define LVT_TIMER_MASK (LAPIC_LVT_MASKED | LAPIC_LVT_PERIODIC | LAPIC_LVT_DEADLINE | 0xffu)
 #define LVT_MASK (LAPIC_LVT_MASKED | 0x700u | 0xffu)
 #define LVT_LINT_MASK (LVT_MASK | 0xa000u)
-#define ESR_ILLEGAL_VECTOR_SENT 0x20u
 #define X2APIC_LAST 0x83f
 
 static inline uint32_t *vector_word(struct lapic *l, unsigned base, unsigned word)

@@ -22,9 +22,3 @@ void hvm_init(void)
 }
 
 int hvm_cpu_init(void) { return hvm_vendor ? hvm_vendor->cpu_init() : 0; }
-
-void hvm_cpu_off(void)
-{
-    if (hvm_vendor)
-        hvm_vendor->cpu_off();
-}

@@ -20,7 +20,6 @@ struct hvm_vendor {
     const char *(*missing)(void);
     int (*init)(void);     /* what all CPUs share.  0, -ENOMEM */
     int (*cpu_init)(void); /* 0, -ENOMEM, -ENODEV */
-    void (*cpu_off)(void);
     int (*vcpu_init)(struct vcpu *v); /* sets v->arch.enter too */
     void (*vcpu_free)(struct vcpu *v);
     void (*context_load)(struct vcpu *v); /* interrupts are off */

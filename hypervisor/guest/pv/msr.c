@@ -8,7 +8,6 @@
 #include "guest/pv/traps.h"
 
 #define MSR_PLATFORM_INFO 0xce
-#define MSR_SPEC_CTRL 0x48
 #define MSR_PRED_CMD 0x49
 #define PRED_CMD_IBPB 1u
 #define MSR_ARCH_CAPABILITIES 0x10a
@@ -16,7 +15,6 @@
 #define MSR_MISC_FEATURES_ENABLES 0x140
 #define MSR_AMD_NB_CFG 0xc001001f
 #define MSR_AMD_SYSCFG 0xc0010010
-#define MSR_AMD_PATCH_LOADER 0xc0010020
 #define MSR_AMD_PSTATE_FIRST 0xc0010061 /* current limit, then control, status and the states themselves */
 #define MSR_AMD_PSTATE_LAST 0xc001006b
 #define MSR_AMD_FIDVID_CTL 0xc0010041
@@ -24,7 +22,6 @@
 #define MSR_AMD_PERF_FIRST 0xc0010000 /* K7 event selects and counters */
 #define MSR_AMD_PERF_LAST 0xc0010007
 #define MSR_AMD_DE_CFG 0xc0011029
-#define MSR_AMD_OSVW_LENGTH 0xc0010140
 #define MSR_MISC_PERF_AVAILABLE (1UL << 7)
 #define MSR_MISC_MONITOR (1UL << 18)
 #define MSR_MISC_BTS_PEBS_XTPR (1UL << 11 | 1UL << 12 | 1UL << 23)

@@ -56,7 +56,6 @@ void pv_page_fault(struct cpu_user_regs *regs, uint64_t address);
 /* Bounces one at once; nothing else is queued. */
 void pv_bounce_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code);
 
-static inline bool pv_kernel_mode(const struct vcpu *v) { return v->pv->kernel_mode; }
 /*
  * The running vcpu goes from its kernel to its user space or back: twice in every system call.  Tested first is what
  * callers that have no shadow know already.

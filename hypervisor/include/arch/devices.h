@@ -62,7 +62,6 @@ struct pci_device {
 };
 int pci_device_add(const struct pci_device *details);                 /* 0, -ENOMEM, -ENODEV */
 int pci_device_remove(uint16_t segment, uint8_t bus, uint8_t devfn);  /* -ENODEV */
-bool pci_device_known(uint16_t segment, uint8_t bus, uint8_t devfn);
 /* Domain 0 says where a segment's memory-mapped configuration space is, and whether firmware reserved it. */
 int pci_mmcfg_reserved(uint64_t address, uint16_t segment, uint8_t start_bus, uint8_t end_bus, bool reserved);
 

@@ -15,8 +15,5 @@ uint32_t tlb_clock_now(void);
  * may be off.
  */
 void tlb_flush_older(uint32_t stamp);
-/* Flushes all guest translations on the CPUs in mask and waits. */
-void tlb_flush_cpus(const cpu_mask_t *mask);
-void tlb_flush_page_cpus(const cpu_mask_t *mask, uint64_t address);
 
 #endif

@@ -29,7 +29,6 @@ void console_guest_write(struct domain *d, const char *text, size_t length);
 size_t console_guest_read(char *buffer, size_t size);
 /* readconsole: copies from ring position *index; clear empties; incremental continues. Returns bytes. */
 size_t console_ring_read(char *buffer, size_t size, uint32_t *index, bool clear, bool incremental);
-size_t console_ring_size(void);
 void console_force_unlock(void); /* panic: never wait for a lock again, print synchronously */
 void console_flush(void);        /* pushes out what the devices still hold: before reboot */
 

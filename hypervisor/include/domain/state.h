@@ -84,8 +84,7 @@ struct domain {
     struct rangeset io_ports, io_memory, irqs; /* what it may touch */
     unsigned io_memory_width;        /* address bits DMA may use, 0 all */
 
-    nanoseconds_t time_offset_ns;    /* settimeoffset */
-    int64_t time_offset_seconds;
+    int64_t time_offset_seconds;     /* settimeoffset */
     struct guest_tsc tsc;            /* changed while it is paused */
     uint32_t poll_count;
     evtchn_port_t suspend_port;
@@ -115,8 +114,6 @@ static inline bool domain_shared_32bit(const struct domain *d)
 #define VCPU_BLOCKED      (1u << 0) /* waits for an event (sched_op block) */
 #define VCPU_DOWN         (1u << 1) /* not brought up, or taken down by the guest */
 #define VCPU_POLLING      (1u << 2) /* in sched_op poll (with VCPU_BLOCKED) */
-#define VCPU_MIGRATING    (1u << 3) /* being moved to another CPU */
-#define VCPU_IN_RESET     (1u << 4)
 
 struct vcpu {
     struct domain *domain;
@@ -125,7 +122,7 @@ struct vcpu {
     bool is_idle;
     bool is_initialised;     /* state was set: may be brought up */
     uint8_t is_running;      /* on a CPU now, until its state is saved; atomic */
-    bool defer_shutdown, paused_for_shutdown;
+    bool paused_for_shutdown;
     uint32_t pause_flags;    /* atomic, VCPU_* */
     uint32_t pause_count;    /* atomic */
     uint32_t controller_pause_count;

@@ -22,7 +22,7 @@ int event_bind_interdomain(struct domain *d, domid_t remote, evtchn_port_t remot
 int event_bind_virq(struct domain *d, unsigned virq, unsigned vcpu, evtchn_port_t *port);
 int event_bind_ipi(struct domain *d, unsigned vcpu, evtchn_port_t *port);
 int event_bind_pirq(struct domain *d, unsigned pirq, unsigned flags, evtchn_port_t *port);
-int event_close(struct domain *d, evtchn_port_t port, bool by_guest);
+int event_close(struct domain *d, evtchn_port_t port);
 /* From a hypercall of d: interrupts are on. */
 int event_send(struct domain *d, evtchn_port_t port);
 int event_status(struct domain *d, struct evtchn_status *status);
@@ -35,8 +35,7 @@ int event_set_priority(struct domain *d, evtchn_port_t port, unsigned priority);
 int event_set_global_virq_handler(struct domain *d, unsigned virq);
 /* A vcpu moves to another vcpu_info (register_vcpu_info): everything pending is shown again there. */
 void event_vcpu_info_moved(struct vcpu *v);
-/* Hypervisor-bound port (ioreq, vm_event): fn is called instead of delivering.  */
-int event_alloc_hypervisor(struct domain *d, unsigned vcpu, domid_t remote, void (*fn)(struct vcpu *v, evtchn_port_t port));
+/* The hypervisor sends on a port of d (the suspend event); nothing happens when it is not interdomain. */
 void event_notify_hypervisor(struct domain *d, evtchn_port_t port);
 /* Notes the guest's frames event delivery writes to as written (mm/dirty_log.h). */
 void event_mark_written(struct domain *d);

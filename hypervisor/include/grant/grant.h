@@ -12,7 +12,6 @@ int grant_domain_init(struct domain *d, uint32_t max_frames, uint32_t max_maptra
 /* While dying: undoes every mapping d made (preemptible: 0 or -ERESTART_LATER). */
 int grant_domain_release_mappings(struct domain *d);
 void grant_domain_free(struct domain *d);
-int grant_set_limits(struct domain *d, uint32_t grant_frames, uint32_t maptrack_frames);
 
 /* One element; the status goes to op->status (GNTST_*).  Called by the door for every element of a batch. */
 void grant_map(struct gnttab_map_grant_ref *op);
@@ -63,8 +62,6 @@ int grant_swap(struct domain *d, grant_ref_t a, grant_ref_t b);
 int grant_cache_flush(struct domain *d, const struct gnttab_cache_flush *op);
 /* Frame number idx of the table (status: of the v2 status array), growing it if allowed: for add_to_physmap and acquire_resource. */
 int grant_get_table_frame(struct domain *d, uint32_t idx, bool status, mfn_t *frame);
-/* Makes an entry of a new domain's table usable by the toolstack (console, xenstore rings): permit_access, frame. */
-int grant_seed(struct domain *d, grant_ref_t ref, domid_t to, gfn_t gfn);
 /* Prints what is in use of d's table, and how many mappings d holds. */
 void grant_dump(struct domain *d);
 /* Registers the debug key that prints all of them.  Boot only. */

@@ -68,8 +68,6 @@ bool hvm_available(void);
 void hvm_init(void);
 /* Each CPU, as it starts, before it runs a vcpu.  0, or an error: the CPU must not come up. */
 int hvm_cpu_init(void);
-/* As a CPU leaves for good (panic, machine restart): hardware assistance off, so that INIT works. */
-void hvm_cpu_off(void);
 
 /* ---- life ---- */
 int hvm_domain_init(struct domain *d);

@@ -29,16 +29,14 @@ struct pv_vcpu {
     uint64_t failsafe_callback;
     uint64_t syscall_callback;           /* syscall from user mode, 64-bit */
     uint64_t syscall32_callback, sysenter_callback;
-    uint16_t event_callback_cs, failsafe_callback_cs, syscall32_callback_cs, sysenter_callback_cs;
+    uint16_t syscall32_callback_cs, sysenter_callback_cs;
     uint8_t callback_masks;              /* CALLBACKF_mask_events of: bit 0 failsafe, 1 syscall, 2 syscall32, 3 sysenter */
     bool kernel_mode;                    /* runs its kernel (guest_table) rather than user (user_table) */
-    bool iopl_changed;
     uint8_t iopl;                        /* virtual IOPL, 0 to 3 */
     struct trap_info traps[256];
 
-    uint64_t cr0_guest, cr2_unused, cr4_guest; /* as the guest believes them */
+    uint64_t cr0_guest, cr4_guest;     /* as the guest believes them */
     uint64_t debug[8];                   /* dr0-3, 6, 7 */
-    uint64_t debug7_emulated;            /* I/O breakpoints kept for emulation */
 
     /* page tables: PV tables lock of the domain */
     mfn_t kernel_table, user_table;      /* L4s, each with a type reference; INVALID_MFN when none */
@@ -63,8 +61,6 @@ struct pv_vcpu {
 struct pv_domain {
     spinlock_t tables_lock;              /* RANK_PV_TABLES: every change to this domain's page tables */
     uint64_t *perdomain_l3;              /* what slot PERDOMAIN_SLOT points to */
-    bool is_32bit;                       /* never: 32-bit PV is refused */
-    uint64_t dirty_sequence;
     struct dirty_log *new_dirty_log;     /* log-dirty mode being switched on: what is allocated so far */
 };
 

@@ -28,7 +28,6 @@ struct domain;
 #define FRAME_BROKEN      (1UL << 61)
 #define FRAME_EXTRA       (1UL << 60) /* not counted in the owner's total_pages */
 #define FRAME_CACHE_SHIFT 56          /* PAT index of cacheable aliases, 0 = write-back */
-#define FRAME_CACHE_MASK  (7UL << FRAME_CACHE_SHIFT)
 #define FRAME_FREE        (1UL << 55) /* on the heap's free lists */
 #define FRAME_UNSCRUBBED  (1UL << 54) /* free, but still holds old data */
 #define FRAME_LEAVING     (1UL << 53) /* of a dying domain, on its relinquish_pages: others still use it */
@@ -43,12 +42,10 @@ struct domain;
 #define FRAME_L3          (3UL << FRAME_TYPE_SHIFT)
 #define FRAME_L4          (4UL << FRAME_TYPE_SHIFT)
 #define FRAME_SEGDESC     (5UL << FRAME_TYPE_SHIFT) /* holds guest descriptors */
-#define FRAME_SHARED      (6UL << FRAME_TYPE_SHIFT) /* sharing of identical pages: not offered */
 #define FRAME_WRITABLE    (7UL << FRAME_TYPE_SHIFT) /* may be mapped writable */
 #define FRAME_PINNED      (1UL << 59) /* the owner keeps it at this type */
 #define FRAME_VALIDATED   (1UL << 58) /* contents checked */
 #define FRAME_PARTIAL     (1UL << 57) /* (de)validation was interrupted; frame->progress says where */
-#define FRAME_LOCKED      (1UL << 56) /* entries are being changed */
 #define FRAME_TYPE_COUNT_MASK ((1UL << 40) - 1)
 
 #define FRAME_LIST_END 0xffffffffu

@@ -102,8 +102,7 @@ void *mem_alloc_array(size_t count, size_t size); /* checked multiplication */
 #define mem_new(type) ((type *)mem_alloc(sizeof(type), _Alignof(type)))
 #define mem_new_array(type, count) ((type *)mem_alloc_array((count), sizeof(type)))
 
-/* Run-time mappings in VMAP: pages at contiguous addresses.  flags: PTE bits beside PRESENT (arch/paging). */
-void *vmap_frames(const mfn_t *frames, size_t count);
+/* Run-time mappings in VMAP. */
 void *vmap_device(maddr_t start, size_t size); /* uncached; any alignment; NULL when out of room */
 void vunmap(void *address, size_t pages);
 

@@ -20,9 +20,5 @@ void rangeset_destroy(struct rangeset *r);
 int rangeset_add(struct rangeset *r, uint64_t start, uint64_t end);
 int rangeset_remove(struct rangeset *r, uint64_t start, uint64_t end);
 bool rangeset_contains(struct rangeset *r, uint64_t start, uint64_t end);
-bool rangeset_overlaps(struct rangeset *r, uint64_t start, uint64_t end);
-/* Calls fn for each range inside [start, end]; stops at its first non-zero result. */
-int rangeset_for_each(struct rangeset *r, uint64_t start, uint64_t end,
-                      int (*fn)(uint64_t first, uint64_t last, void *data), void *data);
 
 #endif

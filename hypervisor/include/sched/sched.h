@@ -25,7 +25,6 @@ int sched_pin_override(struct vcpu *v, int cpu);
 /* XEN_DOMCTL_scheduler_op and XEN_SYSCTL_scheduler_op bodies. */
 int sched_domain_adjust(struct domain *d, struct xen_domctl_scheduler_op *op);
 int sched_global_adjust(struct xen_sysctl_scheduler_op *op);
-const char *sched_name(void);
 unsigned sched_id(void);                     /* XEN_SCHEDULER_* */
 uint64_t sched_cpu_idle_ns(unsigned cpu);
 _Noreturn void sched_idle_loop(void);        /* body of every idle vcpu */

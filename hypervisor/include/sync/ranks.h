@@ -30,7 +30,6 @@ enum lock_rank {
     RANK_HEAP,           /* buddy allocator */
     RANK_SLAB,           /* small allocations: taken without the heap lock held */
     RANK_INTERRUPT_CONTROLLER,
-    RANK_CPU_CALL,
     RANK_CONSOLE,        /* ring and drivers: a message may be printed under any lock */
 };
 

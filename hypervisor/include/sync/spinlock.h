@@ -83,11 +83,6 @@ static inline void spin_unlock(spinlock_t *lock)
     __atomic_store_n(&lock->head, (uint16_t)(lock->head + 1), __ATOMIC_RELEASE);
 }
 
-static inline bool spin_is_locked(const spinlock_t *lock)
-{
-    return __atomic_load_n(&lock->head, __ATOMIC_RELAXED) != __atomic_load_n(&lock->tail, __ATOMIC_RELAXED);
-}
-
 static inline uint64_t spin_lock_irqsave(spinlock_t *lock)
 {
     uint64_t flags = irq_save();

@@ -85,7 +85,5 @@ int time_cpu_init(unsigned cpu);
  */
 void time_answer(void);
 void time_smp_done(void);
-/* TSC value of the running CPU as system time, and back, for deadlines in TSC units. */
-uint64_t time_tsc_at(nanoseconds_t when);
 
 #endif

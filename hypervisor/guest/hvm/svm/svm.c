@@ -117,15 +117,6 @@ fail:
     return -ENOMEM;
 }
 
-/* With the global interrupt flag clear INIT would be held back. */
-static void svm_cpu_off(void)
-{
-    if (!this_cpu(host_save_area))
-        return;
-    __asm__ volatile("stgi" ::: "memory");
-    wrmsr(MSR_EFER, rdmsr(MSR_EFER) & ~(uint64_t)EFER_SVME);
-}
-
 /* ---- vcpus ---- */
 
 static void vmcb_init(struct vcpu *v, struct vmcb *b)
@@ -227,7 +218,6 @@ const struct hvm_vendor svm_vendor = {
     .missing = svm_missing,
     .init = svm_init,
     .cpu_init = svm_cpu_init,
-    .cpu_off = svm_cpu_off,
     .vcpu_init = svm_vcpu_init,
     .vcpu_free = svm_vcpu_free,
     .context_load = svm_context_load,

@@ -13,11 +13,4 @@ static inline uint64_t rdtsc(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* Does not run before earlier loads and instructions are done. */
-static inline uint64_t rdtsc_ordered(void)
-{
-    __asm__ volatile("lfence" ::: "memory");
-    return rdtsc();
-}
-
 #endif

@@ -5,7 +5,6 @@
 
 #define MSR_TSC            0x10
 #define MSR_APIC_BASE      0x1b
-#define MSR_BIOS_SIGN_ID   0x8b
 #define MSR_MTRR_CAP       0xfe
 #define MSR_ARCH_CAPS      0x10a
 #define MSR_SYSENTER_CS    0x174

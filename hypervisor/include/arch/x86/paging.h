@@ -6,8 +6,6 @@
 #ifndef XYLEM_ARCH_X86_PAGING_H
 #define XYLEM_ARCH_X86_PAGING_H
 
-#define PTE_PRESENT_BIT 0x001
-
 #define CR0_PE 0x00000001
 #define CR0_MP 0x00000002
 #define CR0_EM 0x00000004
@@ -99,7 +97,7 @@ void paging_copy_hypervisor_slots(pte_t *l4);
 /* The flags and frame that map a hypervisor address, at level 1 form; 0 when not mapped. */
 pte_t paging_lookup(uint64_t address);
 
-/* A permission-aware variant of vmap_frames: aligned to 1 << order pages; guard pages on both sides. */
+/* Pages at contiguous addresses, or NULL: aligned to 1 << order of them; guard pages on both sides. */
 void *vmap_frames_aligned(const mfn_t *frames, size_t count, unsigned order, uint64_t flags);
 /* Fills one page of such a mapping that was left out (INVALID_MFN). */
 void vmap_set(void *address, mfn_t frame, uint64_t flags);

@@ -31,22 +31,15 @@
 #define VECTOR_UD 6
 #define VECTOR_NM 7
 #define VECTOR_DF 8
-#define VECTOR_CSO 9
 #define VECTOR_TS 10
 #define VECTOR_NP 11
 #define VECTOR_SS 12
 #define VECTOR_GP 13
 #define VECTOR_PF 14
-#define VECTOR_SPV 15
 #define VECTOR_MF 16
 #define VECTOR_AC 17
 #define VECTOR_MC 18
 #define VECTOR_XM 19
-#define VECTOR_VE 20
-#define VECTOR_CP 21
-#define VECTOR_HV 28
-#define VECTOR_VC 29
-#define VECTOR_SX 30
 /* vectors whose exception pushes an error code */
 #define VECTORS_WITH_ERROR_CODE 0x60227d00
 
@@ -84,21 +77,7 @@ DEFINE_SEGMENT_READ(gs)
 
 static inline uint64_t read_dr6(void) { uint64_t v; __asm__ volatile("mov %%dr6, %0" : "=r"(v)); return v; }
 static inline void write_dr6(uint64_t v) { __asm__ volatile("mov %0, %%dr6" ::"r"(v)); }
-static inline uint64_t read_dr7(void) { uint64_t v; __asm__ volatile("mov %%dr7, %0" : "=r"(v)); return v; }
 static inline void write_dr7(uint64_t v) { __asm__ volatile("mov %0, %%dr7" ::"r"(v)); }
-static inline uint64_t read_rflags(void)
-{
-    uint64_t v;
-    __asm__ volatile("pushfq; popq %0" : "=r"(v));
-    return v;
-}
-static inline uint64_t read_xcr0(void)
-{
-    uint32_t low, high;
-
-    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-    return (uint64_t)high << 32 | low;
-}
 static inline void write_xcr0(uint64_t v)
 {
     __asm__ volatile("xsetbv" ::"a"((uint32_t)v), "d"((uint32_t)(v >> 32)), "c"(0));

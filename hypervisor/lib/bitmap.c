@@ -22,12 +22,6 @@ void bitmap_fill(uint64_t *map, size_t bits)
         map[i] = word_mask(i, bits);
 }
 
-void bitmap_copy(uint64_t *to, const uint64_t *from, size_t bits)
-{
-    for (size_t i = 0; i < BITMAP_WORDS(bits); i++)
-        to[i] = from[i] & word_mask(i, bits);
-}
-
 /* The part of [start, start + count) that lies in `start`'s word, as a mask; *taken is its length. */
 static uint64_t range_mask(size_t start, size_t count, size_t *taken)
 {
@@ -55,41 +49,9 @@ void bitmap_and(uint64_t *to, const uint64_t *a, const uint64_t *b, size_t bits)
         to[i] = a[i] & b[i] & word_mask(i, bits);
 }
 
-void bitmap_or(uint64_t *to, const uint64_t *a, const uint64_t *b, size_t bits)
-{
-    for (size_t i = 0; i < BITMAP_WORDS(bits); i++)
-        to[i] = (a[i] | b[i]) & word_mask(i, bits);
-}
-
-void bitmap_andnot(uint64_t *to, const uint64_t *a, const uint64_t *b, size_t bits)
-{
-    for (size_t i = 0; i < BITMAP_WORDS(bits); i++)
-        to[i] = a[i] & ~b[i] & word_mask(i, bits);
-}
-
-void bitmap_complement(uint64_t *to, const uint64_t *from, size_t bits)
-{
-    for (size_t i = 0; i < BITMAP_WORDS(bits); i++)
-        to[i] = ~from[i] & word_mask(i, bits);
-}
-
 bool bitmap_empty(const uint64_t *map, size_t bits)
 {
     return bitmap_find_first(map, bits) == bits;
-}
-
-bool bitmap_full(const uint64_t *map, size_t bits)
-{
-    return bitmap_find_first_zero(map, bits) == bits;
-}
-
-bool bitmap_equal(const uint64_t *a, const uint64_t *b, size_t bits)
-{
-    for (size_t i = 0; i < BITMAP_WORDS(bits); i++) {
-        if (((a[i] ^ b[i]) & word_mask(i, bits)) != 0)
-            return false;
-    }
-    return true;
 }
 
 bool bitmap_intersects(const uint64_t *a, const uint64_t *b, size_t bits)
@@ -99,15 +61,6 @@ bool bitmap_intersects(const uint64_t *a, const uint64_t *b, size_t bits)
             return true;
     }
     return false;
-}
-
-bool bitmap_subset(const uint64_t *part, const uint64_t *whole, size_t bits)
-{
-    for (size_t i = 0; i < BITMAP_WORDS(bits); i++) {
-        if ((part[i] & ~whole[i] & word_mask(i, bits)) != 0)
-            return false;
-    }
-    return true;
 }
 
 /* By halves, as the population count of the compiler's library is not linked in. */

@@ -12,10 +12,7 @@
 
 #include "lib/base.h"
 
-enum { BITMAP_WORD_BITS = 64 };
-
 #define BITMAP_WORDS(bits) (((bits) + 63) / 64)
-#define BITMAP_BYTES(bits) (BITMAP_WORDS(bits) * sizeof(uint64_t))
 #define BITMAP_DECLARE(name, bits) uint64_t name[BITMAP_WORDS(bits)]
 
 /* Visits the number of each set bit, lowest first. `bit` is an existing size_t variable. */
@@ -30,11 +27,6 @@ static inline void bitmap_set(uint64_t *map, size_t bit)
 static inline void bitmap_clear(uint64_t *map, size_t bit)
 {
     map[bit / 64] &= ~BIT(bit % 64);
-}
-
-static inline void bitmap_assign(uint64_t *map, size_t bit, bool value)
-{
-    map[bit / 64] = (map[bit / 64] & ~BIT(bit % 64)) | ((uint64_t)value << (bit % 64));
 }
 
 /* Reads the word once, so it may watch a map that others change atomically. */
@@ -83,7 +75,6 @@ static inline bool bitmap_atomic_test_and_clear(uint64_t *map, size_t bit)
 /* The whole map. */
 void bitmap_zero(uint64_t *map, size_t bits);
 void bitmap_fill(uint64_t *map, size_t bits);
-void bitmap_copy(uint64_t *to, const uint64_t *from, size_t bits);
 
 /* `count` bits from `start`; the range must lie within the map. */
 void bitmap_set_range(uint64_t *map, size_t start, size_t count);
@@ -91,15 +82,9 @@ void bitmap_clear_range(uint64_t *map, size_t start, size_t count);
 
 /* to = a op b; `to` may be one of the others. */
 void bitmap_and(uint64_t *to, const uint64_t *a, const uint64_t *b, size_t bits);
-void bitmap_or(uint64_t *to, const uint64_t *a, const uint64_t *b, size_t bits);
-void bitmap_andnot(uint64_t *to, const uint64_t *a, const uint64_t *b, size_t bits);
-void bitmap_complement(uint64_t *to, const uint64_t *from, size_t bits);
 
 bool bitmap_empty(const uint64_t *map, size_t bits);
-bool bitmap_full(const uint64_t *map, size_t bits);
-bool bitmap_equal(const uint64_t *a, const uint64_t *b, size_t bits);
 bool bitmap_intersects(const uint64_t *a, const uint64_t *b, size_t bits);
-bool bitmap_subset(const uint64_t *part, const uint64_t *whole, size_t bits);
 size_t bitmap_weight(const uint64_t *map, size_t bits);
 
 /* The lowest set (or zero) bit at or after `from`; `from` may be beyond the end. */
@@ -109,11 +94,6 @@ size_t bitmap_find_next_zero(const uint64_t *map, size_t bits, size_t from);
 static inline size_t bitmap_find_first(const uint64_t *map, size_t bits)
 {
     return bitmap_find_next(map, bits, 0);
-}
-
-static inline size_t bitmap_find_first_zero(const uint64_t *map, size_t bits)
-{
-    return bitmap_find_next_zero(map, bits, 0);
 }
 
 #endif

@@ -12,19 +12,7 @@
 
 /* For any mix of integer types, judged by the type of *result. */
 #define checked_add(a, b, result) (!__builtin_add_overflow(a, b, result))
-#define checked_subtract(a, b, result) (!__builtin_sub_overflow(a, b, result))
 #define checked_multiply(a, b, result) (!__builtin_mul_overflow(a, b, result))
-
-__attribute__((warn_unused_result))
-static inline bool checked_shift_left(uint64_t value, unsigned bits, uint64_t *result)
-{
-    if (bits >= 64) {
-        *result = 0;
-        return value == 0;
-    }
-    *result = value << bits;
-    return *result >> bits == value;
-}
 
 /* Rounds up to a multiple of `unit`, a power of two. */
 __attribute__((warn_unused_result))

@@ -36,11 +36,6 @@ static void heap_sink(struct heap *heap, size_t slot, struct heap_entry *entry)
     heap_place(heap, slot, entry);
 }
 
-static void heap_settle(struct heap *heap, size_t slot, struct heap_entry *entry)
-{
-    heap_sink(heap, heap_rise(heap, slot, entry), entry);
-}
-
 void heap_init(struct heap *heap, struct heap_entry **slots, size_t capacity)
 {
     *heap = (struct heap){ .slots = slots, .capacity = capacity };
@@ -72,12 +67,6 @@ void heap_remove(struct heap *heap, struct heap_entry *entry)
     struct heap_entry *last = heap->slots[--heap->count];
 
     if (last != entry)
-        heap_settle(heap, slot, last);
+        heap_sink(heap, heap_rise(heap, slot, last), last);
     entry->number = 0;
-}
-
-void heap_update(struct heap *heap, struct heap_entry *entry, uint64_t key)
-{
-    entry->key = key;
-    heap_settle(heap, entry->number - 1, entry);
 }

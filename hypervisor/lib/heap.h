@@ -12,7 +12,7 @@
 #include "lib/base.h"
 
 struct heap_entry {
-    uint64_t key;  /* while on a heap, changed only through heap_update */
+    uint64_t key;  /* unchanged while on a heap */
     size_t number; /* slot number + 1; 0 when on no heap */
 };
 
@@ -32,9 +32,6 @@ int heap_insert(struct heap *heap, struct heap_entry *entry, uint64_t key);
 
 /* Takes out an entry that is on this heap. */
 void heap_remove(struct heap *heap, struct heap_entry *entry);
-
-/* Gives an entry that is on this heap another key. */
-void heap_update(struct heap *heap, struct heap_entry *entry, uint64_t key);
 
 /* The entry with the smallest key, or NULL; equal keys come in no particular order. */
 static inline struct heap_entry *heap_first(const struct heap *heap)

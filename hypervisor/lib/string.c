@@ -2,7 +2,7 @@
 /*
  * Memory and string functions: see the header.
  *
- * On x86 the block operations move quadwords with the string instructions: short code, fast with enhanced
+ * The block operations move quadwords with the string instructions: short code, fast with enhanced
  * string moves, and an eighth of the work of byte moves where each step is emulated. The general-purpose
  * registers suffice, so these may run anywhere, interrupt handlers included.
  */
@@ -44,26 +44,14 @@ static void copy_short(unsigned char *to, const unsigned char *from, size_t size
     }
 }
 
-static void copy_words_up(void *to, const void *from, size_t words)
-{
-#ifdef __x86_64__
-    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
-#else
-    unaligned_word *out = to;
-    const unaligned_word *in = from;
-
-    while (words-- > 0)
-        *out++ = *in++;
-#endif
-}
-
 /* Upwards: `to` is below `from`, or they do not overlap. The tail is read first as the words may cover it. */
 static void copy_up(unsigned char *to, const unsigned char *from, size_t size)
 {
-    uint64_t last = *(const unaligned_word *)(from + size - WORD);
+    uint64_t last = *(const unaligned_word *)(from + size - WORD), words = (size - 1) / WORD;
+    unaligned_word *tail = (unaligned_word *)(to + size - WORD);
 
-    copy_words_up(to, from, (size - 1) / WORD);
-    *(unaligned_word *)(to + size - WORD) = last;
+    __asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+    *tail = last;
 }
 
 static void copy_down(unsigned char *to, const unsigned char *from, size_t size)
@@ -95,29 +83,17 @@ void *memmove(void *to, const void *from, size_t size)
     return to;
 }
 
-static void fill_words(void *to, uint64_t pattern, size_t words)
-{
-#ifdef __x86_64__
-    __asm__ volatile("rep stosq" : "+D"(to), "+c"(words) : "a"(pattern) : "memory");
-#else
-    unaligned_word *out = to;
-
-    while (words-- > 0)
-        *out++ = pattern;
-#endif
-}
-
 void *memset(void *to, int byte, size_t size)
 {
-    uint64_t pattern = (unsigned char)byte * UINT64_C(0x0101010101010101);
-    unsigned char *out = to;
+    uint64_t pattern = (unsigned char)byte * UINT64_C(0x0101010101010101), words = size / WORD;
+    unsigned char *out = to, *at = to;
 
     if (size < WORD) {
         while (size > 0)
             out[--size] = (unsigned char)byte;
         return to;
     }
-    fill_words(to, pattern, size / WORD);
+    __asm__ volatile("rep stosq" : "+D"(at), "+c"(words) : "a"(pattern) : "memory");
     *(unaligned_word *)(out + size - WORD) = pattern;
     return to;
 }
@@ -190,18 +166,6 @@ char *strchr(const char *s, int c)
             return NULL;
     }
     return (char *)(uintptr_t)s;
-}
-
-char *strrchr(const char *s, int c)
-{
-    const char *found = NULL;
-
-    for (;; s++) {
-        if (*s == (char)c)
-            found = s;
-        if (*s == '\0')
-            return (char *)(uintptr_t)found;
-    }
 }
 
 char *strstr(const char *s, const char *part)

@@ -26,7 +26,6 @@ size_t strnlen(const char *s, size_t size);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t size);
 char *strchr(const char *s, int c);
-char *strrchr(const char *s, int c);
 char *strstr(const char *s, const char *part);
 #endif
 

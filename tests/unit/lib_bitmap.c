@@ -14,13 +14,13 @@ struct model {
 /* A random map in exact memory, and its model; what lies beyond the length is random, to be ignored. */
 static uint64_t *make_map(struct model *model, size_t bits, uint64_t *seed, unsigned density)
 {
-    uint64_t *map = malloc(BITMAP_BYTES(bits));
+    uint64_t *map = malloc(BITMAP_WORDS(bits) * 8);
 
     for (size_t i = 0; i < BITMAP_WORDS(bits); i++)
         map[i] = random_next(seed);
     for (size_t i = 0; i < bits; i++) {
         model->bit[i] = random_next(seed) % 100 < density;
-        bitmap_assign(map, i, model->bit[i]);
+        (model->bit[i] ? bitmap_set : bitmap_clear)(map, i);
         assert_int_equal(bitmap_test(map, i), model->bit[i]);
     }
     return map;
@@ -50,7 +50,6 @@ static void check_queries(const struct model *model, const uint64_t *map, size_t
     assert_int_equal(visited, weight);
     assert_int_equal(bitmap_weight(map, bits), weight);
     assert_int_equal(bitmap_empty(map, bits), weight == 0);
-    assert_int_equal(bitmap_full(map, bits), weight == bits);
 }
 
 static void searches_and_counts_agree_with_a_plain_array(void **state)
@@ -74,33 +73,18 @@ static void check_pair(size_t bits, uint64_t *seed)
 {
     struct model x, y;
     uint64_t *a = make_map(&x, bits, seed, 50), *b = make_map(&y, bits, seed, 50);
-    uint64_t *sum = malloc(BITMAP_BYTES(bits)), *product = malloc(BITMAP_BYTES(bits));
-    uint64_t *rest = malloc(BITMAP_BYTES(bits)), *inverse = malloc(BITMAP_BYTES(bits));
-    bool meet = false, within = true, equal = true;
+    uint64_t *product = malloc(BITMAP_WORDS(bits) * 8);
+    bool meet = false;
 
-    bitmap_or(sum, a, b, bits);
     bitmap_and(product, a, b, bits);
-    bitmap_andnot(rest, a, b, bits);
-    bitmap_complement(inverse, a, bits);
     for (size_t i = 0; i < bits; i++) {
-        assert_int_equal(bitmap_test(sum, i), x.bit[i] || y.bit[i]);
         assert_int_equal(bitmap_test(product, i), x.bit[i] && y.bit[i]);
-        assert_int_equal(bitmap_test(rest, i), x.bit[i] && !y.bit[i]);
-        assert_int_equal(bitmap_test(inverse, i), !x.bit[i]);
         meet |= x.bit[i] && y.bit[i];
-        within &= !x.bit[i] || y.bit[i];
-        equal &= x.bit[i] == y.bit[i];
     }
     assert_int_equal(bitmap_intersects(a, b, bits), meet);
-    assert_int_equal(bitmap_subset(a, b, bits), within);
-    assert_int_equal(bitmap_equal(a, b, bits), equal);
-    assert_true(bitmap_subset(product, b, bits) && bitmap_subset(a, sum, bits));
-    assert_false(bitmap_intersects(rest, b, bits));
     if (bits % 64 != 0)
-        assert_int_equal(inverse[bits / 64] >> bits % 64, 0);
-    bitmap_copy(sum, a, bits);
-    assert_true(bitmap_equal(sum, a, bits));
-    free(a), free(b), free(sum), free(product), free(rest), free(inverse);
+        assert_int_equal(product[bits / 64] >> bits % 64, 0);
+    free(a), free(b), free(product);
 }
 
 static void set_operations_agree_with_a_plain_array(void **state)
@@ -129,7 +113,7 @@ static void ranges_touch_their_bits_only(void **state)
             bitmap_fill(map, BITS);
             bitmap_clear_range(map, start, count);
             assert_int_equal(bitmap_weight(map, BITS), BITS - count);
-            assert_int_equal(bitmap_find_first_zero(map, BITS), count > 0 ? start : BITS);
+            assert_int_equal(bitmap_find_next_zero(map, BITS, 0), count > 0 ? start : BITS);
         }
     }
 }
@@ -179,12 +163,7 @@ static void checked_arithmetic_says_when_it_does_not_fit(void **state)
     assert_true(checked_add(UINT64_MAX - 1, 1, &result) && result == UINT64_MAX);
     assert_false(checked_add(UINT64_MAX, 1, &result));
     assert_false(checked_add(UINT32_MAX, 1, &narrow));
-    assert_false(checked_subtract(1, 2, &result));
     assert_false(checked_multiply(UINT64_C(1) << 32, UINT64_C(1) << 32, &result));
-    assert_true(checked_shift_left(1, 63, &result) && result == UINT64_C(1) << 63);
-    assert_false(checked_shift_left(2, 63, &result));
-    assert_false(checked_shift_left(1, 64, &result));
-    assert_true(checked_shift_left(0, 1000, &result) && result == 0);
     assert_true(checked_round_up(4097, 4096, &result) && result == 8192);
     assert_true(checked_round_up(0, 4096, &result) && result == 0);
     assert_false(checked_round_up(UINT64_MAX, 4096, &result));

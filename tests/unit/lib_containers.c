@@ -26,26 +26,25 @@ static void expect_list(struct list *list, const char *numbers)
     list_for_each_entry(item, list, link)
         assert_int_equal(item->number, *next++ - '0');
     assert_int_equal(*next, '\0');
-    list_for_each_entry_reverse(item, list, link)
-        assert_int_equal(item->number, *--next - '0');
+    for (const struct list_node *node = list->head.previous; node != &list->head; node = node->previous)
+        assert_int_equal(container_of(node, struct item, link)->number, *--next - '0');
     assert_ptr_equal(next, numbers);
 }
 
 static void lists_keep_order_and_allow_removal_in_a_walk(void **state)
 {
-    struct list list = LIST_INIT(list), other;
-    struct item items[7] = { 0 }, *item = NULL;
+    struct item items[5] = { 0 }, *item = NULL;
+    struct list list;
 
     (void)state;
-    list_init(&other);
-    for (int i = 0; i < 7; i++)
+    list_init(&list);
+    for (int i = 0; i < 5; i++)
         items[i].number = i;
-    assert_true(list_empty(&list) && list_first(&list) == NULL && list_pop(&list) == NULL);
-    assert_null(list_first_entry(&list, struct item, link));
+    expect_list(&list, "");
     list_add_tail(&list, &items[1].link);
     list_add_tail(&list, &items[3].link);
-    list_add_head(&list, &items[0].link);
-    list_insert_before(&items[3].link, &items[2].link);
+    list_insert_after(&list.head, &items[0].link);
+    list_insert_after(&items[1].link, &items[2].link);
     list_insert_after(&items[3].link, &items[4].link);
     expect_list(&list, "01234");
     list_for_each_entry_safe(item, &list, link) {
@@ -53,24 +52,16 @@ static void lists_keep_order_and_allow_removal_in_a_walk(void **state)
             list_remove(&item->link);
     }
     expect_list(&list, "024");
-    assert_false(list_node_is_linked(&items[1].link));
-    assert_true(list_node_is_linked(&items[0].link));
-    list_add_tail(&other, &items[5].link);
-    list_add_tail(&other, &items[6].link);
-    list_splice_tail(&list, &other);
-    list_splice_tail(&list, &other);
-    expect_list(&list, "02456");
-    assert_true(list_empty(&other));
-    assert_ptr_equal(list_first_entry(&list, struct item, link), &items[0]);
-    assert_ptr_equal(list_last_entry(&list, struct item, link), &items[6]);
-    assert_ptr_equal(list_pop(&list), &items[0].link);
+    assert_null(items[1].link.next);
     list_for_each_entry(item, &list, link) {
         struct item *inner;
 
         list_for_each_entry(inner, &list, link)
-            assert_true(inner->number > 1);
+            assert_true(inner->number % 2 == 0);
     }
-    expect_list(&list, "2456");
+    list_for_each_entry_safe(item, &list, link)
+        list_remove(&item->link);
+    expect_list(&list, "");
 }
 
 static int item_compare(const struct tree_node *a, const struct tree_node *b)
@@ -78,45 +69,34 @@ static int item_compare(const struct tree_node *a, const struct tree_node *b)
     return container_of(a, struct item, node)->number - container_of(b, struct item, node)->number;
 }
 
-static int item_compare_key(const void *key, const struct tree_node *node)
-{
-    return *(const int *)key - container_of(node, struct item, node)->number;
-}
-
-/* Checks the rules of a red-black tree below `node`; returns its height in black nodes. */
+/* Checks the rules of a treap below `node`; returns its height. */
 static int tree_check(const struct tree_node *node, const struct tree_node *parent)
 {
-    int height;
+    int heights[2];
 
     if (node == NULL)
-        return 1;
+        return 0;
     assert_ptr_equal(node->parent, parent);
-    assert_false(node->red && (parent == NULL || parent->red));
-    height = tree_check(node->child[0], node);
-    assert_int_equal(tree_check(node->child[1], node), height);
-    return height + !node->red;
+    assert_true(parent == NULL || node->weight <= parent->weight);
+    for (int side = 0; side < 2; side++) {
+        heights[side] = tree_check(node->child[side], node);
+        if (node->child[side])
+            assert_true(side ? item_compare(node->child[side], node) > 0 : item_compare(node->child[side], node) < 0);
+    }
+    return 1 + max(heights[0], heights[1]);
 }
 
-/* Walks both ways, and looks for every number. */
 static void tree_check_contents(const struct tree *tree, const struct item *items)
 {
-    const struct tree_node *node = tree_first(tree), *last = NULL;
+    const struct tree_node *node = tree_first(tree);
 
     for (int i = 0; i < ITEMS; i++) {
-        struct tree_node *found = tree_find(tree, &i, item_compare_key);
-
-        assert_ptr_equal(found, items[i].in ? &items[i].node : NULL);
-        assert_ptr_equal(tree_find_at_least(tree, &i, item_compare_key), node);
         if (items[i].in) {
             assert_ptr_equal(node, &items[i].node);
-            assert_ptr_equal(tree_previous(node), last);
-            last = node;
             node = tree_next(node);
         }
-        assert_ptr_equal(tree_find_at_most(tree, &i, item_compare_key), last);
     }
     assert_null(node);
-    assert_ptr_equal(tree_last(tree), last);
 }
 
 static void trees_stay_balanced_whatever_happens(void **state)
@@ -127,7 +107,7 @@ static void trees_stay_balanced_whatever_happens(void **state)
 
     (void)state;
     tree_init(&tree, item_compare);
-    assert_true(tree_empty(&tree) && tree_first(&tree) == NULL);
+    assert_null(tree_first(&tree));
     for (int i = 0; i < ITEMS; i++)
         items[i] = (struct item){ .number = i };
     for (int step = 0; step < STEPS; step++) {
@@ -145,7 +125,7 @@ static void trees_stay_balanced_whatever_happens(void **state)
             tree_remove(&tree, &item->node);
             item->in = false;
         }
-        tree_check(tree.root, NULL);
+        assert_true(tree_check(tree.root, NULL) <= 40); /* 300 nodes in random order: 20 or so */
         if (step % 500 == 0)
             tree_check_contents(&tree, items);
     }
@@ -155,7 +135,6 @@ static void sorted_insertion_gives_a_low_tree(void **state)
 {
     static struct item items[4096];
     struct tree tree;
-    size_t depth = 0;
 
     (void)state;
     tree_init(&tree, item_compare);
@@ -163,9 +142,7 @@ static void sorted_insertion_gives_a_low_tree(void **state)
         items[i].number = i;
         assert_null(tree_insert(&tree, &items[i].node));
     }
-    for (struct tree_node *node = tree_last(&tree); node != NULL; node = node->parent)
-        depth++;
-    assert_true(depth <= 2 * 12 + 1);
+    assert_true(tree_check(tree.root, NULL) <= 40);
 }
 
 static void heap_check(const struct heap *heap, const struct item *items)
@@ -192,8 +169,6 @@ static void heap_step(struct heap *heap, struct item *item, uint64_t *seed)
 
         assert_int_equal(heap_insert(heap, &item->timer, key), full ? -XEN_ENOSPC : 0);
         item->in = !full;
-    } else if (random_next(seed) % 2 == 0) {
-        heap_update(heap, &item->timer, key);
     } else {
         heap_remove(heap, &item->timer);
         item->in = false;

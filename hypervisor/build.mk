@@ -36,7 +36,7 @@ HV_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=
     --fatal-warnings
 
 # What runs at start of day, for a toolstack or for an operator is built to be small, the rest to be fast.
-HV_SMALL := boot/% console/% lib/bzimage.c lib/elf.c lib/elf_xen.c lib/print.c irq/guest.c \
+HV_SMALL := boot/% console/% lib/unpack/unpack.c lib/elf.c lib/print.c irq/guest.c \
     $(foreach name,acpi acpi_parse ioapic machine machine_check msi multiboot panic pci platform_timer serial smp vga, \
         arch/x86/$(name).c) \
     $(foreach name,console_io domain_life domctl domctl_domain domctl_log_dirty domctl_vcpu physdev platform sysctl version, \

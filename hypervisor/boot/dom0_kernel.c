@@ -9,7 +9,6 @@
 
 #include "arch/x86/fpu.h"
 #include "errno.h"
-#include "lib/bzimage.h"
 #include "lib/unpack/unpack.h"
 #include "log.h"
 #include "mm/heap.h"

@@ -3,8 +3,8 @@
  * Safe reading of 64-bit little-endian ELF kernels held in memory, and of the Xen notes in them.
  *
  * The image is untrusted: whatever it holds, the answer is a result or an error with a reason, never an
- * access outside [data, data + size). Nothing is modified, nothing allocated; results point into the image
- * where they say so, and the image must stay in place as long as they are used.
+ * access outside [data, data + size). Nothing is modified, nothing allocated; the image must stay in place as long as a
+ * struct elf_image of it is used.
  *
  * Every function that can fail returns 0 or a negative XEN_E number (-XEN_ENOEXEC: the image is not what it
  * should be; -XEN_EINVAL: it contradicts itself; -XEN_EOPNOTSUPP: sound, but not supported) and on failure
@@ -15,23 +15,57 @@
 #ifndef LIB_ELF_H
 #define LIB_ELF_H
 
-#include <xen/features.h>
-
 #include "lib/base.h"
 
-enum {
-    ELF_MACHINE_X86_64 = 62,
-    ELF_MACHINE_AARCH64 = 183,
+/* ---- the records of a file, as the gABI lays them out ---- */
 
-    ELF_SEGMENT_LOAD = 1, /* values of struct elf_segment.type */
+enum {
+    ELF_IDENTITY_CLASS = 4, /* indices into elf_header.identity */
+    ELF_IDENTITY_DATA = 5,
+    ELF_IDENTITY_VERSION = 6,
+    ELF_IDENTITY_SIZE = 16,
+
+    ELF_MACHINE_X86_64 = 62,
+
+    ELF_SEGMENT_LOAD = 1, /* values of elf_segment.type */
     ELF_SEGMENT_NOTE = 4,
 
-    ELF_SEGMENT_EXECUTABLE = 1, /* bits of struct elf_segment.flags */
-    ELF_SEGMENT_WRITABLE = 2,
-    ELF_SEGMENT_READABLE = 4,
-
-    ELF_SEGMENTS_MAX = 128, /* more is refused */
+    ELF_SECTION_NOTE = 7, /* of elf_section.type */
 };
+
+struct elf_header {
+    uint8_t identity[ELF_IDENTITY_SIZE];
+    uint16_t type, machine;
+    uint32_t version;
+    uint64_t entry, segment_table, section_table;
+    uint32_t flags;
+    uint16_t header_size;
+    uint16_t segment_size, segments;
+    uint16_t section_size, sections, section_names;
+};
+BUILD_ASSERT(sizeof(struct elf_header) == 64);
+
+struct elf_segment {
+    uint32_t type, flags;
+    uint64_t offset, virt, phys, file_size, memory_size, align;
+};
+BUILD_ASSERT(sizeof(struct elf_segment) == 56);
+
+struct elf_section {
+    uint32_t name, type;
+    uint64_t flags, address, offset, size;
+    uint32_t link, info;
+    uint64_t align, entry_size;
+};
+BUILD_ASSERT(sizeof(struct elf_section) == 64);
+
+/* Name and description follow, each padded to 4 bytes. */
+struct elf_note {
+    uint32_t name_size, description_size, type;
+};
+BUILD_ASSERT(sizeof(struct elf_note) == 12);
+
+/* ---- an image ---- */
 
 struct elf_image {
     const uint8_t *data;
@@ -45,24 +79,6 @@ struct elf_image {
     uint64_t phys_start, phys_end; /* p_paddr range of the loadable segments: start <= address < end */
 };
 
-struct elf_segment {
-    uint32_t type, flags;
-    uint64_t offset, file_size; /* in the image; inside it for every type but an empty one */
-    uint64_t virt, phys, memory_size;
-    uint64_t align;
-};
-
-/* Where the symbol table and its strings lie, as offsets in the image. */
-struct elf_symbols {
-    uint64_t table, table_size;
-    uint64_t strings, strings_size;
-};
-
-enum elf_class { ELF_CLASS_NONE, ELF_CLASS_32, ELF_CLASS_64 };
-
-/* What the first bytes claim to be: the one question that can be asked of 32-bit images too. */
-enum elf_class elf_detect(const void *data, size_t size);
-
 /*
  * Checks the header and every program header: table and file ranges in the image, file size <= memory size,
  * no wrap-around, at least one loadable segment, no two of those sharing a physical byte.
@@ -72,9 +88,6 @@ int elf_open(struct elf_image *image, const void *data, size_t size, const char 
 /* Reads segment `index` < image->segments of an opened image. */
 struct elf_segment elf_segment_get(const struct elf_image *image, unsigned index);
 
-/* Finds the symbol table and its strings; -XEN_ENOENT when there is none. */
-int elf_symbols_find(const struct elf_image *image, struct elf_symbols *symbols, const char **reason);
-
 /* Receives the loaded image. `phys` is pseudo-physical: a p_paddr less the kernel's paddr_offset. */
 struct elf_load_target {
     void *context;
@@ -83,44 +96,26 @@ struct elf_load_target {
     int (*zero)(void *context, uint64_t phys, uint64_t size);
 };
 
-/* Hands every loadable segment to `target`, in the order of the table; sizes are never 0. */
+/* Hands every loadable segment to `target`, in the order of the table; sizes are never 0. paddr_offset <= phys_start. */
 int elf_load(const struct elf_image *image, uint64_t paddr_offset, const struct elf_load_target *target,
              const char **reason);
 
-/*
- * Loads into buffer[size], which stands for the pseudo-physical range from `phys_base` on; bytes between
- * segments keep their values.
- */
-int elf_load_to_memory(const struct elf_image *image, uint64_t paddr_offset, uint64_t phys_base, void *buffer,
-                       size_t size, const char **reason);
-
 #define ELF_XEN_UNSET (~UINT64_C(0))
 
-enum elf_xen_pae { ELF_XEN_PAE_NO, ELF_XEN_PAE_YES, ELF_XEN_PAE_BIMODAL };
-
-/* What a kernel says about itself in its Xen notes. Numbers not given hold ELF_XEN_UNSET unless noted. */
+/* What of a kernel's Xen notes is used. */
 struct elf_xen {
     uint32_t present; /* bit n: note XEN_ELFNOTE_ n was given; 0 when there are no Xen notes */
 
-    uint64_t entry;          /* virtual; the ELF header's where the note is missing */
-    uint64_t virt_base;      /* 0 when not given */
-    uint64_t paddr_offset;   /* 0 when not given */
-    uint64_t hypercall_page; /* virtual */
-    uint64_t init_p2m;       /* virtual */
-    uint64_t hv_start_low;
-    uint64_t phys32_entry; /* physical; what a PVH start needs */
-    uint64_t l1_mfn_mask, l1_mfn_value; /* the first pair */
-    bool suspend_cancel, mod_start_pfn, bsd_symtab; /* false when not given */
-    enum elf_xen_pae pae;
-
-    /* Bit XENFEAT_ n. What is required is also supported. */
-    uint32_t supported[XENFEAT_NR_SUBMAPS], required[XENFEAT_NR_SUBMAPS];
+    uint64_t entry;         /* virtual; the ELF header's where the note is missing */
+    uint64_t virt_base;     /* 0 when not given */
+    uint64_t paddr_offset;  /* 0 when not given; at most image->phys_start */
+    uint64_t init_p2m;      /* virtual; ELF_XEN_UNSET when not given */
+    uint64_t mod_start_pfn; /* a flag: not 0 */
 
     /* Texts, "" when not given, cut to fit. */
-    char guest_os[32], guest_version[32], xen_version[32], loader[32];
+    char guest_os[32], guest_version[32];
 
     /* Where the kernel's segments belong: phys - paddr_offset + virt_base. */
-    uint64_t virt_offset; /* virt_base - paddr_offset: add to a p_paddr, modulo 2^64 */
     uint64_t virt_start, virt_end; /* start <= address < end */
 };
 
@@ -132,9 +127,8 @@ struct elf_xen {
  */
 int elf_xen_read(const struct elf_image *image, struct elf_xen *xen, const char **reason);
 
-/* Adds a list of features "name|!name|..." to both maps. Unknown names fail only when required. */
-int elf_xen_parse_features(const char *text, size_t length, uint32_t supported[XENFEAT_NR_SUBMAPS],
-                           uint32_t required[XENFEAT_NR_SUBMAPS], const char **reason);
+/* A list of features "name|!name|...": -XEN_EOPNOTSUPP when one marked as required (!) is not known. */
+int elf_xen_check_features(const char *text, size_t length, const char **reason);
 
 static inline bool elf_xen_has(const struct elf_xen *xen, unsigned note)
 {

@@ -4,10 +4,8 @@
 ifndef LIB_SOURCES # build.mk and tests/unit/unit.mk both include this
 
 LIB_SOURCES += hypervisor/lib/bitmap.c
-LIB_SOURCES += hypervisor/lib/bzimage.c
 LIB_SOURCES += hypervisor/lib/calendar.c
 LIB_SOURCES += hypervisor/lib/elf.c
-LIB_SOURCES += hypervisor/lib/elf_xen.c
 LIB_SOURCES += hypervisor/lib/heap.c
 LIB_SOURCES += hypervisor/lib/print.c
 LIB_SOURCES += hypervisor/lib/string.c

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A kernel image as a boot loader could hand it over: bzImage header, ELF, Xen notes, symbols, loading.  Whatever it
+ * A kernel image as a boot loader could hand it over: bzImage header, ELF, Xen notes, loading.  Whatever it
  * holds, nothing outside is read or written, and what is accepted keeps what the headers promise.
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "lib/bzimage.h"
 #include "lib/elf.h"
 #include "lib/unpack/unpack.h"
 
@@ -21,35 +20,55 @@ static void check_segments(const struct elf_image *image)
     }
 }
 
+/* Writes to all of what it is given, in memory that just holds what the image promises. */
+struct memory {
+    uint8_t *bytes;
+    uint64_t base, size;
+};
+
+static int memory_copy(void *context, uint64_t phys, const void *from, uint64_t size)
+{
+    struct memory *memory = context;
+
+    REQUIRE(phys >= memory->base && phys - memory->base <= memory->size && size <= memory->size - (phys - memory->base));
+    memcpy(memory->bytes + (phys - memory->base), from, size);
+    return 0;
+}
+
+static int memory_zero(void *context, uint64_t phys, uint64_t size)
+{
+    struct memory *memory = context;
+
+    REQUIRE(phys >= memory->base && phys - memory->base <= memory->size && size <= memory->size - (phys - memory->base));
+    memset(memory->bytes + (phys - memory->base), 0, size);
+    return 0;
+}
+
 static void load(const struct elf_image *image, uint64_t paddr_offset)
 {
-    uint64_t base = image->phys_start - paddr_offset, bytes = image->phys_end - image->phys_start;
+    struct memory memory = {NULL, image->phys_start - paddr_offset, image->phys_end - image->phys_start};
+    const struct elf_load_target target = {&memory, memory_copy, memory_zero};
     const char *reason = NULL;
-    uint8_t *memory;
 
-    REQUIRE(image->phys_start < image->phys_end);
-    if (bytes > LOAD_MAX)
+    REQUIRE(image->phys_start < image->phys_end && paddr_offset <= image->phys_start);
+    if (memory.size > LOAD_MAX)
         return;
-    memory = malloc(bytes);
-    REQUIRE(elf_load_to_memory(image, paddr_offset, base, memory, bytes, &reason) == 0 || reason);
-    free(memory);
+    memory.bytes = malloc(memory.size);
+    REQUIRE(elf_load(image, paddr_offset, &target, &reason) == 0);
+    free(memory.bytes);
 }
 
 static void open_elf(const void *data, size_t size)
 {
     const char *reason = NULL;
-    struct elf_symbols symbols;
     struct elf_image image;
     struct elf_xen xen;
 
-    (void)elf_detect(data, size);
     if (elf_open(&image, data, size, &reason)) {
         REQUIRE(reason);
         return;
     }
     check_segments(&image);
-    if (elf_symbols_find(&image, &symbols, &reason) == 0)
-        REQUIRE(symbols.table + symbols.table_size <= size && symbols.strings + symbols.strings_size <= size);
     if (elf_xen_read(&image, &xen, &reason) == 0) {
         REQUIRE(memchr(xen.guest_os, 0, sizeof(xen.guest_os)));
         load(&image, xen.paddr_offset);

@@ -46,8 +46,8 @@ static int gzip_judge(struct unpack_job *job, const z_stream *stream, int answer
     case Z_BUF_ERROR:
         if (stream->avail_out == 0)
             return unpack_fail(job, -XEN_ENOSPC, UNPACK_TOO_LARGE);
-        return unpack_fail(job, -XEN_EINVAL, UNPACK_CUT_OFF);
-    default: return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
+        return unpack_cut_off(job);
+    default: return unpack_corrupt(job);
     }
 }
 
@@ -56,10 +56,10 @@ int unpack_gzip(struct unpack_job *job)
     z_stream stream = { .zalloc = gzip_allocate, .zfree = gzip_free, .opaque = &job->arena };
     int answer;
 
-    if (job->in_size > UINT32_MAX)
+    if (unpack_left(job) > UINT32_MAX)
         return unpack_fail(job, -XEN_EOPNOTSUPP, UNPACK_UNSUPPORTED);
     stream.next_in = (z_const Bytef *)(uintptr_t)job->in;
-    stream.avail_in = (uInt)job->in_size;
+    stream.avail_in = (uInt)unpack_left(job);
     stream.next_out = job->out;
     stream.avail_out = (uInt)min_t(size_t, job->out_capacity, UINT32_MAX);
     if (inflateInit2(&stream, WINDOW_GZIP_ONLY) != Z_OK)

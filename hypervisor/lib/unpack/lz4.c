@@ -8,8 +8,6 @@
  */
 #include <xen/errno.h>
 
-#include "lib/checked.h"
-#include "lib/string.h"
 #include "lib/unpack/decoders.h"
 
 enum {
@@ -32,138 +30,93 @@ enum {
 
 #define BLOCK_PLAIN (UINT32_C(1) << 31)
 
-/* The part of the input not yet read. */
-struct input {
-    const uint8_t *next, *end;
-};
-
-static size_t input_left(const struct input *in)
-{
-    return (size_t)(in->end - in->next);
-}
-
-static uint32_t input_read_32(struct input *in)
-{
-    uint32_t value = unpack_read_32(in->next);
-
-    in->next += 4;
-    return value;
-}
-
 /* A length starts in four bits of the token and goes on in bytes while they are 255. False: input ran out. */
-static bool read_length(struct input *in, size_t *length)
+static bool read_length(struct unpack_job *job, size_t *length)
 {
     uint8_t byte;
 
     if (*length < LENGTH_EXTENDED)
         return true;
     do {
-        if (in->next == in->end)
+        if (job->in == job->end)
             return false;
-        byte = *in->next++;
+        byte = *job->in++;
         *length += byte;
     } while (byte == 255);
     return true;
 }
 
-/* Copies what lies `distance` before `to` there; where the ranges overlap the copy repeats. */
-static void copy_match(uint8_t *to, size_t distance, size_t length)
+static int copy_literals(struct unpack_job *job, size_t length)
 {
-    const uint8_t *from = to - distance;
-
-    if (distance >= length) {
-        memcpy(to, from, length);
-        return;
-    }
-    while (length-- > 0)
-        *to++ = *from++;
-}
-
-static int copy_literals(struct unpack_job *job, struct input *in, size_t length, size_t limit)
-{
-    if (length > input_left(in))
-        return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
-    if (length > limit - job->out_size)
-        return unpack_fail(job, -XEN_ENOSPC, UNPACK_TOO_LARGE);
-    memcpy(job->out + job->out_size, in->next, length);
-    in->next += length;
-    job->out_size += length;
-    return 0;
+    if (length > unpack_left(job))
+        return unpack_corrupt(job);
+    job->in += length;
+    return unpack_put(job, job->in - length, length);
 }
 
 /* The match of one sequence; its distance is next in the input. */
-static int block_match(struct unpack_job *job, struct input *in, size_t length, size_t window, size_t limit)
+static int copy_match(struct unpack_job *job, size_t length, size_t window)
 {
     size_t distance;
 
-    if (input_left(in) < 2)
-        return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
-    distance = (size_t)(in->next[0] | in->next[1] << 8);
-    in->next += 2;
-    if (!read_length(in, &length) || distance == 0 || distance > job->out_size - window)
-        return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
-    length += MATCH_MINIMUM;
-    if (length > limit - job->out_size)
-        return unpack_fail(job, -XEN_ENOSPC, UNPACK_TOO_LARGE);
-    copy_match(job->out + job->out_size, distance, length);
-    job->out_size += length;
-    return 0;
+    if (unpack_left(job) < 2)
+        return unpack_corrupt(job);
+    distance = (size_t)(job->in[0] | job->in[1] << 8);
+    job->in += 2;
+    return read_length(job, &length) ? unpack_match(job, window, distance, length + MATCH_MINIMUM) : unpack_corrupt(job);
 }
 
-/*
- * Unpacks one block, all of `in`, to the end of the output. Matches reach back to out[window] at most; the
- * block may add block_limit bytes. A block ends after the literals of a sequence.
- */
-static int unpack_block(struct unpack_job *job, struct input in, size_t window, size_t block_limit)
+/* The sequences of a block, all of the input there is. A block ends after the literals of one. */
+static int read_sequences(struct unpack_job *job, size_t window)
 {
-    size_t limit = job->out_size + min(block_limit, job->out_capacity - job->out_size);
-
-    while (in.next != in.end) {
-        uint8_t token = *in.next++;
+    while (job->in != job->end) {
+        uint8_t token = *job->in++;
         size_t literals = token >> 4;
-        int error;
+        int error = read_length(job, &literals) ? copy_literals(job, literals) : unpack_corrupt(job);
 
-        if (!read_length(&in, &literals))
-            return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
-        error = copy_literals(job, &in, literals, limit);
-        if (error != 0 || in.next == in.end)
+        if (error != 0 || job->in == job->end)
             return error;
-        error = block_match(job, &in, token & 15, window, limit);
+        error = copy_match(job, token & 15, window);
         if (error != 0)
             return error;
     }
-    return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
+    return unpack_corrupt(job);
 }
 
-/* Takes `size` bytes off the input as an input of their own; false when there are not as many. */
-static bool input_take(struct input *in, size_t size, struct input *part)
+/* Unpacks a block, the next `size` bytes of input. Matches reach back to out[window] at most; it may add `limit` bytes. */
+static int unpack_block(struct unpack_job *job, size_t size, size_t window, size_t limit)
 {
-    if (size > input_left(in))
-        return false;
-    *part = (struct input){ in->next, in->next + size };
-    in->next += size;
-    return true;
+    const uint8_t *end = job->end;
+    size_t capacity = job->out_capacity;
+    int error;
+
+    job->end = job->in + size;
+    job->out_capacity = job->out_size + min(limit, capacity - job->out_size);
+    error = read_sequences(job, window);
+    job->end = end;
+    job->out_capacity = capacity;
+    return error;
 }
 
 int unpack_lz4_legacy(struct unpack_job *job)
 {
-    struct input in = { job->in + MAGIC_SIZE, job->in + job->in_size }, block;
-
-    while (input_left(&in) >= 4) {
-        uint32_t word = input_read_32(&in);
+    job->in += MAGIC_SIZE;
+    while (unpack_left(job) >= 4) {
+        uint32_t word = unpack_read_32(job->in);
         int error;
 
-        if (input_left(&in) == 0 && word == (uint32_t)job->out_size)
+        job->in += 4;
+        if (unpack_left(job) == 0 && word == (uint32_t)job->out_size)
             return 0; /* the size that Linux appends */
         if (word == LEGACY_MAGIC)
             continue; /* another frame */
-        if (!input_take(&in, word, &block))
-            return unpack_fail(job, -XEN_EINVAL, UNPACK_CUT_OFF);
-        error = unpack_block(job, block, job->out_size, LEGACY_BLOCK);
+        if (word > unpack_left(job))
+            return unpack_cut_off(job);
+        error = unpack_block(job, word, job->out_size, LEGACY_BLOCK);
         if (error != 0)
             return error;
     }
-    return input_left(&in) == 0 && job->out_size > 0 ? 0 : unpack_fail(job, -XEN_EINVAL, UNPACK_CUT_OFF);
+    return unpack_left(job) == 0 && job->out_size > 0 ? 0 : unpack_cut_off(job);
 }
 
 struct frame {
@@ -173,13 +126,13 @@ struct frame {
 };
 
 /* Flags, block size, perhaps the content's size, and a byte of the checksum over all that. */
-static int frame_header(struct unpack_job *job, struct input *in, struct frame *frame)
+static int frame_header(struct unpack_job *job, struct frame *frame)
 {
-    const uint8_t *descriptor = in->next;
+    const uint8_t *descriptor = job->in;
     size_t size = 2;
 
-    if (input_left(in) < 3)
-        return unpack_fail(job, -XEN_EINVAL, UNPACK_CUT_OFF);
+    if (unpack_left(job) < 3)
+        return unpack_cut_off(job);
     frame->flags = descriptor[0];
     if ((frame->flags & FLAG_VERSION_MASK) != FLAG_VERSION ||
         (frame->flags & (FLAG_RESERVED | FLAG_DICTIONARY)) != 0 || descriptor[1] < 0x40 ||
@@ -187,68 +140,60 @@ static int frame_header(struct unpack_job *job, struct input *in, struct frame *
         return unpack_fail(job, -XEN_EOPNOTSUPP, UNPACK_UNSUPPORTED);
     frame->block_limit = (size_t)1 << (2 * (descriptor[1] >> 4) + 8);
     if (frame->flags & FLAG_CONTENT_SIZE) {
-        if (input_left(in) < 2 + 8 + 1)
-            return unpack_fail(job, -XEN_EINVAL, UNPACK_CUT_OFF);
-        frame->content_size = unpack_read_32(descriptor + 2) | (uint64_t)unpack_read_32(descriptor + 6) << 32;
+        if (unpack_left(job) < 2 + 8 + 1)
+            return unpack_cut_off(job);
+        frame->content_size = unpack_read_64(descriptor + 2);
         size += 8;
     }
-    if (descriptor[size] != (unpack_xxh32(descriptor, size) >> 8 & 0xff))
-        return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
-    in->next += size + 1;
-    return 0;
+    job->in += size + 1;
+    return descriptor[size] == (unpack_xxh32(descriptor, size) >> 8 & 0xff) ? 0 : unpack_corrupt(job);
 }
 
 /* One block after its size word. */
-static int frame_block(struct unpack_job *job, const struct frame *frame, struct input *in, uint32_t word)
+static int frame_block(struct unpack_job *job, const struct frame *frame, uint32_t word)
 {
-    size_t size = word & ~BLOCK_PLAIN;
+    const uint8_t *block = job->in;
+    size_t size = word & ~BLOCK_PLAIN, sum = frame->flags & FLAG_BLOCK_CHECKSUM ? 4 : 0;
     size_t window = frame->flags & FLAG_BLOCK_INDEPENDENT ? job->out_size : 0;
-    struct input block, sum = { NULL, NULL };
     int error;
 
     if (size > frame->block_limit)
-        return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
-    if (!input_take(in, size, &block) ||
-        ((frame->flags & FLAG_BLOCK_CHECKSUM) != 0 && !input_take(in, 4, &sum)))
-        return unpack_fail(job, -XEN_EINVAL, UNPACK_CUT_OFF);
-    if (word & BLOCK_PLAIN)
-        error = copy_literals(job, &(struct input){ block.next, block.end }, size, job->out_capacity);
-    else
-        error = unpack_block(job, block, window, frame->block_limit);
-    if (error == 0 && (frame->flags & FLAG_BLOCK_CHECKSUM) != 0 &&
-        unpack_read_32(sum.next) != unpack_xxh32(block.next, size))
-        return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
+        return unpack_corrupt(job);
+    if (size + sum > unpack_left(job))
+        return unpack_cut_off(job);
+    error = word & BLOCK_PLAIN ? copy_literals(job, size) : unpack_block(job, size, window, frame->block_limit);
+    job->in += sum;
+    if (error == 0 && sum > 0 && unpack_read_32(block + size) != unpack_xxh32(block, size))
+        return unpack_corrupt(job);
     return error;
 }
 
 /* After the end mark: size and checksum of the content, as far as the frame has them. */
-static int frame_end(struct unpack_job *job, const struct frame *frame, struct input *in)
+static int frame_end(struct unpack_job *job, const struct frame *frame)
 {
-    struct input sum;
-
     if ((frame->flags & FLAG_CONTENT_SIZE) != 0 && frame->content_size != job->out_size)
-        return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
+        return unpack_corrupt(job);
     if ((frame->flags & FLAG_CONTENT_CHECKSUM) == 0)
         return 0;
-    if (!input_take(in, 4, &sum))
-        return unpack_fail(job, -XEN_EINVAL, UNPACK_CUT_OFF);
-    if (unpack_read_32(sum.next) != unpack_xxh32(job->out, job->out_size))
-        return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
-    return 0;
+    if (unpack_left(job) < 4)
+        return unpack_cut_off(job);
+    return unpack_read_32(job->in) == unpack_xxh32(job->out, job->out_size) ? 0 : unpack_corrupt(job);
 }
 
 int unpack_lz4_frame(struct unpack_job *job)
 {
-    struct input in = { job->in + MAGIC_SIZE, job->in + job->in_size };
-    struct frame frame;
-    int error = frame_header(job, &in, &frame);
+    struct frame frame = { 0 };
+    int error;
 
-    while (error == 0 && input_left(&in) >= 4) {
-        uint32_t word = input_read_32(&in);
+    job->in += MAGIC_SIZE;
+    error = frame_header(job, &frame);
+    while (error == 0 && unpack_left(job) >= 4) {
+        uint32_t word = unpack_read_32(job->in);
 
+        job->in += 4;
         if (word == 0)
-            return frame_end(job, &frame, &in);
-        error = frame_block(job, &frame, &in, word);
+            return frame_end(job, &frame);
+        error = frame_block(job, &frame, word);
     }
-    return error != 0 ? error : unpack_fail(job, -XEN_EINVAL, UNPACK_CUT_OFF);
+    return error != 0 ? error : unpack_cut_off(job);
 }

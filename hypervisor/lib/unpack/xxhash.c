@@ -24,11 +24,6 @@ static uint64_t rotate_64(uint64_t value, unsigned bits)
     return value << bits | value >> (64 - bits);
 }
 
-static uint64_t read_64(const uint8_t *from)
-{
-    return unpack_read_32(from) | (uint64_t)unpack_read_32(from + 4) << 32;
-}
-
 /* The part over stripes of 16 bytes; moves *data beyond them. */
 static uint32_t stripes_32(const uint8_t **data, size_t size)
 {
@@ -68,7 +63,7 @@ static uint64_t stripes_64(const uint8_t **data, size_t size)
 
     for (; size >= 32; size -= 32) {
         for (unsigned i = 0; i < 4; i++, *data += 8)
-            lanes[i] = round_64(lanes[i], read_64(*data));
+            lanes[i] = round_64(lanes[i], unpack_read_64(*data));
     }
     hash = rotate_64(lanes[0], 1) + rotate_64(lanes[1], 7) + rotate_64(lanes[2], 12) + rotate_64(lanes[3], 18);
     for (unsigned i = 0; i < 4; i++)
@@ -83,7 +78,7 @@ uint64_t unpack_xxh64(const uint8_t *data, size_t size)
 
     hash += size;
     for (; left >= 8; left -= 8, data += 8)
-        hash = rotate_64(hash ^ round_64(0, read_64(data)), 27) * PRIME64_1 + PRIME64_4;
+        hash = rotate_64(hash ^ round_64(0, unpack_read_64(data)), 27) * PRIME64_1 + PRIME64_4;
     if (left >= 4) {
         hash = rotate_64(hash ^ unpack_read_32(data) * PRIME64_1, 23) * PRIME64_2 + PRIME64_3;
         data += 4;

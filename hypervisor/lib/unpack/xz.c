@@ -24,7 +24,7 @@ static int xz_judge(struct unpack_job *job, lzma_ret answer)
     case LZMA_MEMLIMIT_ERROR: return unpack_fail(job, -XEN_ENOMEM, UNPACK_NO_MEMORY);
     case LZMA_OPTIONS_ERROR:
     case LZMA_UNSUPPORTED_CHECK: return unpack_fail(job, -XEN_EOPNOTSUPP, UNPACK_UNSUPPORTED);
-    default: return unpack_fail(job, -XEN_EINVAL, UNPACK_CORRUPT);
+    default: return unpack_corrupt(job);
     }
 }
 
@@ -34,7 +34,7 @@ int unpack_xz(struct unpack_job *job)
     uint64_t memory_limit = UINT64_MAX; /* the arena is the limit */
     size_t in_position = 0;
     lzma_ret answer = lzma_stream_buffer_decode(&memory_limit, LZMA_TELL_UNSUPPORTED_CHECK, &allocator,
-                                                job->in, &in_position, job->in_size, job->out,
+                                                job->in, &in_position, unpack_left(job), job->out,
                                                 &job->out_size, job->out_capacity);
 
     return xz_judge(job, answer);

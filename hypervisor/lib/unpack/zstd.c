@@ -9,9 +9,9 @@
  */
 #include <xen/errno.h>
 
-#include "lib/bzimage.h"
 #include "lib/string.h"
 #include "lib/unpack/decoders.h"
+#include "lib/unpack/unpack.h"
 #include "lib/unpack/zstd_entropy.h"
 
 enum {
@@ -53,7 +53,6 @@ struct meaning {
 
 struct zstd {
     struct unpack_job *job;
-    const uint8_t *in, *end;       /* of the frame not yet read */
     size_t frame;                  /* where its output starts */
     uint32_t offsets[3];           /* used last */
     struct huffman_table huffman;
@@ -101,73 +100,6 @@ static struct meaning match_length_meaning(unsigned code)
                      : (struct meaning){ (UINT32_C(1) << (code - 36)) + MATCH_MINIMUM, (uint8_t)(code - 36) };
 }
 
-/* ---- output ---- */
-
-static int corrupt(struct zstd *z)
-{
-    return unpack_fail(z->job, -XEN_EINVAL, UNPACK_CORRUPT);
-}
-
-static int cut_off(struct zstd *z)
-{
-    return unpack_fail(z->job, -XEN_EINVAL, UNPACK_CUT_OFF);
-}
-
-static size_t input_left(const struct zstd *z)
-{
-    return (size_t)(z->end - z->in);
-}
-
-/* Place for so many bytes of output, or NULL. */
-static uint8_t *output_take(struct zstd *z, size_t size)
-{
-    struct unpack_job *job = z->job;
-
-    if (size > job->out_capacity - job->out_size)
-        return NULL;
-    job->out_size += size;
-    return job->out + job->out_size - size;
-}
-
-static int output_bytes(struct zstd *z, const uint8_t *from, size_t size)
-{
-    uint8_t *to = output_take(z, size);
-
-    if (to == NULL)
-        return unpack_fail(z->job, -XEN_ENOSPC, UNPACK_TOO_LARGE);
-    memcpy(to, from, size);
-    return 0;
-}
-
-static int output_repeat(struct zstd *z, uint8_t byte, size_t size)
-{
-    uint8_t *to = output_take(z, size);
-
-    if (to == NULL)
-        return unpack_fail(z->job, -XEN_ENOSPC, UNPACK_TOO_LARGE);
-    memset(to, byte, size);
-    return 0;
-}
-
-/* Bytes of the frame from `offset` before the end on; they may be among those that this writes. */
-static int output_match(struct zstd *z, size_t offset, size_t size)
-{
-    uint8_t *to;
-
-    if (offset == 0 || offset > z->job->out_size - z->frame)
-        return corrupt(z);
-    to = output_take(z, size);
-    if (to == NULL)
-        return unpack_fail(z->job, -XEN_ENOSPC, UNPACK_TOO_LARGE);
-    if (offset >= size) {
-        memcpy(to, to - offset, size);
-        return 0;
-    }
-    for (size_t i = 0; i < size; i++)
-        to[i] = to[(ptrdiff_t)i - (ptrdiff_t)offset];
-    return 0;
-}
-
 /* ---- literals ---- */
 
 static uint64_t little_endian(const uint8_t *from, unsigned bytes)
@@ -211,55 +143,55 @@ static int literals_unpack(struct zstd *z, unsigned type, unsigned format)
     const uint8_t *in;
     size_t table = 0;
 
-    if (header > input_left(z))
-        return cut_off(z);
-    word = little_endian(z->in, header);
+    if (header > unpack_left(z->job))
+        return unpack_cut_off(z->job);
+    word = little_endian(z->job->in, header);
     z->literals = word >> 4 & mask;
     packed = word >> (4 + bits) & mask;
-    in = z->in + header;
-    if (packed > input_left(z) - header)
-        return cut_off(z);
-    z->in = in + packed;
+    in = z->job->in + header;
+    if (packed > unpack_left(z->job) - header)
+        return unpack_cut_off(z->job);
+    z->job->in = in + packed;
     if (z->literals > BLOCK_MOST)
-        return corrupt(z);
+        return unpack_corrupt(z->job);
     if (type == LITERALS_PACKED) {
         table = huffman_read(&z->huffman, &z->weights, in, packed);
         if (table == 0)
-            return corrupt(z);
+            return unpack_corrupt(z->job);
     }
     if (z->huffman.bits == 0)
-        return corrupt(z);
+        return unpack_corrupt(z->job);
     in += table;
     packed -= table;
     return (format ? streams_decode(z, in, packed) : huffman_decode(&z->huffman, in, packed, z->literal, z->literals))
                ? 0
-               : corrupt(z);
+               : unpack_corrupt(z->job);
 }
 
 static int literals_read(struct zstd *z)
 {
     unsigned type, format, header;
 
-    if (input_left(z) == 0)
-        return cut_off(z);
-    type = z->in[0] & 3;
-    format = z->in[0] >> 2 & 3;
+    if (unpack_left(z->job) == 0)
+        return unpack_cut_off(z->job);
+    type = z->job->in[0] & 3;
+    format = z->job->in[0] >> 2 & 3;
     if (type >= LITERALS_PACKED)
         return literals_unpack(z, type, format);
     header = format == 1 ? 2 : format == 3 ? 3 : 1;
-    if (header > input_left(z))
-        return cut_off(z);
-    z->literals = little_endian(z->in, header) >> (header == 1 ? 3 : 4);
-    z->in += header;
+    if (header > unpack_left(z->job))
+        return unpack_cut_off(z->job);
+    z->literals = little_endian(z->job->in, header) >> (header == 1 ? 3 : 4);
+    z->job->in += header;
     if (z->literals > BLOCK_MOST)
-        return corrupt(z);
-    if ((type == LITERALS_PLAIN ? z->literals : 1) > input_left(z))
-        return cut_off(z);
+        return unpack_corrupt(z->job);
+    if ((type == LITERALS_PLAIN ? z->literals : 1) > unpack_left(z->job))
+        return unpack_cut_off(z->job);
     if (type == LITERALS_PLAIN)
-        memcpy(z->literal, z->in, z->literals);
+        memcpy(z->literal, z->job->in, z->literals);
     else
-        memset(z->literal, z->in[0], z->literals);
-    z->in += type == LITERALS_PLAIN ? z->literals : 1;
+        memset(z->literal, z->job->in[0], z->literals);
+    z->job->in += type == LITERALS_PLAIN ? z->literals : 1;
     return 0;
 }
 
@@ -276,43 +208,43 @@ static int table_read(struct zstd *z, unsigned which, unsigned mode)
         fse_build(table, code->probabilities, code->count, code->log);
         return 0;
     case TABLE_SINGLE:
-        if (input_left(z) == 0)
-            return cut_off(z);
-        if (*z->in > code->symbol_most)
-            return corrupt(z);
-        fse_build_single(table, *z->in++);
+        if (unpack_left(z->job) == 0)
+            return unpack_cut_off(z->job);
+        if (*z->job->in > code->symbol_most)
+            return unpack_corrupt(z->job);
+        fse_build_single(table, *z->job->in++);
         return 0;
     case TABLE_PACKED:
         table->valid = false;
-        used = fse_read(table, z->in, input_left(z), code->log_most, code->symbol_most);
-        z->in += used;
-        return used ? 0 : corrupt(z);
+        used = fse_read(table, z->job->in, unpack_left(z->job), code->log_most, code->symbol_most);
+        z->job->in += used;
+        return used ? 0 : unpack_corrupt(z->job);
     default:
-        return table->valid ? 0 : corrupt(z);
+        return table->valid ? 0 : unpack_corrupt(z->job);
     }
 }
 
 /* Number of sequences and the modes of their tables.  0 or an error. */
 static int sequences_header(struct zstd *z, size_t *count, unsigned *modes)
 {
-    size_t left = input_left(z), bytes;
+    size_t left = unpack_left(z->job), bytes;
 
     *count = 0;
     if (left == 0)
-        return cut_off(z);
-    bytes = z->in[0] < 128 ? 1 : z->in[0] < 255 ? 2 : 3;
-    if (z->in[0] == 0) {
-        z->in++;
+        return unpack_cut_off(z->job);
+    bytes = z->job->in[0] < 128 ? 1 : z->job->in[0] < 255 ? 2 : 3;
+    if (z->job->in[0] == 0) {
+        z->job->in++;
         return 0;
     }
     if (left < bytes + 1)
-        return cut_off(z);
-    *count = bytes == 1   ? z->in[0]
-             : bytes == 2 ? (size_t)(z->in[0] - 128) << 8 | z->in[1]
-                          : little_endian(z->in + 1, 2) + 0x7f00;
-    *modes = z->in[bytes];
-    z->in += bytes + 1;
-    return *modes & 3 ? corrupt(z) : 0;
+        return unpack_cut_off(z->job);
+    *count = bytes == 1   ? z->job->in[0]
+             : bytes == 2 ? (size_t)(z->job->in[0] - 128) << 8 | z->job->in[1]
+                          : little_endian(z->job->in + 1, 2) + 0x7f00;
+    *modes = z->job->in[bytes];
+    z->job->in += bytes + 1;
+    return *modes & 3 ? unpack_corrupt(z->job) : 0;
 }
 
 /* An offset's value is one of those used last, or a new one plus three.  0 when it names none. */
@@ -354,10 +286,10 @@ static int sequence_do(struct zstd *z, const uint32_t *states, struct backward_b
     int rc;
 
     if (bits->left < 0 || count > z->literals - *literal)
-        return corrupt(z);
-    rc = output_bytes(z, z->literal + *literal, count);
+        return unpack_corrupt(z->job);
+    rc = unpack_put(z->job, z->literal + *literal, count);
     *literal += count;
-    return rc ? rc : output_match(z, offset_find(z, offset, count == 0), match);
+    return rc ? rc : unpack_match(z->job, z->frame, offset_find(z, offset, count == 0), match);
 }
 
 static int sequences_do(struct zstd *z, size_t count, size_t *literal)
@@ -366,8 +298,8 @@ static int sequences_do(struct zstd *z, size_t count, size_t *literal)
     struct backward_bits bits;
     uint32_t states[CODES];
 
-    if (!bits_open(&bits, z->in, input_left(z)))
-        return corrupt(z);
+    if (!bits_open(&bits, z->job->in, unpack_left(z->job)))
+        return unpack_corrupt(z->job);
     for (unsigned i = 0; i < CODES; i++)
         states[i] = fse_start(&z->tables[i], &bits);
     for (; count > 0; count--) {
@@ -378,10 +310,10 @@ static int sequences_do(struct zstd *z, size_t count, size_t *literal)
         for (unsigned i = 0; i < CODES && count > 1; i++)
             states[order[i]] = fse_next(&z->tables[order[i]], states[order[i]], &bits);
     }
-    return bits.left == 0 ? 0 : corrupt(z);
+    return bits.left == 0 ? 0 : unpack_corrupt(z->job);
 }
 
-/* A compressed block is all of the input there is: z->end is its end. */
+/* A compressed block is all of the input there is. */
 static int block_unpack(struct zstd *z)
 {
     size_t count, literal = 0, start = z->job->out_size;
@@ -393,11 +325,11 @@ static int block_unpack(struct zstd *z)
         for (unsigned i = 0; i < CODES && !rc; i++)
             rc = table_read(z, i, modes >> (6 - 2 * i) & 3);
         rc = rc ? rc : sequences_do(z, count, &literal);
-    } else if (!rc && input_left(z)) {
-        rc = corrupt(z);
+    } else if (!rc && unpack_left(z->job)) {
+        rc = unpack_corrupt(z->job);
     }
-    rc = rc ? rc : output_bytes(z, z->literal + literal, z->literals - literal);
-    return !rc && z->job->out_size - start > BLOCK_MOST ? corrupt(z) : rc;
+    rc = rc ? rc : unpack_put(z->job, z->literal + literal, z->literals - literal);
+    return !rc && z->job->out_size - start > BLOCK_MOST ? unpack_corrupt(z->job) : rc;
 }
 
 /* ---- frames ---- */
@@ -405,26 +337,22 @@ static int block_unpack(struct zstd *z)
 /* The rest of a block whose header was read. */
 static int block_read(struct zstd *z, unsigned type, size_t size)
 {
-    const uint8_t *end = z->end;
+    struct unpack_job *job = z->job;
+    const uint8_t *start = job->in, *end = job->end;
     size_t packed = type == BLOCK_REPEATED ? 1 : size;
     int rc;
 
-    if (size > BLOCK_MOST)
-        return corrupt(z);
-    if (packed > input_left(z))
-        return cut_off(z);
-    switch (type) {
-    case BLOCK_PLAIN: rc = output_bytes(z, z->in, size); break;
-    case BLOCK_REPEATED: rc = output_repeat(z, z->in[0], size); break;
-    case BLOCK_PACKED:
-        z->end = z->in + size;
+    if (size > BLOCK_MOST || type > BLOCK_PACKED)
+        return unpack_corrupt(job);
+    if (packed > unpack_left(job))
+        return unpack_cut_off(job);
+    job->end = start + packed;
+    if (type == BLOCK_PACKED)
         rc = block_unpack(z);
-        z->in = z->end - packed;
-        z->end = end;
-        break;
-    default: return corrupt(z);
-    }
-    z->in += packed;
+    else
+        rc = type == BLOCK_PLAIN ? unpack_put(job, start, size) : unpack_repeat(job, *start, size);
+    job->in = job->end;
+    job->end = end;
     return rc;
 }
 
@@ -434,39 +362,48 @@ static int blocks_read(struct zstd *z)
     int rc = 0;
 
     while (!rc && !(header & 1)) {
-        if (input_left(z) < 3)
-            return cut_off(z);
-        header = (uint32_t)little_endian(z->in, 3);
-        z->in += 3;
+        if (unpack_left(z->job) < 3)
+            return unpack_cut_off(z->job);
+        header = (uint32_t)little_endian(z->job->in, 3);
+        z->job->in += 3;
         rc = block_read(z, header >> 1 & 3, header >> 3);
     }
     return rc;
 }
 
 /* Behind the magic number.  *size is what the frame says it unpacks to, UINT64_MAX when it does not. */
-static int header_read(struct zstd *z, bool *checksum, uint64_t *size)
+static int header_read(struct unpack_job *job, bool *checksum, uint64_t *size)
 {
     static const uint8_t dictionary_bytes[] = { 0, 1, 2, 4 };
     unsigned flags, size_bytes, dictionary, window;
 
-    if (input_left(z) == 0)
-        return cut_off(z);
-    flags = *z->in++;
+    if (unpack_left(job) == 0)
+        return unpack_cut_off(job);
+    flags = *job->in++;
     size_bytes = flags >> 6 ? 1u << (flags >> 6) : flags & HEADER_SINGLE_SEGMENT ? 1 : 0;
     dictionary = dictionary_bytes[flags & 3];
     window = flags & HEADER_SINGLE_SEGMENT ? 0 : 1;
     if (flags & HEADER_RESERVED)
-        return unpack_fail(z->job, -XEN_EOPNOTSUPP, UNPACK_UNSUPPORTED);
-    if (window + dictionary + size_bytes > input_left(z))
-        return cut_off(z);
-    z->in += window;
-    if (little_endian(z->in, dictionary))
-        return unpack_fail(z->job, -XEN_EOPNOTSUPP, UNPACK_UNSUPPORTED);
-    z->in += dictionary;
-    *size = size_bytes ? little_endian(z->in, size_bytes) + (size_bytes == 2 ? 256 : 0) : UINT64_MAX;
+        return unpack_fail(job, -XEN_EOPNOTSUPP, UNPACK_UNSUPPORTED);
+    if (window + dictionary + size_bytes > unpack_left(job))
+        return unpack_cut_off(job);
+    job->in += window;
+    if (little_endian(job->in, dictionary))
+        return unpack_fail(job, -XEN_EOPNOTSUPP, UNPACK_UNSUPPORTED);
+    job->in += dictionary;
+    *size = size_bytes ? little_endian(job->in, size_bytes) + (size_bytes == 2 ? 256 : 0) : UINT64_MAX;
     *checksum = flags & HEADER_CHECKSUM;
-    z->in += size_bytes;
+    job->in += size_bytes;
     return 0;
+}
+
+uint64_t unpack_zstd_size(const uint8_t *in, size_t in_size)
+{
+    struct unpack_job job = { .in = in + min_t(size_t, MAGIC_SIZE, in_size), .end = in + in_size };
+    uint64_t size;
+    bool checksum;
+
+    return header_read(&job, &checksum, &size) || size == UINT64_MAX ? 0 : size;
 }
 
 static int frame_read(struct zstd *z)
@@ -476,7 +413,7 @@ static int frame_read(struct zstd *z)
     bool checksum = false;
     int rc;
 
-    z->in += MAGIC_SIZE;
+    z->job->in += MAGIC_SIZE;
     z->frame = z->job->out_size;
     z->offsets[0] = 1;
     z->offsets[1] = 4;
@@ -484,19 +421,21 @@ static int frame_read(struct zstd *z)
     z->huffman.bits = 0;
     for (unsigned i = 0; i < CODES; i++)
         z->tables[i].valid = false;
-    rc = header_read(z, &checksum, &size);
+    rc = header_read(z->job, &checksum, &size);
     rc = rc ? rc : blocks_read(z);
     if (rc)
         return rc;
     unpacked = z->job->out_size - z->frame;
     if (size != UINT64_MAX && size != unpacked)
-        return corrupt(z);
+        return unpack_corrupt(z->job);
     if (!checksum)
         return 0;
-    if (input_left(z) < 4)
-        return cut_off(z);
-    z->in += 4;
-    return unpack_read_32(z->in - 4) == (uint32_t)unpack_xxh64(z->job->out + z->frame, unpacked) ? 0 : corrupt(z);
+    if (unpack_left(z->job) < 4)
+        return unpack_cut_off(z->job);
+    z->job->in += 4;
+    return unpack_read_32(z->job->in - 4) == (uint32_t)unpack_xxh64(z->job->out + z->frame, unpacked)
+               ? 0
+               : unpack_corrupt(z->job);
 }
 
 int unpack_zstd(struct unpack_job *job)
@@ -507,10 +446,8 @@ int unpack_zstd(struct unpack_job *job)
     if (z == NULL)
         return unpack_fail(job, -XEN_ENOMEM, UNPACK_NO_MEMORY);
     z->job = job;
-    z->in = job->in;
-    z->end = job->in + job->in_size;
     do {
         rc = frame_read(z);
-    } while (!rc && unpack_detect(z->in, input_left(z)) == UNPACK_ZSTD);
+    } while (!rc && unpack_detect(z->job->in, unpack_left(z->job)) == UNPACK_ZSTD);
     return rc;
 }

@@ -5,7 +5,7 @@
  */
 #include "lib/unpack/zstd_entropy.h"
 
-#include "lib/string.h"
+#include "lib/unpack/decoders.h"
 
 static inline unsigned highest_bit(uint32_t value)
 {
@@ -22,8 +22,6 @@ bool bits_open(struct backward_bits *bits, const uint8_t *start, size_t size)
     return true;
 }
 
-typedef uint64_t unaligned_word __attribute__((aligned(1), may_alias));
-
 /* Eight bytes from `at` on, zeros behind the end. */
 static inline uint64_t bytes_at(const struct backward_bits *bits, size_t at)
 {
@@ -31,7 +29,7 @@ static inline uint64_t bytes_at(const struct backward_bits *bits, size_t at)
     size_t count = bits->size - at < 8 ? bits->size - at : 8;
 
     if (count == 8)
-        return *(const unaligned_word *)(bits->start + at);
+        return unpack_read_64(bits->start + at);
     for (size_t i = 0; i < count; i++)
         value |= (uint64_t)bits->start[at + i] << (8 * i);
     return value;

@@ -6,7 +6,6 @@
 #include "lib/base.h"
 
 #define FSE_LOG_MOST 9
-#define FSE_SYMBOLS_MOST 53
 #define HUFFMAN_BITS_MOST 11
 #define HUFFMAN_SYMBOLS 256
 

@@ -145,7 +145,7 @@ static void give_holes_to_io(void)
         for (; at < next && at < max_frame; at++) {
             struct frame *f = mfn_to_frame(MFN(at));
 
-            if (!mfn_valid(MFN(at)))
+            if (frame_owner(f) == domain_io) /* of the page of entries that many share */
                 continue;
             frame_set_owner(f, domain_io);
             f->refs = FRAME_ALLOCATED | 1;

@@ -97,11 +97,6 @@ void host_memory_teardown(void)
     host_memory = NULL;
 }
 
-WEAK bool mfn_valid(mfn_t m)
-{
-    return m.value < host_frames;
-}
-
 /* ---- pages ---- */
 
 static bool run_is_free(size_t first, size_t count)

@@ -29,7 +29,6 @@ extern pte_t boot_l4[];
 pte_t idle_l4[PTES_PER_TABLE] __attribute__((aligned(4096)));
 uint64_t idle_cr3;
 uint64_t max_frame;
-BITMAP_DECLARE(frame_chunks, FRAME_CHUNKS); /* pieces of the frame table that exist */
 
 maddr_t image_to_maddr(const void *p) { return MADDR((uint64_t)p - IMAGE_START + IMAGE_PHYSICAL); }
 
@@ -228,12 +227,31 @@ static void make_m2p_chunk(uint64_t index)
         physical | PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_DIRTY | PTE_NX | PTE_LARGE;
 }
 
+/* The frame table exists in pieces of 2 MiB. */
+#define FRAMES_PER_CHUNK (LARGE_SIZE / sizeof(struct frame))
+
+static pte_t *frame_chunk(uint64_t index)
+{
+    return boot_entry(FRAME_TABLE_START + index * LARGE_SIZE, 2, PTE_HYPERVISOR_TABLE);
+}
+
 static void make_frame_chunk(uint64_t index)
 {
-    if (bitmap_test_and_set(frame_chunks, index))
-        return;
-    *boot_entry(FRAME_TABLE_START + index * LARGE_SIZE, 2, PTE_HYPERVISOR_TABLE) =
-        virt_to_maddr(boot_alloc(LARGE_SIZE, LARGE_SIZE)).value | PTE_HYPERVISOR_DATA | PTE_LARGE;
+    if (!pte_present(*frame_chunk(index)))
+        *frame_chunk(index) = virt_to_maddr(boot_alloc(LARGE_SIZE, LARGE_SIZE)).value | PTE_HYPERVISOR_DATA | PTE_LARGE;
+}
+
+/* Pieces without memory share one page of entries, so that no number below max_frame needs a second look. */
+static void make_frame_holes(void)
+{
+    static pte_t table[PTES_PER_TABLE] __attribute__((aligned(4096)));
+    static struct frame entries[PAGE_SIZE / sizeof(struct frame)] __attribute__((aligned(4096)));
+
+    for (unsigned i = 0; i < PTES_PER_TABLE; i++)
+        table[i] = image_to_maddr(entries).value | PTE_HYPERVISOR_DATA;
+    for (uint64_t n = 0; n <= (max_frame - 1) / FRAMES_PER_CHUNK; n++)
+        if (!pte_present(*frame_chunk(n)))
+            *frame_chunk(n) = image_to_maddr(table).value | PTE_HYPERVISOR_TABLE;
 }
 
 static void make_frame_tables(void)
@@ -252,6 +270,7 @@ static void make_frame_tables(void)
         if (r->type == BOOT_MEMORY_RAM)
             max_frame = max(max_frame, last + 1);
     }
+    make_frame_holes();
 }
 
 mfn_t m2p_backing(uint64_t index)

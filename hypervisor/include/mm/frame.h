@@ -91,23 +91,8 @@ static inline struct frame *mfn_to_frame(mfn_t m) { return &frame_table[m.value]
 static inline mfn_t frame_to_mfn(const struct frame *f) { return MFN((uint64_t)(f - frame_table)); }
 static inline struct frame *virt_to_frame(const void *p) { return mfn_to_frame(virt_to_mfn(p)); }
 static inline void *frame_to_virt(const struct frame *f) { return mfn_to_virt(frame_to_mfn(f)); }
-/*
- * True for numbers with a frame table entry backed by memory of the machine (holes in the map are not).  The table exists in
- * pieces of 2 MiB, a bit each in frame_chunks.
- */
-#define FRAMES_PER_CHUNK (2 * 1024 * 1024 / sizeof(struct frame))
-#define FRAME_CHUNKS (DIRECT_MAP_SIZE / PAGE_SIZE / FRAMES_PER_CHUNK)
-#ifdef XYLEM_HOST
-bool mfn_valid(mfn_t m);
-#else
-extern uint64_t frame_chunks[];
-static inline bool mfn_valid(mfn_t m)
-{
-    uint64_t chunk = m.value / FRAMES_PER_CHUNK;
-
-    return m.value < max_frame && (frame_chunks[chunk / 64] >> (chunk % 64) & 1);
-}
-#endif
+/* True for numbers with an entry in the frame table.  Holes in the machine's memory have entries, which belong to domain_io. */
+static inline bool mfn_valid(mfn_t m) { return m.value < max_frame; }
 
 static inline struct domain *frame_owner(const struct frame *f)
 {

@@ -206,7 +206,7 @@ static ALWAYS_INLINE int end_claim(struct grant_copy_end *end, bool writable)
     if (!end->domain)
         return GNTST_bad_domain;
     rc = end->domain->grant ? end_frame(end, writable) : GNTST_bad_domain;
-    if (!rc && writable && !frame_get_writable_fast(end->frame) && frame_get_type(end->frame, FRAME_WRITABLE)) {
+    if (!rc && writable && !frame_get_type_fast(end->frame, FRAME_WRITABLE) && frame_get_type(end->frame, FRAME_WRITABLE)) {
         frame_put(end->frame);
         if (end->is_grant)
             unclaim_grant(end, true);

@@ -36,12 +36,7 @@ static inline bool type_is_table(uint64_t type)
 
 bool frame_get(struct frame *f, const struct domain *d)
 {
-    if (unlikely(!frame_ref(f)))
-        return false;
-    if (likely(frame_owner(f) == d))
-        return true;
-    frame_put(f);
-    return false;
+    return frame_get_fast(f, frame_owner_index(d));
 }
 
 struct domain *frame_get_any_owner(struct frame *f)
@@ -136,11 +131,7 @@ static int type_get_slow(struct frame *f, uint64_t type)
 
 static inline int type_get(struct frame *f, uint64_t type)
 {
-    uint64_t old = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
-
-    if (likely((old & (FRAME_TYPE_MASK | FRAME_VALIDATED)) == (type | FRAME_VALIDATED)) && type_swap(f, &old, old + 1))
-        return 0;
-    return type_get_slow(f, type);
+    return likely(frame_get_type_fast(f, type)) ? 0 : type_get_slow(f, type);
 }
 
 int frame_get_type(struct frame *f, uint64_t type)
@@ -173,7 +164,7 @@ int frame_get_both(struct frame *f, const struct domain *d, uint64_t type)
 {
     int rc;
 
-    if (unlikely(!frame_get(f, d)))
+    if (unlikely(!frame_get_fast(f, frame_owner_index(d))))
         return -EINVAL;
     rc = type_get(f, type);
     if (unlikely(rc))
@@ -227,10 +218,6 @@ int frame_put_type_preemptible(struct frame *f)
 
 void frame_put_type(struct frame *f)
 {
-    uint64_t old = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
-
-    if (likely((old & FRAME_TYPE_COUNT_MASK) > 1) && type_swap(f, &old, old - 1))
-        return;
     while (unlikely(frame_put_type_preemptible(f)))
         ;
 }

@@ -10,7 +10,7 @@
 
 /* ---- tables on their way out ---- */
 
-static int old_table_step(struct vcpu *v)
+int pv_old_table_step(struct vcpu *v)
 {
     struct frame *f = v->pv->old_table;
     struct domain *d = frame_owner(f);
@@ -24,11 +24,6 @@ static int old_table_step(struct vcpu *v)
         frame_put(f);
     }
     return rc;
-}
-
-int pv_put_old_table(struct vcpu *v)
-{
-    return likely(!v->pv->old_table) ? 0 : old_table_step(v);
 }
 
 /* The lock of f's owner is held. */

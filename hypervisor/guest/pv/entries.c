@@ -88,7 +88,7 @@ static ALWAYS_INLINE int l1_get(uint64_t *e, struct domain *d, struct domain *fr
     if (unlikely(entry & PTE_CACHE_MASK) || unlikely(!mfn_valid(m)) || unlikely(from == domain_io) ||
         unlikely(!frame_get_fast(f, frame_owner_index(from))))
         return l1_get_slow(e, d, from);
-    if ((entry & PTE_WRITE) && unlikely(!frame_get_writable_fast(f))) {
+    if ((entry & PTE_WRITE) && unlikely(!frame_get_type_fast(f, FRAME_WRITABLE))) {
         int rc = frame_get_type(f, FRAME_WRITABLE);
 
         if (rc)

@@ -34,20 +34,16 @@ int pv_frames_translate(struct domain *owner, uint64_t *entry, struct frame **he
     return rc;
 }
 
-int pv_frames_owner(domid_t id, struct domain **owner)
+int pv_frames_other(domid_t id, struct domain **owner)
 {
-    struct domain *d = current->domain, *found;
+    struct domain *found;
     int rc = 0;
 
-    if (likely(id == DOMID_SELF)) {
-        *owner = d;
-        return 0;
-    }
     if (id == DOMID_IO || id == DOMID_XEN) {
         *owner = id == DOMID_IO ? domain_io : domain_xen;
         return id == DOMID_IO ? 0 : permission_privileged();
     }
-    found = id == d->id ? NULL : domain_get(id);
+    found = id == current->domain->id ? NULL : domain_get(id);
     if (!found)
         return -ESRCH;
     rc = permission_control(found);
@@ -55,12 +51,6 @@ int pv_frames_owner(domid_t id, struct domain **owner)
         domain_put(found);
     *owner = found;
     return rc;
-}
-
-void pv_frames_owner_put(struct domain *owner)
-{
-    if (owner != current->domain && !owner->is_system)
-        domain_put(owner);
 }
 
 static int batch_start(uint64_t domid, struct batch *b)
@@ -141,6 +131,7 @@ static inline int request_do(const struct mmu_update *r, const struct batch *b)
 static int chunk_do(uint64_t address, uint64_t count, const struct batch *b, uint64_t *did)
 {
     struct mmu_update requests[CHUNK];
+    const struct pv_vcpu *pv = current->pv;
     unsigned n = (unsigned)min_t(uint64_t, count, CHUNK), i = 0;
     int rc = 0;
 
@@ -152,7 +143,7 @@ static int chunk_do(uint64_t address, uint64_t count, const struct batch *b, uin
         if (unlikely(rc))
             break;
         i++;
-        if (unlikely(current->pv->old_table)) {
+        if (unlikely(pv->old_table)) {
             rc = -ERESTART_LATER;
             break;
         }
@@ -165,12 +156,10 @@ static int chunk_do(uint64_t address, uint64_t count, const struct batch *b, uin
     return rc;
 }
 
-static int done_report(uint64_t done, bool continued, uint64_t did)
+int pv_done_report(uint64_t done, bool continued, uint64_t did)
 {
     uint32_t total = 0;
 
-    if (!done)
-        return 0;
     if (continued && guest_read(&total, GUEST_ADDR(done), sizeof(total)))
         return -EFAULT;
     total += (uint32_t)did;
@@ -210,7 +199,7 @@ static long single_update(uint64_t request, uint64_t done)
 {
     int rc = single_do(request, current->domain);
 
-    if (unlikely(done) && rc != -ERESTART_LATER && done_report(done, false, rc ? 0 : 1))
+    if (unlikely(done) && rc != -ERESTART_LATER && pv_done_report(done, false, rc ? 0 : 1))
         return -EFAULT;
     if (unlikely(rc == -ERESTART_LATER))
         return hypercall_continue(__HYPERVISOR_mmu_update, 4, request, 1UL, done, (uint64_t)DOMID_SELF);
@@ -242,7 +231,7 @@ long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t do
         return rc;
     rc = batch_do(requests, count, &b, &did);
     batch_end(&b);
-    if (done_report(done, continued, did))
+    if (unlikely(done) && pv_done_report(done, continued, did))
         return -EFAULT;
     if (rc != -ERESTART_LATER)
         return rc;

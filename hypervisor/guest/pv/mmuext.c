@@ -228,18 +228,6 @@ static int ops_do(uint64_t ops, uint64_t count, struct domain *owner, uint64_t *
     return 0;
 }
 
-static int done_report(uint64_t done, bool continued, uint64_t did)
-{
-    uint32_t total = 0;
-
-    if (likely(!done))
-        return 0;
-    if (continued && guest_read(&total, GUEST_ADDR(done), sizeof(total)))
-        return -EFAULT;
-    total += (uint32_t)did;
-    return guest_write(GUEST_ADDR(done), &total, sizeof(total));
-}
-
 /* One operation of a domain on itself: most calls by far. */
 static long single_op(uint64_t address, uint64_t done)
 {
@@ -251,7 +239,7 @@ static long single_op(uint64_t address, uint64_t done)
     rc = op_is_own(op.cmd) ? own_op(&op) : page_op(&op, current->domain);
     if (unlikely(rc == -ERESTART_LATER))
         return hypercall_continue(__HYPERVISOR_mmuext_op, 4, address, 1UL, done, (uint64_t)DOMID_SELF);
-    if (unlikely(done) && done_report(done, false, rc ? 0 : 1))
+    if (unlikely(done) && pv_done_report(done, false, rc ? 0 : 1))
         return -EFAULT;
     if (unlikely(current->pv->old_table) && !rc)
         return hypercall_continue(__HYPERVISOR_mmuext_op, 4, address, (uint64_t)MMU_UPDATE_PREEMPTED, done,
@@ -282,7 +270,7 @@ long pv_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t domid, u
     }
     rc = ops_do(ops, count, owner, &did);
     pv_frames_owner_put(owner);
-    if (unlikely(done_report(done, continued, did)))
+    if (unlikely(done) && pv_done_report(done, continued, did))
         return -EFAULT;
     if (likely(rc != -ERESTART_LATER))
         return rc;

@@ -38,6 +38,11 @@ static inline unsigned frame_table_level(const struct frame *f)
     return level - 1 < 4 && (type & FRAME_VALIDATED) ? (unsigned)level : 0;
 }
 
+static inline bool frame_is_l1(const struct frame *f)
+{
+    return (__atomic_load_n(&f->type, __ATOMIC_RELAXED) & (FRAME_TYPE_MASK | FRAME_VALIDATED)) == (FRAME_L1 | FRAME_VALIDATED);
+}
+
 /*
  * Memory whose mappings hold references; otherwise I/O memory, or nobody's.  The answer does not change while a mapping
  * exists: a referenced frame keeps its owner.
@@ -124,8 +129,19 @@ int pv_vcpu_mask(guest_addr_t bitmap, cpu_mask_t *mask);
 #define MMU_UPDATE_PREEMPTED 0x80000000u
 
 /* Whose frames: DOMID_SELF, DOMID_IO, DOMID_XEN or a domain the running one controls.  Referenced.  0, -ESRCH, -EPERM. */
-int pv_frames_owner(domid_t id, struct domain **owner);
-void pv_frames_owner_put(struct domain *owner);
+int pv_frames_other(domid_t id, struct domain **owner); /* not DOMID_SELF */
+static inline int pv_frames_owner(domid_t id, struct domain **owner)
+{
+    *owner = current->domain;
+    return likely(id == DOMID_SELF) ? 0 : pv_frames_other(id, owner);
+}
+static inline void pv_frames_owner_put(struct domain *owner)
+{
+    if (unlikely(owner != current->domain) && !owner->is_system)
+        domain_put(owner);
+}
+/* Writes (continued: adds) to address done how many requests were done.  0, -EFAULT. */
+int pv_done_report(uint64_t done, bool continued, uint64_t did);
 /*
  * An entry that is to map a frame of owner, a translated guest, names a guest frame: *entry gets the machine frame, which *held is a
  * reference to (NULL none).  0, -EINVAL.

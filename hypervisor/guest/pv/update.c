@@ -25,44 +25,28 @@ static inline bool entry_store(uint64_t *slot, uint64_t *old, uint64_t value, en
 
 /*
  * Both entries are present and map the same frame, ordinary memory of the table's owner: the reference goes from one to the
- * other.  value is in stored form.
+ * other, and what is left to do is the writable type reference.  False: the case is another, and nothing was done.  value is
+ * in stored form.
  */
-static inline bool only_rights_change(uint64_t old, uint64_t value, const struct domain *d, const struct domain *from)
-{
-    mfn_t m = pte_frame(value);
-
-    return (old & value & PTE_PRESENT) && !((old ^ value) & PTE_FRAME_MASK) && !((old | value) & PTE_CACHE_MASK) &&
-           from == d && mfn_valid(m) && mfn_to_frame(m)->owner == frame_owner_index(d);
-}
-
-/* Such a change: what is left to do is the writable type reference. */
-static ALWAYS_INLINE int rights_update(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d,
-                                       enum entry_mode mode)
+static ALWAYS_INLINE bool rights_update(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d, struct domain *from,
+                                        enum entry_mode mode)
 {
     struct frame *f = mfn_to_frame(pte_frame(value));
-    bool more = value & ~old & PTE_WRITE;
 
-    if (more && unlikely(!frame_get_writable_fast(f))) {
-        int rc = frame_get_type(f, FRAME_WRITABLE);
-
-        if (rc)
-            return rc;
-    }
-    if (unlikely(!entry_store(slot, &old, value, mode))) {
-        if (more)
-            frame_put_type(f);
-        return -EAGAIN;
-    }
-    if (unlikely(d->dirty_log))
-        dirty_log_frame(virt_to_frame(slot));
+    if (!(old & value & PTE_PRESENT) || ((old ^ value) & PTE_FRAME_MASK) || ((old | value) & PTE_CACHE_MASK) ||
+        mode == ENTRY_EXPECT || from != d || d->dirty_log || !mfn_valid(pte_frame(value)) || f->owner != frame_owner_index(d))
+        return false;
+    if ((value & ~old & PTE_WRITE) && unlikely(!frame_get_type_fast(f, FRAME_WRITABLE)))
+        return false;
+    entry_store(slot, &old, value, mode);
     if (old & ~value & PTE_WRITE)
         frame_put_type_fast(f);
-    return 0;
+    return true;
 }
 
-/* Anything else. */
-static ALWAYS_INLINE int entry_replace(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d, struct domain *from,
-                                       enum entry_mode mode)
+/* Anything. */
+static __attribute__((noinline)) int entry_replace(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d,
+                                                   struct domain *from, enum entry_mode mode)
 {
     bool same = false;
 
@@ -92,8 +76,7 @@ static ALWAYS_INLINE int l1_update(uint64_t *slot, uint64_t old, uint64_t value,
 {
     if (value & PTE_PRESENT)
         value = l1_entry_stored(value);
-    return only_rights_change(old, value, d, from) ? rights_update(slot, old, value, d, mode)
-                                                   : entry_replace(slot, old, value, d, from, mode);
+    return rights_update(slot, old, value, d, from, mode) ? 0 : entry_replace(slot, old, value, d, from, mode);
 }
 
 int l1_entry_update(uint64_t *slot, uint64_t value, struct domain *d, struct domain *from, enum entry_mode mode,
@@ -145,24 +128,24 @@ static __attribute__((cold)) int plain_store(struct frame *f, uint64_t *slot, ui
     return 0;
 }
 
+static __attribute__((noinline)) int upper_store(uint64_t *slot, uint64_t value, struct frame *f, struct domain *d,
+                                                 bool preserve_ad)
+{
+    unsigned level = frame_table_level(f);
+
+    return level ? table_entry_update(slot, value, f, level, d, preserve_ad) : plain_store(f, slot, value, d);
+}
+
 int pv_table_store(uint64_t address, uint64_t value, bool preserve_ad, struct domain *d, struct domain *from)
 {
-    mfn_t m = maddr_to_mfn(MADDR(address));
-    struct frame *f;
-    uint64_t *slot;
-    unsigned level;
+    struct frame *f = mfn_to_frame(maddr_to_mfn(MADDR(address)));
+    uint64_t *slot = maddr_to_virt(MADDR(address));
 
-    if (unlikely(address & 7) || unlikely(!mfn_valid(m)))
+    if (unlikely(address & 7) || unlikely(!mfn_valid(maddr_to_mfn(MADDR(address)))) ||
+        unlikely(f->owner != frame_owner_index(d)))
         return -EINVAL;
-    f = mfn_to_frame(m);
-    if (unlikely(f->owner != frame_owner_index(d)))
-        return -EINVAL;
-    slot = maddr_to_virt(MADDR(address));
-    level = frame_table_level(f);
-    if (likely(level == 1))
-        return l1_update(slot, __atomic_load_n(slot, __ATOMIC_RELAXED), value, d, from,
-                         preserve_ad ? ENTRY_PRESERVE_AD : ENTRY_PLAIN);
-    if (level)
-        return table_entry_update(slot, value, f, level, d, preserve_ad);
-    return plain_store(f, slot, value, d);
+    if (unlikely(!frame_is_l1(f)))
+        return upper_store(slot, value, f, d, preserve_ad);
+    return l1_update(slot, __atomic_load_n(slot, __ATOMIC_RELAXED), value, d, from,
+                     preserve_ad ? ENTRY_PRESERVE_AD : ENTRY_PLAIN);
 }

@@ -84,7 +84,9 @@ void pv_inject_page_fault(uint64_t address, uint32_t error_code);
 /* New base pointers (mmuext NEW_BASEPTR, emulated mov to cr3, set context).  -ERESTART_LATER possible. */
 int pv_new_kernel_table(struct vcpu *v, mfn_t l4);
 int pv_new_user_table(struct vcpu *v, mfn_t l4); /* MFN 0: none */
-int pv_put_old_table(struct vcpu *v);
+int pv_old_table_step(struct vcpu *v);
+/* Goes on with a table of v that takes long to put away.  0 when there is none any more, or -ERESTART_LATER. */
+static inline int pv_put_old_table(struct vcpu *v) { return likely(!v->pv->old_table) ? 0 : pv_old_table_step(v); }
 void pv_load_tables(struct vcpu *v);     /* writes cr3 for the mode v is in */
 /* Fills the hypervisor's slots of an L4 that is becoming a page table of d. */
 void pv_init_l4_slots(uint64_t *l4, struct domain *d, bool with_m2p);

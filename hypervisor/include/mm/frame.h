@@ -162,7 +162,7 @@ static inline uint32_t frame_owner_index(const struct domain *d) { return (uint3
 
 /*
  * In line, for fast paths: frame_get() of d's frames by frame_owner_index(d), frame_put(), frame_put_type(), and a further
- * FRAME_WRITABLE reference when that takes no more than counting (false: it takes frame_get_type()).
+ * reference of a type the frame has, when that takes no more than counting (false: it takes frame_get_type()).
  */
 static inline bool frame_get_fast(struct frame *f, uint32_t owner)
 {
@@ -194,11 +194,11 @@ static inline void frame_put_type_fast(struct frame *f)
     frame_put_type(f);
 }
 
-static inline bool frame_get_writable_fast(struct frame *f)
+static inline bool frame_get_type_fast(struct frame *f, uint64_t type)
 {
     uint64_t old = __atomic_load_n(&f->type, __ATOMIC_RELAXED);
 
-    return (old & (FRAME_TYPE_MASK | FRAME_VALIDATED)) == (FRAME_WRITABLE | FRAME_VALIDATED) &&
+    return (old & (FRAME_TYPE_MASK | FRAME_VALIDATED)) == (type | FRAME_VALIDATED) &&
            __atomic_compare_exchange_n(&f->type, &old, old + 1, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
 }
 

@@ -125,8 +125,8 @@ static ALWAYS_INLINE bool pin_first(struct grant_copy_end *end, struct grant_act
     a->frame = frame_to_mfn(end->frame).value;
     a->domid = seen.domid;
     a->kind = GRANT_FULL;
-    a->start = end->start = 0;
-    a->length = end->length = PAGE_SIZE;
+    a->start = 0;
+    a->length = PAGE_SIZE;
     return true;
 }
 
@@ -188,10 +188,10 @@ static ALWAYS_INLINE void end_release(struct grant_copy_end *end, bool writable)
 /* The frame of an end, without its type.  GNTST_*. */
 static ALWAYS_INLINE int end_frame(struct grant_copy_end *end, bool writable)
 {
-    if (end->is_grant)
-        return claim_grant(end, writable);
     end->start = 0;
     end->length = PAGE_SIZE;
+    if (end->is_grant)
+        return claim_grant(end, writable);
     return grant_get_frame(end->domain, GFN(end->name), &end->frame) ? GNTST_bad_page : GNTST_okay;
 }
 

@@ -127,11 +127,13 @@ static unsigned mask_pick_least_loaded(const cpu_mask_t *mask, unsigned near)
 
 static unsigned choose_cpu(const struct sched_vcpu *s)
 {
-    cpu_mask_t hard = s->hard, soft;
+    cpu_mask_t hard, soft;
     unsigned near = s->vcpu->cpu, cpu;
 
     if (s->pinned_to >= 0)
         return (unsigned)s->pinned_to;
+    if (bitmap_test(idle_mask.bits, near) && bitmap_test(s->hard.bits, near) && bitmap_test(s->soft.bits, near))
+        return near;
     bitmap_and(hard.bits, s->hard.bits, cpu_online_mask.bits, MAX_CPUS);
     if (bitmap_empty(hard.bits, MAX_CPUS))
         return near;

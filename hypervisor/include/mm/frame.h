@@ -90,7 +90,10 @@ extern struct frame *frame_table;
 static inline struct frame *mfn_to_frame(mfn_t m) { return &frame_table[m.value]; }
 static inline mfn_t frame_to_mfn(const struct frame *f) { return MFN((uint64_t)(f - frame_table)); }
 static inline struct frame *virt_to_frame(const void *p) { return mfn_to_frame(virt_to_mfn(p)); }
-static inline void *frame_to_virt(const struct frame *f) { return mfn_to_virt(frame_to_mfn(f)); }
+static inline void *frame_to_virt(const struct frame *f)
+{
+    return (char *)mfn_to_virt(MFN(0)) + ((uint64_t)f - (uint64_t)frame_table) * (PAGE_SIZE / sizeof(*f));
+}
 /* True for numbers with an entry in the frame table.  Holes in the machine's memory have entries, which belong to domain_io. */
 static inline bool mfn_valid(mfn_t m) { return m.value < max_frame; }
 

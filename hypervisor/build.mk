@@ -24,7 +24,8 @@ HV_SOURCES := $(filter-out %/asm-offsets.c,$(foreach room,$(HV_ROOMS),$(wildcard
 HV_SOURCES += $(LIB_SOURCES) $(UNPACK_SOURCES)
 HV_OBJECTS := $(patsubst hypervisor/%,$(HV_OUT)/%.o,$(HV_SOURCES))
 
-HV_WARNINGS := -Wall -Wextra -Wimplicit-fallthrough -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wundef -Werror
+HV_WARNINGS := -Wall -Wextra -Wimplicit-fallthrough -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wundef \
+    -Wno-c2x-extensions -Werror # clang: parameters without names
 HV_CPPFLAGS := -nostdinc -isystem $(shell $(HV_CC) -print-file-name=include 2>/dev/null) -isystem /usr/include \
     -isystem /usr/include/$(shell gcc -print-multiarch 2>/dev/null) \
     -include hypervisor/include/visibility.h -Ihypervisor -Ihypervisor/include -I$(HV_OUT) $(if $(filter 1,$(DEBUG)),-DXYLEM_DEBUG)

@@ -103,12 +103,12 @@ long domctl_get_extended_context(struct domain *d, struct xen_domctl *op)
     vcpu_pause(v);
     memset(&e->vmce, 0, sizeof(e->vmce));
     e->size = sizeof(*e);
-    e->syscall32_callback_eip = v->pv->syscall32_callback;
+    e->syscall32_callback_eip = v->pv->callbacks[CALLBACKTYPE_syscall32];
     e->syscall32_callback_cs = v->pv->syscall32_callback_cs;
-    e->syscall32_disables_events = v->pv->callback_masks >> 2 & 1;
-    e->sysenter_callback_eip = v->pv->sysenter_callback;
+    e->syscall32_disables_events = v->pv->callback_masks >> CALLBACKTYPE_syscall32 & 1;
+    e->sysenter_callback_eip = v->pv->callbacks[CALLBACKTYPE_sysenter];
     e->sysenter_callback_cs = v->pv->sysenter_callback_cs;
-    e->sysenter_disables_events = v->pv->callback_masks >> 3 & 1;
+    e->sysenter_disables_events = v->pv->callback_masks >> CALLBACKTYPE_sysenter & 1;
     vcpu_unpause(v);
     return 0;
 }
@@ -136,12 +136,13 @@ long domctl_set_extended_context(struct domain *d, struct xen_domctl *op)
     if (!address_canonical(e->syscall32_callback_eip) || !address_canonical(e->sysenter_callback_eip))
         return -EINVAL;
     domain_pause(d);
-    v->pv->syscall32_callback = e->syscall32_callback_eip;
+    v->pv->callbacks[CALLBACKTYPE_syscall32] = e->syscall32_callback_eip;
     v->pv->syscall32_callback_cs = guest_selector(e->syscall32_callback_cs);
-    v->pv->sysenter_callback = e->sysenter_callback_eip;
+    v->pv->callbacks[CALLBACKTYPE_sysenter] = e->sysenter_callback_eip;
     v->pv->sysenter_callback_cs = guest_selector(e->sysenter_callback_cs);
-    v->pv->callback_masks = (uint8_t)((v->pv->callback_masks & 3) | (e->syscall32_disables_events ? 4 : 0) |
-                                      (e->sysenter_disables_events ? 8 : 0));
+    v->pv->callback_masks &= (uint8_t)~(1u << CALLBACKTYPE_syscall32 | 1u << CALLBACKTYPE_sysenter);
+    v->pv->callback_masks |= (uint8_t)(!!e->syscall32_disables_events << CALLBACKTYPE_syscall32 |
+                                       !!e->sysenter_disables_events << CALLBACKTYPE_sysenter);
     domain_unpause(d);
     return 0;
 }

@@ -3,7 +3,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "errno.h"
-#include "guest/decode.h"
+#include "guest/pv/decode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     REQUIRE(rc == 0 || rc == -EOPNOTSUPP || rc == -EFAULT);
     if (rc == 0) {
         REQUIRE(store.instruction_length >= 1 && store.instruction_length <= 15 && store.instruction_length <= length);
-        REQUIRE(store.size <= 16 && (store.size & (store.size - 1)) == 0 && store.size);
+        REQUIRE(store.size <= 8 && (store.size & (store.size - 1)) == 0 && store.size);
         REQUIRE(store.size >= 8 || !(store.value >> 8 * store.size));
         REQUIRE(store.register_number < 16);
     }

@@ -34,7 +34,7 @@ FUZZ ?= $(FUZZ_PROGRAMS)
 FUZZ_BUILD := build/fuzz
 FUZZ_SANITIZE := -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 FUZZ_CFLAGS := -std=gnu17 -g -O1 -DXYLEM_HOST -fno-omit-frame-pointer $(FUZZ_SANITIZE) $(UNIT_INCLUDES) -I. \
-    -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+    -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-c2x-extensions -Werror
 
 fuzz_compile = @mkdir -p $(@D); clang $(FUZZ_CFLAGS) $(1) -MMD -MP -c -o $@ $<
 

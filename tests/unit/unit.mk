@@ -97,7 +97,7 @@ UNIT_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
 # "errno.h" is the hypervisor's, <errno.h> the C library's.
 UNIT_INCLUDES := -iquote hypervisor/include -Ihypervisor -Itests/unit
 UNIT_CFLAGS := -std=gnu17 -g -O1 -DXYLEM_HOST -fno-omit-frame-pointer $(UNIT_SANITIZE) $(UNIT_INCLUDES) \
-    -Wall -Wextra -Wimplicit-fallthrough -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wundef \
+    -Wall -Wextra -Wimplicit-fallthrough -Wshadow -Wvla -Wstrict-prototypes -Wmissing-prototypes -Wundef -Wno-c2x-extensions \
     -Werror
 
 unit_compile = @mkdir -p $(@D); $(CC) $(UNIT_CFLAGS) $(1) -MMD -MP -c -o $@ $<

@@ -9,6 +9,8 @@
  */
 #include "guest/pv/traps.h"
 
+_Static_assert(PV_CALL_SYSENTER == CALLBACKTYPE_sysenter && PV_CALL_SYSCALL32 == CALLBACKTYPE_syscall32, "for entry.S");
+
 #define BOUNCE_MAX_BYTES 96 /* 12 words */
 #define BOUNCE_TOP_WORDS 5   /* of every frame: rip to ss */
 
@@ -70,14 +72,6 @@ static __attribute__((cold)) void handler_missing(struct vcpu *v, unsigned vecto
     domain_crash(v->domain, "no handler for trap %u, error code %#x, at %#lx\n", vector, error_code, rip);
 }
 
-static __attribute__((cold)) void bounce_failed(struct vcpu *v, const struct cpu_user_regs *regs, uint64_t rip)
-{
-    if (rip)
-        domain_crash(v->domain, "trap frame does not fit on the kernel stack\n");
-    else
-        handler_missing(v, regs->entry_vector & 0xff, regs->error_code, regs->rip);
-}
-
 /* In line, so that what flags cannot hold costs the callers below nothing. */
 static ALWAYS_INLINE void bounce(struct vcpu *v, struct cpu_user_regs *regs, uint64_t rip, uint32_t flags,
                                  uint32_t error_code)
@@ -86,7 +80,7 @@ static ALWAYS_INLINE void bounce(struct vcpu *v, struct cpu_user_regs *regs, uin
     uint64_t *frame;
 
     if (unlikely(!rip)) {
-        bounce_failed(v, regs, 0);
+        handler_missing(v, regs->entry_vector & 0xff, regs->error_code, regs->rip);
         return;
     }
     if (!v->pv->kernel_mode) {
@@ -96,7 +90,7 @@ static ALWAYS_INLINE void bounce(struct vcpu *v, struct cpu_user_regs *regs, uin
     }
     frame = frame_store(v, regs, (uint64_t *)(sp & ~15UL), flags, error_code, cs);
     if (unlikely(!frame)) {
-        bounce_failed(v, regs, rip);
+        domain_crash(v->domain, "trap frame does not fit on the kernel stack\n");
         return;
     }
     if (flags & TRAP_BOUNCE_INTERRUPT)
@@ -108,6 +102,11 @@ static ALWAYS_INLINE void bounce(struct vcpu *v, struct cpu_user_regs *regs, uin
     regs->rsp = (uint64_t)frame;
     regs->cs = FLAT_KERNEL_CS;
     regs->rip = rip;
+}
+
+static inline uint32_t callback_flags(const struct pv_vcpu *pv, unsigned type)
+{
+    return pv->callback_masks & 1u << type ? TRAP_BOUNCE_INTERRUPT : 0;
 }
 
 static void bounce_any(struct vcpu *v, uint64_t rip, uint32_t flags, uint32_t error_code)
@@ -128,7 +127,7 @@ void pv_bounce_event(void)
 {
     struct vcpu *v = current;
 
-    bounce(v, &cpu_info()->guest_regs, v->pv->event_callback, TRAP_BOUNCE_INTERRUPT, 0);
+    bounce(v, &cpu_info()->guest_regs, v->pv->callbacks[CALLBACKTYPE_event], TRAP_BOUNCE_INTERRUPT, 0);
 }
 
 bool pv_async_ready(void)
@@ -145,11 +144,7 @@ void pv_bounce_async(void)
     bool machine_check = v->mce_pending && !(v->async_masked & 2);
     unsigned vector = machine_check ? VECTOR_MC : VECTOR_NMI;
 
-    if (machine_check) {
-        __atomic_store_n(&v->mce_pending, 0, __ATOMIC_RELAXED);
-    } else {
-        __atomic_store_n(&v->nmi_pending, 0, __ATOMIC_RELAXED);
-    }
+    __atomic_store_n(machine_check ? &v->mce_pending : &v->nmi_pending, 0, __ATOMIC_RELAXED);
     if (!v->pv->traps[vector].address)
         return;
     v->async_masked |= machine_check ? 2 : 1;
@@ -158,54 +153,32 @@ void pv_bounce_async(void)
 
 void pv_async_done(struct vcpu *v)
 {
-    if (v->async_masked & 2)
-        v->async_masked &= (uint8_t)~2;
-    else
-        v->async_masked &= (uint8_t)~1;
+    v->async_masked &= (uint8_t)~(v->async_masked & 2 ? 2 : 1);
 }
 
-static __attribute__((cold)) void bounce_syscall_slowly(struct cpu_user_regs *regs, struct vcpu *v)
+void pv_bounce_call(struct cpu_user_regs *regs, unsigned type)
 {
-    if (!v->pv->syscall_callback) {
+    struct vcpu *v = current;
+
+    if (v->pv->callbacks[type] && !v->pv->kernel_mode) {
+        bounce_any(v, v->pv->callbacks[type], callback_flags(v->pv, type), 0);
+    } else if (type == CALLBACKTYPE_sysenter) {
+        pv_inject_gp(0);
+    } else {
         regs->rip -= 2;
         pv_inject_trap(VECTOR_UD, 0, false);
-        return;
     }
-    bounce_any(v, v->pv->syscall_callback, v->pv->callback_masks & 2 ? TRAP_BOUNCE_INTERRUPT : 0, 0);
 }
 
 void pv_bounce_syscall(struct cpu_user_regs *regs, struct vcpu *v)
 {
+    uint64_t rip = v->pv->callbacks[CALLBACKTYPE_syscall];
+
     irq_enable();
-    if (unlikely(!v->pv->syscall_callback || v->arch.shadow || v->pv->kernel_mode)) {
-        bounce_syscall_slowly(regs, v);
-        return;
-    }
-    bounce(v, regs, v->pv->syscall_callback, v->pv->callback_masks & 2 ? TRAP_BOUNCE_INTERRUPT : 0, 0);
-}
-
-void pv_bounce_syscall32(struct cpu_user_regs *regs)
-{
-    struct vcpu *v = current;
-
-    if (!v->pv->syscall32_callback || v->pv->kernel_mode) {
-        regs->rip -= 2;
-        pv_inject_trap(VECTOR_UD, 0, false);
-        return;
-    }
-    bounce_any(v, v->pv->syscall32_callback, v->pv->callback_masks & 4 ? TRAP_BOUNCE_INTERRUPT : 0, 0);
-}
-
-void pv_bounce_sysenter(struct cpu_user_regs *regs)
-{
-    struct vcpu *v = current;
-
-    (void)regs;
-    if (!v->pv->sysenter_callback || v->pv->kernel_mode) {
-        pv_inject_gp(0);
-        return;
-    }
-    bounce_any(v, v->pv->sysenter_callback, v->pv->callback_masks & 8 ? TRAP_BOUNCE_INTERRUPT : 0, 0);
+    if (unlikely(!rip || v->arch.shadow || v->pv->kernel_mode)) /* the last never: the compiler is to know it */
+        pv_bounce_call(regs, CALLBACKTYPE_syscall);
+    else
+        bounce(v, regs, rip, callback_flags(v->pv, CALLBACKTYPE_syscall), 0);
 }
 
 /* The state to go back to cannot be loaded: that state has the fault, as if it had been loaded and did nothing else. */
@@ -224,11 +197,11 @@ void pv_segments_failed(struct vcpu *v)
 {
     struct trap_bounce *b = &v->pv->bounce;
 
-    if (!v->pv->failsafe_callback)
+    if (!v->pv->callbacks[CALLBACKTYPE_failsafe])
         return;
-    b->rip = v->pv->failsafe_callback;
+    b->rip = v->pv->callbacks[CALLBACKTYPE_failsafe];
     b->flags = (uint8_t)(TRAP_BOUNCE_PENDING | TRAP_BOUNCE_FAILSAFE | TRAP_BOUNCE_SAVED_SEGMENTS |
-                         (v->pv->callback_masks & 1 ? TRAP_BOUNCE_INTERRUPT : 0));
+                         callback_flags(v->pv, CALLBACKTYPE_failsafe));
 }
 
 void pv_inject_trap(unsigned vector, uint32_t error_code, bool has_error_code)

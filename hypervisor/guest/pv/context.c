@@ -10,6 +10,8 @@
 
 #define XSAVE_HEADER_OFFSET 512
 #define XSTATE_X87_SSE 3UL
+#define FAILSAFE_MASKS (1u << CALLBACKTYPE_failsafe) /* of callback_masks */
+#define SYSCALL_MASKS (1u << CALLBACKTYPE_syscall)
 
 /* ---- on and off the CPU ---- */
 
@@ -131,7 +133,7 @@ static void context_set_registers(struct vcpu *v, const struct vcpu_guest_contex
     v->arch.gs_base = pv->kernel_mode ? c->gs_base_kernel : c->gs_base_user;
     v->arch.gs_base_other = pv->kernel_mode ? c->gs_base_user : c->gs_base_kernel;
     pv->cr0_guest = CR0_PV | (c->ctrlreg[0] & CR0_TS);
-    pv->cr4_guest = pv_cr4_guest(v, c->ctrlreg[4]);
+    pv->cr4_guest = pv_cr4_guest(c->ctrlreg[4]);
     pv->iopl = (uint8_t)((c->user_regs.rflags & RFLAGS_IOPL) >> 12);
 }
 
@@ -144,14 +146,12 @@ static void context_set_entries(struct vcpu *v, const struct vcpu_guest_context 
         pv->traps[i].vector = (uint8_t)i;
         pv->traps[i].cs = pv_fix_selector(pv->traps[i].cs);
     }
-    pv->event_callback = c->event_callback_eip;
-    pv->failsafe_callback = c->failsafe_callback_eip;
-    pv->syscall_callback = c->syscall_callback_eip;
-    pv->callback_masks &= (uint8_t)~3u;
-    if (c->flags & VGCF_failsafe_disables_events)
-        pv->callback_masks |= 1;
-    if (c->flags & VGCF_syscall_disables_events)
-        pv->callback_masks |= 2;
+    pv->callbacks[CALLBACKTYPE_event] = c->event_callback_eip;
+    pv->callbacks[CALLBACKTYPE_failsafe] = c->failsafe_callback_eip;
+    pv->callbacks[CALLBACKTYPE_syscall] = c->syscall_callback_eip;
+    pv->callback_masks &= (uint8_t)~(FAILSAFE_MASKS | SYSCALL_MASKS);
+    pv->callback_masks |= (uint8_t)((c->flags & VGCF_failsafe_disables_events ? FAILSAFE_MASKS : 0) |
+                                    (c->flags & VGCF_syscall_disables_events ? SYSCALL_MASKS : 0));
     for (unsigned i = 0; i < 8; i++)
         if (i != 4 && i != 5)
             pv_debug_write(v, i, c->debugreg[i]);
@@ -241,8 +241,8 @@ void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
     if (v->arch.xsave_area)
         memcpy(&c->fpu_ctxt, v->arch.xsave_area, sizeof(c->fpu_ctxt));
     c->flags = (v->arch.fpu_initialised ? VGCF_i387_valid : 0) | (pv->kernel_mode ? VGCF_in_kernel : 0) |
-               (pv->callback_masks & 1 ? VGCF_failsafe_disables_events : 0) |
-               (pv->callback_masks & 2 ? VGCF_syscall_disables_events : 0) |
+               (pv->callback_masks & FAILSAFE_MASKS ? VGCF_failsafe_disables_events : 0) |
+               (pv->callback_masks & SYSCALL_MASKS ? VGCF_syscall_disables_events : 0) |
                (v->pause_flags & VCPU_DOWN ? 0 : VGCF_online);
     c->user_regs = v->arch.user_regs;
     c->user_regs.entry_vector = 0;
@@ -257,9 +257,9 @@ void pv_get_context(struct vcpu *v, struct vcpu_guest_context *c)
     c->kernel_ss = pv->kernel_ss;
     c->kernel_sp = pv->kernel_sp;
     memcpy(c->debugreg, pv->debug, sizeof(c->debugreg));
-    c->event_callback_eip = pv->event_callback;
-    c->failsafe_callback_eip = pv->failsafe_callback;
-    c->syscall_callback_eip = pv->syscall_callback;
+    c->event_callback_eip = pv->callbacks[CALLBACKTYPE_event];
+    c->failsafe_callback_eip = pv->callbacks[CALLBACKTYPE_failsafe];
+    c->syscall_callback_eip = pv->callbacks[CALLBACKTYPE_syscall];
     c->vm_assist = v->domain->vm_assist;
     c->fs_base = v->arch.fs_base;
     c->gs_base_kernel = pv->kernel_mode ? v->arch.gs_base : v->arch.gs_base_other;

@@ -112,7 +112,7 @@ int pv_gdt_set(struct vcpu *v, const uint64_t *frames, unsigned entries)
     return 0;
 }
 
-long pv_set_gdt(uint64_t list, uint64_t entries, uint64_t a3, uint64_t a4, uint64_t a5)
+long pv_set_gdt(uint64_t list, uint64_t entries, uint64_t, uint64_t, uint64_t)
 {
     uint64_t frames[FIRST_RESERVED_GDT_PAGE];
     unsigned n = (unsigned)entries;
@@ -120,7 +120,6 @@ long pv_set_gdt(uint64_t list, uint64_t entries, uint64_t a3, uint64_t a4, uint6
     struct vcpu *v = current;
     int rc;
 
-    (void)a3, (void)a4, (void)a5;
     if (n > FIRST_RESERVED_GDT_ENTRY)
         return -EINVAL;
     if (guest_read(frames, GUEST_ADDR(list), count * sizeof(frames[0])))
@@ -131,14 +130,13 @@ long pv_set_gdt(uint64_t list, uint64_t entries, uint64_t a3, uint64_t a4, uint6
     return rc;
 }
 
-long pv_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t a3, uint64_t a4, uint64_t a5)
+long pv_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t, uint64_t, uint64_t)
 {
     struct domain *d = current->domain;
     mfn_t mfn = maddr_to_mfn(MADDR(maddr));
     struct frame *f;
     uint64_t type;
 
-    (void)a3, (void)a4, (void)a5;
     if ((maddr & 7) || !mfn_valid(mfn) || !pv_descriptor_ok(&descriptor))
         return -EINVAL;
     f = mfn_to_frame(mfn);

@@ -104,7 +104,7 @@ int pv_vcpu_init(struct vcpu *v)
     for (unsigned i = 0; i < 16; i++)
         pv->gdt_frames[i] = INVALID_MFN;
     v->pv = pv;
-    pv->cr4_guest = pv_cr4_guest(v, 0);
+    pv->cr4_guest = pv_cr4_guest(0);
     pv_gdt_clear(v);
     v->arch.enter = pv_exit_to_guest;
     return 0;

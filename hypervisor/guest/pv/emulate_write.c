@@ -13,12 +13,12 @@
 #include "guest/pv/tables.h"
 #include "guest/pv/traps.h"
 
-#define ARITHMETIC_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_OF)
+#define ARITHMETIC_FLAGS (RFLAGS_CF | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF)
 
 /* Everything about one store after its memory operand was read. */
 struct store_result {
     uint64_t memory;     /* new contents of the operand */
-    uint64_t flags;      /* of ARITHMETIC_FLAGS, those in flags_changed */
+    uint64_t flags;      /* those in flags_changed */
     uint64_t flags_changed;
     bool stores;         /* a failed compare stores nothing */
 };
@@ -28,123 +28,81 @@ static uint64_t size_mask(unsigned size)
     return ~0UL >> (64 - size * 8);
 }
 
-static uint64_t flags_of_result(uint64_t result, unsigned size)
-{
-    uint64_t flags = 0;
-
-    if (!(result & size_mask(size)))
-        flags |= RFLAGS_ZF;
-    if (result >> (size * 8 - 1) & 1)
-        flags |= RFLAGS_SF;
-    if (!__builtin_parity((unsigned)(result & 0xff)))
-        flags |= RFLAGS_PF;
-    return flags;
-}
-
-/* Flags of a + b = sum, or with subtract of sum = a - b. */
-static uint64_t flags_of_sum(uint64_t a, uint64_t b, uint64_t sum, unsigned size, bool subtract)
-{
-    unsigned top = size * 8 - 1;
-    uint64_t carries = subtract ? (~a & b) | (~(a ^ b) & sum) : (a & b) | ((a | b) & ~sum);
-    uint64_t overflow = subtract ? (a ^ b) & (a ^ sum) : ~(a ^ b) & (a ^ sum);
-
-    return flags_of_result(sum, size) | (carries >> top & 1 ? RFLAGS_CF : 0) |
-           (carries >> 3 & 1 ? RFLAGS_AF : 0) | (overflow >> top & 1 ? RFLAGS_OF : 0);
-}
-
-static void result_logic(struct store_result *r, const struct decoded_store *s, uint64_t memory)
-{
-    r->memory = memory;
-    r->flags = flags_of_result(memory, s->size);
-    r->flags_changed = ARITHMETIC_FLAGS;
-}
-
-static void result_sum(struct store_result *r, const struct decoded_store *s, uint64_t old, bool subtract)
-{
-    r->memory = subtract ? old - s->value : old + s->value;
-    r->flags = flags_of_sum(old, s->value, r->memory, s->size, subtract);
-    r->flags_changed = ARITHMETIC_FLAGS;
-}
-
-static void result_bit(struct store_result *r, const struct decoded_store *s, uint64_t old)
-{
-    uint64_t bit = 1UL << (s->value & (s->size * 8 - 1));
-
-    r->memory = s->kind == STORE_BTS ? old | bit : s->kind == STORE_BTR ? old & ~bit : old ^ bit;
-    r->flags = old & bit ? RFLAGS_CF : 0;
-    r->flags_changed = RFLAGS_CF;
-}
-
-static void result_compare(struct store_result *r, const struct decoded_store *s, uint64_t old)
-{
-    r->stores = old == s->expected;
-    r->memory = s->value;
-    if (s->kind == STORE_CMPXCHG) {
-        uint64_t mask = size_mask(s->size);
-
-        r->flags = flags_of_sum(s->expected, old, (s->expected - old) & mask, s->size, true);
-        r->flags_changed = ARITHMETIC_FLAGS;
-    } else {
-        r->flags = r->stores ? RFLAGS_ZF : 0;
-        r->flags_changed = RFLAGS_ZF;
+/*
+ * The processor itself executes an instruction, named without the suffix of its size, on memory and value.  Its flags come by
+ * ah and al: all but the overflow flag stand in ah as they do in rflags.
+ */
+#define EXECUTE_SIZED(name, suffix, form)                                                                       \
+    __asm__(name suffix " %" form "2, %" form "0; lahf; seto %%al" : "+r"(memory), "=&a"(ax) : "r"(value) : "cc")
+#define EXECUTE(name)                                                                                           \
+    static uint64_t execute_##name(uint64_t memory, uint64_t value, unsigned size, uint64_t *flags)             \
+    {                                                                                                           \
+        uint64_t ax;                                                                                            \
+                                                                                                                \
+        switch (size) {                                                                                         \
+        case 1: EXECUTE_SIZED(#name, "b", "b"); break;                                                          \
+        case 2: EXECUTE_SIZED(#name, "w", "w"); break;                                                          \
+        case 4: EXECUTE_SIZED(#name, "l", "k"); break;                                                          \
+        default: EXECUTE_SIZED(#name, "q", "q"); break;                                                         \
+        }                                                                                                       \
+        *flags = (ax >> 8 & ARITHMETIC_FLAGS) | (ax & 1 ? RFLAGS_OF : 0);                                       \
+        return memory;                                                                                          \
     }
-}
+EXECUTE(or)
+EXECUTE(and)
+EXECUTE(xor)
+EXECUTE(add)
+EXECUTE(sub)
 
-/* What the instruction makes of the operand's old contents.  False: not an instruction done here. */
-static bool store_compute(const struct decoded_store *s, uint64_t old, struct store_result *r)
+/* What an instruction that is no plain move makes of the operand's old contents. */
+static __attribute__((noinline)) struct store_result store_compute(const struct decoded_store *s, uint64_t old)
 {
-    *r = (struct store_result){.stores = true, .memory = s->value};
+    uint64_t bit = 1UL << (s->value & 63);
+    struct store_result r = {.stores = true, .memory = s->value, .flags_changed = ARITHMETIC_FLAGS | RFLAGS_OF};
+
     switch (s->kind) {
-    case STORE_WRITE:
-    case STORE_XCHG:
-        break;
     case STORE_OR:
-        result_logic(r, s, old | s->value);
+        r.memory = execute_or(old, s->value, s->size, &r.flags);
         break;
     case STORE_AND:
-        result_logic(r, s, old & s->value);
+        r.memory = execute_and(old, s->value, s->size, &r.flags);
         break;
     case STORE_XOR:
-        result_logic(r, s, old ^ s->value);
+        r.memory = execute_xor(old, s->value, s->size, &r.flags);
         break;
     case STORE_ADD:
     case STORE_XADD:
-        result_sum(r, s, old, false);
+        r.memory = execute_add(old, s->value, s->size, &r.flags);
         break;
     case STORE_SUB:
-        result_sum(r, s, old, true);
-        break;
-    case STORE_BTS:
-    case STORE_BTR:
-    case STORE_BTC:
-        result_bit(r, s, old);
+        r.memory = execute_sub(old, s->value, s->size, &r.flags);
         break;
     case STORE_CMPXCHG:
+        (void)execute_sub(s->expected, old, s->size, &r.flags);
+        r.stores = old == s->expected;
+        break;
     case STORE_CMPXCHG8B:
-        result_compare(r, s, old);
+        r.stores = old == s->expected;
+        r.flags = r.stores ? RFLAGS_ZF : 0;
+        r.flags_changed = RFLAGS_ZF;
         break;
     default:
-        return false;
+        r.memory = s->kind == STORE_BTS ? old | bit : s->kind == STORE_BTR ? old & ~bit : old ^ bit;
+        r.flags = old & bit ? RFLAGS_CF : 0;
+        r.flags_changed = RFLAGS_CF;
+        break;
     }
-    r->memory &= size_mask(s->size);
-    return true;
+    r.memory &= size_mask(s->size);
+    return r;
 }
 
-/* A write of size bytes to a register: 4 bytes clear the upper half, fewer leave the rest. */
-static void register_write(uint64_t *r, uint64_t value, unsigned size)
-{
-    uint64_t mask = size_mask(size);
-
-    *r = size == 4 ? value & mask : (*r & ~mask) | (value & mask);
-}
-
-static void registers_finish(struct cpu_user_regs *regs, const struct decoded_store *s,
+static ALWAYS_INLINE void registers_finish(struct cpu_user_regs *regs, const struct decoded_store *s,
                              const struct store_result *r, uint64_t old)
 {
     if (s->kind == STORE_XADD || s->kind == STORE_XCHG)
-        register_write(decode_register(regs, s->register_number), old, s->size);
+        decode_register_write(decode_register(regs, s->register_number), old, s->size);
     if (s->kind == STORE_CMPXCHG && !r->stores)
-        register_write(&regs->rax, old, s->size);
+        decode_register_write(&regs->rax, old, s->size);
     if (s->kind == STORE_CMPXCHG8B && !r->stores) {
         regs->rax = (uint32_t)old;
         regs->rdx = old >> 32;
@@ -164,10 +122,10 @@ static int entry_store(uint64_t *slot, unsigned shift, const struct decoded_stor
 
     do {
         uint64_t entry = __atomic_load_n(slot, __ATOMIC_RELAXED), old = (entry & mask) >> shift;
-        struct store_result r;
+        struct store_result r = {.stores = true, .memory = s->value};
 
-        if (!store_compute(s, old, &r))
-            return -EOPNOTSUPP;
+        if (s->kind != STORE_WRITE && s->kind != STORE_XCHG)
+            r = store_compute(s, old);
         rc = 0;
         if (r.stores)
             rc = l1_entry_update(slot, (entry & ~mask) | r.memory << shift, d, d, ENTRY_EXPECT, entry);
@@ -202,15 +160,10 @@ static bool io_write_drop(struct cpu_user_regs *regs, uint64_t address, const st
 {
     uint64_t e;
 
-    if (!msix_table_pages.count || !pv_guest_l1e(address, &e) || (e & PTE_WRITE) ||
-        frame_is_memory(pte_frame(e)) ||
+    if (s->kind != STORE_WRITE || !pv_guest_l1e(address, &e) || (e & PTE_WRITE) || frame_is_memory(pte_frame(e)) ||
         !rangeset_contains(&msix_table_pages, pte_frame(e).value, pte_frame(e).value))
         return false;
-    if (s->kind != STORE_WRITE)
-        return false;
-    if (s->is_stos)
-        regs->rdi += regs->rflags & RFLAGS_DF ? -(uint64_t)s->size : s->size;
-    regs->rip += s->instruction_length;
+    registers_finish(regs, s, &(struct store_result){.stores = true}, 0);
     return true;
 }
 
@@ -236,7 +189,7 @@ bool pv_fault_emulate_write(struct cpu_user_regs *regs, uint64_t address, uint32
         return false;
     spin_lock(&d->pv->tables_lock);
     slot = entry_at(v, address);
-    if (slot && !decode_store(code, length, regs, &s) && s.size <= 8 && !(address & (s.size - 1)))
+    if (slot && !decode_store(code, length, regs, &s) && !(address & (s.size - 1)))
         rc = entry_store(slot, (unsigned)(address & 7) * 8, &s, d, regs);
     spin_unlock(&d->pv->tables_lock);
     if (likely(!rc))

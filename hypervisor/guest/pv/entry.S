@@ -153,9 +153,11 @@ GLOBAL_LABEL pv_syscall32_entry
     push $FLAT_USER_CS32
     push %rcx
     SAVE_REST 0
+    mov $PV_CALL_SYSCALL32, %esi
+.Lbounce_call:
     sti
     mov %rsp, %rdi
-    call pv_bounce_syscall32
+    call pv_bounce_call
     jmp .Lexit
 
 /* sysenter leaves neither rip nor rsp: the kernel's callback knows where it was.  Of the flags it clears IF. */
@@ -169,10 +171,8 @@ GLOBAL_LABEL pv_sysenter_entry
     SAVE_REST 0
     pushq $2 /* sysenter leaves DF, NT, AC and TF as the guest had them */
     popfq
-    sti
-    mov %rsp, %rdi
-    call pv_bounce_sysenter
-    jmp .Lexit
+    mov $PV_CALL_SYSENTER, %esi
+    jmp .Lbounce_call
 
 /* int 0x80 of user space. */
 GLOBAL_LABEL pv_int80_entry

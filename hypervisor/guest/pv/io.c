@@ -32,91 +32,62 @@ static bool port_bitmap_clear(struct vcpu *v, unsigned port, unsigned size)
 
 bool pv_port_allowed(struct vcpu *v, unsigned port, unsigned size)
 {
-    unsigned level =
-        v->pv->kernel_mode ? (v->domain->vm_assist & 1u << VMASST_TYPE_architectural_iopl ? 0 : 1) : 3;
-
-    if (level <= v->pv->iopl)
-        return true;
-    return port_bitmap_clear(v, port, size);
+    return pv_iopl_allows(v) || port_bitmap_clear(v, port, size);
 }
 
-static bool port_owned(struct vcpu *v, unsigned port, unsigned size)
-{
-    return rangeset_contains(&v->domain->io_ports, port, port + size - 1);
-}
-
-static uint32_t port_in(unsigned port, unsigned size)
+static uint32_t port_in(uint16_t port, unsigned size)
 {
     switch (size) {
-    case 1: return port_in8((uint16_t)port);
-    case 2: return port_in16((uint16_t)port);
-    default: return port_in32((uint16_t)port);
+    case 1: return port_in8(port);
+    case 2: return port_in16(port);
+    default: return port_in32(port);
     }
 }
 
-static void port_out(unsigned port, unsigned size, uint32_t value)
+static void port_out(uint16_t port, unsigned size, uint32_t value)
 {
     switch (size) {
-    case 1: port_out8((uint16_t)port, (uint8_t)value); break;
-    case 2: port_out16((uint16_t)port, (uint16_t)value); break;
-    default: port_out32((uint16_t)port, value); break;
+    case 1: port_out8(port, (uint8_t)value); break;
+    case 2: port_out16(port, (uint16_t)value); break;
+    default: port_out32(port, value); break;
     }
 }
 
-static bool port_is_pci_data(unsigned port, unsigned size)
+static void pci_data_access(unsigned port, unsigned size, uint32_t *value, bool write)
 {
-    return port >= PORT_PCI_DATA && port + size <= PORT_PCI_DATA + 4;
-}
+    uint8_t bus = (uint8_t)(pci_address >> 16), devfn = (uint8_t)(pci_address >> 8);
+    unsigned reg = (pci_address & 0xfc) | (port & 3) | ((pci_address >> 16) & 0xf00);
 
-static uint32_t all_ones(unsigned size)
-{
-    return size == 4 ? ~0u : (1u << size * 8) - 1;
-}
-
-static uint32_t pci_data_read(unsigned port, unsigned size)
-{
     if (!(pci_address & PCI_ADDRESS_ENABLE))
-        return all_ones(size);
-    return pci_read(0, (uint8_t)(pci_address >> 16), (uint8_t)(pci_address >> 8),
-                    (pci_address & 0xfc) | (port & 3) | ((pci_address >> 16) & 0xf00), size);
+        return;
+    if (write)
+        pci_write(0, bus, devfn, reg, size, *value);
+    else
+        *value = pci_read(0, bus, devfn, reg, size);
 }
 
-static void pci_data_write(unsigned port, unsigned size, uint32_t value)
+static bool port_shared(unsigned port, unsigned size, bool write)
 {
-    if (pci_address & PCI_ADDRESS_ENABLE)
-        pci_write(0, (uint8_t)(pci_address >> 16), (uint8_t)(pci_address >> 8),
-                  (pci_address & 0xfc) | (port & 3) | ((pci_address >> 16) & 0xf00), size, value);
+    return size == 1 && (port == PORT_RTC_INDEX || port == PORT_RTC_DATA || (port == PORT_SPEAKER && !write));
 }
 
-uint32_t pv_port_read(struct vcpu *v, unsigned port, unsigned size)
+void pv_port_access(struct vcpu *v, unsigned port, unsigned size, uint32_t *value, bool write)
 {
-    if (v->domain->is_privileged) {
-        if (port == PORT_PCI_ADDRESS && size == 4)
-            return pci_address;
-        if (port_is_pci_data(port, size))
-            return pci_data_read(port, size);
-        if ((port == PORT_RTC_INDEX || port == PORT_RTC_DATA || port == PORT_SPEAKER) && size == 1)
-            return port_in8((uint16_t)port);
-    }
-    return port_owned(v, port, size) ? port_in(port, size) : all_ones(size);
-}
+    bool privileged = v->domain->is_privileged;
 
-void pv_port_write(struct vcpu *v, unsigned port, unsigned size, uint32_t value)
-{
-    if (v->domain->is_privileged) {
-        if (port == PORT_PCI_ADDRESS && size == 4) {
-            pci_address = value;
-            return;
-        }
-        if (port_is_pci_data(port, size)) {
-            pci_data_write(port, size, value);
-            return;
-        }
-        if ((port == PORT_RTC_INDEX || port == PORT_RTC_DATA) && size == 1) {
-            port_out8((uint16_t)port, (uint8_t)value);
-            return;
-        }
-    }
-    if (port_owned(v, port, size))
-        port_out(port, size, value);
+    if (!write)
+        *value = ~0u >> (32 - size * 8);
+    if (privileged && port >= PORT_PCI_DATA && port + size <= PORT_PCI_DATA + 4)
+        pci_data_access(port, size, value, write);
+    else if (privileged && port == PORT_PCI_ADDRESS && size == 4 && write)
+        pci_address = *value;
+    else if (privileged && port == PORT_PCI_ADDRESS && size == 4)
+        *value = pci_address;
+    else if (!(privileged && port_shared(port, size, write)) &&
+             !rangeset_contains(&v->domain->io_ports, port, port + size - 1))
+        return;
+    else if (write)
+        port_out((uint16_t)port, size, *value);
+    else
+        *value = port_in((uint16_t)port, size);
 }

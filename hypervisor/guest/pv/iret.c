@@ -35,7 +35,7 @@ static __attribute__((cold, noinline)) long finish_slowly(struct vcpu *v, bool t
  * it belongs as it is read, so that no register has to be saved for it; should one fault, by a race the guest made, then
  * the guest is crashed with registers of both states.
  */
-long pv_iret(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+long pv_iret(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t)
 {
     struct vcpu *v = current;
     struct cpu_user_regs *regs = &cpu_info()->guest_regs;
@@ -43,7 +43,6 @@ long pv_iret(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
     uint64_t word, rax, cs, rflags, ss;
     int rc = 0;
 
-    (void)a1, (void)a2, (void)a3, (void)a4, (void)a5;
     if (unlikely(!guest_words_ok((uint64_t)from, sizeof(*from))))
         return frame_unreadable(v, regs, (uint64_t)from);
     IRET_LOAD(rc, rax, rax);

@@ -209,7 +209,7 @@ static long single_update(uint64_t request, uint64_t done)
     return rc;
 }
 
-long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t domid, uint64_t unused)
+long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t domid, uint64_t)
 {
     bool continued = count & MMU_UPDATE_PREEMPTED;
     struct vcpu *v = current;
@@ -217,7 +217,6 @@ long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t do
     uint64_t did = 0;
     int rc;
 
-    (void)unused;
     if (likely(count == 1 && domid == DOMID_SELF && !v->pv->old_table))
         return single_update(requests, done);
     count = (uint32_t)count & ~MMU_UPDATE_PREEMPTED;

@@ -247,13 +247,12 @@ static long single_op(uint64_t address, uint64_t done)
     return rc;
 }
 
-long pv_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t domid, uint64_t unused)
+long pv_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t domid, uint64_t)
 {
     uint64_t continued = count & MMU_UPDATE_PREEMPTED, did = 0;
     struct domain *owner;
     int rc;
 
-    (void)unused;
     if (likely(count == 1 && domid == DOMID_SELF && !current->pv->old_table))
         return single_op(ops, done);
     count = (uint32_t)count & ~MMU_UPDATE_PREEMPTED;

@@ -7,14 +7,11 @@
 #include "arch/x86/io.h"
 #include "guest/pv/traps.h"
 
-#define MSR_PLATFORM_INFO 0xce
 #define MSR_PRED_CMD 0x49
 #define PRED_CMD_IBPB 1u
-#define MSR_ARCH_CAPABILITIES 0x10a
 #define MSR_PERF_CAPABILITIES 0x345
 #define MSR_MISC_FEATURES_ENABLES 0x140
 #define MSR_AMD_NB_CFG 0xc001001f
-#define MSR_AMD_SYSCFG 0xc0010010
 #define MSR_AMD_PSTATE_FIRST 0xc0010061 /* current limit, then control, status and the states themselves */
 #define MSR_AMD_PSTATE_LAST 0xc001006b
 #define MSR_AMD_FIDVID_CTL 0xc0010041
@@ -54,12 +51,7 @@ static int msr_read_amd(struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_AMD_PERF_FIRST ... MSR_AMD_PERF_LAST:
         return 0;
     case MSR_K8_HWCR:
-        if (v->domain->is_privileged) {
-            uint64_t real;
-
-            if (rdmsr_safe(msr, &real))
-                *value = real & HWCR_TSC_FREQ_SEL;
-        }
+        *value = v->domain->is_privileged && rdmsr_safe(msr, value) ? *value & HWCR_TSC_FREQ_SEL : 0;
         return 0;
     case MSR_AMD_DE_CFG:
         *value = DE_CFG_LFENCE_SERIALIZE;
@@ -75,6 +67,7 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
     case MSR_FS_BASE:
     case MSR_GS_BASE:
     case MSR_KERNEL_GS_BASE:
+    case MSR_PAT:
         *value = rdmsr(msr);
         return 0;
     case MSR_TSC:
@@ -82,9 +75,6 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
         return 0;
     case MSR_EFER:
         *value = efer_shown();
-        return 0;
-    case MSR_PAT:
-        *value = rdmsr(MSR_PAT);
         return 0;
     case MSR_APIC_BASE:
         *value = APIC_BASE_DEFAULT | APIC_BASE_ENABLED | (v->id ? 0 : APIC_BASE_BSP);
@@ -146,15 +136,6 @@ void pv_tsc_aux_load(const struct vcpu *v)
     wrmsr(MSR_TSC_AUX, v->arch.tsc_aux);
 }
 
-static int msr_write_tsc_aux(struct vcpu *v, uint64_t value)
-{
-    if (!cpu_has(FEATURE_RDTSCP) || value >> 32)
-        return -EPERM;
-    v->arch.tsc_aux = (uint32_t)value;
-    pv_tsc_aux_load(v);
-    return 0;
-}
-
 unsigned pv_saved_msrs_get(const struct vcpu *v, struct xen_domctl_vcpu_msr list[PV_SAVED_MSRS])
 {
     if (!cpu_has(FEATURE_RDTSCP) || !v->arch.tsc_aux)
@@ -181,29 +162,28 @@ static int msr_write_prediction(struct vcpu *v, uint64_t value)
 
 int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
+    uint64_t now;
+
     switch (msr) {
     case MSR_FS_BASE:
     case MSR_GS_BASE:
     case MSR_KERNEL_GS_BASE:
         return msr_write_base(v, msr, value);
     case MSR_TSC_AUX:
-        return msr_write_tsc_aux(v, value);
+        if (pv_saved_msr_set(v, msr, value))
+            return -EPERM;
+        pv_tsc_aux_load(v);
+        return 0;
     case MSR_PRED_CMD:
         return msr_write_prediction(v, value);
-    case MSR_EFER:
-        return value == efer_shown() ? 0 : -EPERM;
-    case MSR_PAT:
-        return value == rdmsr(MSR_PAT) ? 0 : -EPERM;
-    case MSR_MISC_FEATURES_ENABLES:
-    case MSR_MCG_STATUS:
-        return value ? -EPERM : 0;
     case MSR_AMD_PATCHLEVEL:
         return 0; /* cleared before the microcode version is read */
-    case MSR_MISC_ENABLE: {
-        uint64_t now;
-
+    case MSR_EFER:
+    case MSR_PAT:
+    case MSR_MISC_ENABLE:
+    case MSR_MISC_FEATURES_ENABLES:
+    case MSR_MCG_STATUS: /* what is there already */
         return !pv_msr_read(v, msr, &now) && now == value ? 0 : -EPERM;
-    }
     case MSR_AMD_FIDVID_CTL:
     case MSR_AMD_FIDVID_STATUS:
     case MSR_AMD_PSTATE_FIRST ... MSR_AMD_PSTATE_LAST:

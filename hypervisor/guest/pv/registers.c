@@ -11,11 +11,10 @@
 #define DR7_GENERAL_DETECT (1UL << 13)
 #define DR_TYPE_IO 2u
 
-long pv_vm_assist(uint64_t cmd, uint64_t type, uint64_t a3, uint64_t a4, uint64_t a5)
+long pv_vm_assist(uint64_t cmd, uint64_t type, uint64_t, uint64_t, uint64_t)
 {
     struct domain *d = current->domain;
 
-    (void)a3, (void)a4, (void)a5;
     if (type >= 32 || !(PV_VM_ASSISTS >> type & 1))
         return -EINVAL;
     if ((uint32_t)cmd == VMASST_CMD_enable)
@@ -27,9 +26,8 @@ long pv_vm_assist(uint64_t cmd, uint64_t type, uint64_t a3, uint64_t a4, uint64_
     return 0;
 }
 
-long pv_stack_switch(uint64_t ss, uint64_t sp, uint64_t a3, uint64_t a4, uint64_t a5)
+long pv_stack_switch(uint64_t ss, uint64_t sp, uint64_t, uint64_t, uint64_t)
 {
-    (void)a3, (void)a4, (void)a5;
     current->pv->kernel_ss = pv_fix_selector((uint16_t)ss);
     current->pv->kernel_sp = sp;
     return 0;
@@ -46,9 +44,8 @@ void pv_taskswitch_set(struct vcpu *v, bool set)
     }
 }
 
-long pv_fpu_taskswitch(uint64_t set, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+long pv_fpu_taskswitch(uint64_t set, uint64_t, uint64_t, uint64_t, uint64_t)
 {
-    (void)a2, (void)a3, (void)a4, (void)a5;
     pv_taskswitch_set(current, (uint32_t)set != 0);
     return 0;
 }
@@ -95,7 +92,7 @@ static bool debug_control_ok(uint64_t value)
 }
 
 /* The running guest's registers are loaded as they become of use; those of another vcpu when it runs. */
-long pv_debug_write(struct vcpu *v, unsigned reg, uint64_t value)
+int pv_debug_write(struct vcpu *v, unsigned reg, uint64_t value)
 {
     struct pv_vcpu *pv = v->pv;
     bool here = v == current, was_active = pv->debug[7] & DR7_ENABLE_MASK;
@@ -130,27 +127,25 @@ long pv_debug_write(struct vcpu *v, unsigned reg, uint64_t value)
     return 0;
 }
 
-uint64_t pv_debug_read(struct vcpu *v, unsigned reg, bool *ok)
+int pv_debug_read(struct vcpu *v, unsigned reg, uint64_t *value)
 {
-    *ok = reg <= 7;
-    if (reg == 4 || reg == 5)
-        reg += 2;
-    return *ok ? v->pv->debug[reg] : 0;
+    if (reg > 7)
+        return -ENODEV;
+    *value = v->pv->debug[reg == 4 || reg == 5 ? reg + 2 : reg];
+    return 0;
 }
 
-long pv_set_debugreg(uint64_t reg, uint64_t value, uint64_t a3, uint64_t a4, uint64_t a5)
+long pv_set_debugreg(uint64_t reg, uint64_t value, uint64_t, uint64_t, uint64_t)
 {
-    (void)a3, (void)a4, (void)a5;
     return pv_debug_write(current, (unsigned)reg, value);
 }
 
-long pv_get_debugreg(uint64_t reg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+long pv_get_debugreg(uint64_t reg, uint64_t, uint64_t, uint64_t, uint64_t)
 {
-    bool ok;
-    uint64_t value = pv_debug_read(current, (unsigned)reg, &ok);
+    uint64_t value;
+    int rc = pv_debug_read(current, (unsigned)reg, &value);
 
-    (void)a2, (void)a3, (void)a4, (void)a5;
-    return ok ? (long)value : -ENODEV;
+    return rc ? rc : (long)value;
 }
 
 /* ---- segment bases ---- */
@@ -158,7 +153,6 @@ long pv_get_debugreg(uint64_t reg, uint64_t a2, uint64_t a3, uint64_t a4, uint64
 /* User gs by selector: loaded where the inactive base is, with the kernel's own kept.  A bad one is loaded as null. */
 static void base_load_user_gs(struct vcpu *v, uint16_t selector)
 {
-    uint16_t fixed = selector & 0xffff;
     uint32_t failed = 1;
 
     __asm__ volatile("swapgs\n"
@@ -166,56 +160,35 @@ static void base_load_user_gs(struct vcpu *v, uint16_t selector)
                      "   xor %0, %0\n"
                      "2: mfence\n   swapgs\n" EXTABLE(1b, 2b)
                      : "+r"(failed)
-                     : "r"((uint32_t)fixed)
+                     : "r"((uint32_t)selector)
                      : "memory", "cc");
     if (failed)
         __asm__ volatile("swapgs; mov %w0, %%gs; mfence; swapgs" ::"r"(0) : "memory");
     v->arch.gs_base_other = rdmsr(MSR_KERNEL_GS_BASE);
 }
 
-long pv_set_segment_base(uint64_t which, uint64_t base, uint64_t a3, uint64_t a4, uint64_t a5)
+long pv_set_segment_base(uint64_t which, uint64_t base, uint64_t, uint64_t, uint64_t)
 {
+    static const uint32_t msrs[] = {
+        [SEGBASE_FS] = MSR_FS_BASE, [SEGBASE_GS_USER] = MSR_KERNEL_GS_BASE, [SEGBASE_GS_KERNEL] = MSR_GS_BASE};
     struct vcpu *v = current;
 
-    (void)a3, (void)a4, (void)a5;
     if ((uint32_t)which == SEGBASE_GS_USER_SEL) {
         base_load_user_gs(v, (uint16_t)base);
         return 0;
     }
-    if (!address_canonical(base))
-        return -EINVAL;
-    switch ((uint32_t)which) {
-    case SEGBASE_FS:
-        v->arch.fs_base = base;
-        wrmsr(MSR_FS_BASE, base);
-        return 0;
-    case SEGBASE_GS_USER:
-        v->arch.gs_base_other = base;
-        wrmsr(MSR_KERNEL_GS_BASE, base);
-        return 0;
-    case SEGBASE_GS_KERNEL:
-        v->arch.gs_base = base;
-        wrmsr(MSR_GS_BASE, base);
-        return 0;
-    default:
-        return -EINVAL;
-    }
+    return (uint32_t)which < ARRAY_SIZE(msrs) && !pv_msr_write(v, msrs[(uint32_t)which], base) ? 0 : -EINVAL;
 }
 
 /* ---- CR4 ---- */
 
-uint64_t pv_cr4_guest(const struct vcpu *v, uint64_t value)
+uint64_t pv_cr4_guest(uint64_t value)
 {
-    uint64_t choice = CR4_TSD | CR4_DE | CR4_FSGSBASE | CR4_OSXSAVE;
-    uint64_t shown = (hypervisor_cr4 & (CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)) | CR4_PAE;
+    uint64_t choice = CR4_TSD | CR4_DE | (hypervisor_cr4 & (CR4_FSGSBASE | CR4_OSXSAVE));
+    uint64_t shown = (hypervisor_cr4 & (CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT)) | CR4_PAE;
 
-    (void)v;
     if (!value) /* not set yet: Linux looks for OSXSAVE before it ever writes CR4 */
         value = CR4_FSGSBASE | CR4_OSXSAVE;
-    if (!(hypervisor_cr4 & CR4_FSGSBASE))
-        choice &= ~(uint64_t)CR4_FSGSBASE;
-    if (!(hypervisor_cr4 & CR4_OSXSAVE))
-        choice &= ~(uint64_t)CR4_OSXSAVE;
     return shown | (value & choice);
 }
 

@@ -11,6 +11,9 @@
 /* entry_vector: came in by 64-bit syscall, or its rcx and r11 are on the guest's stack: sysret may bring it back */
 #define PV_ENTRY_SYSCALL 0x100
 #define VECTOR_INT80 0x80
+/* callback types, xen/callback.h */
+#define PV_CALL_SYSENTER 5
+#define PV_CALL_SYSCALL32 7
 
 #ifndef __ASSEMBLER__
 #include "arch/x86/descriptor.h"
@@ -42,8 +45,7 @@ bool pv_async_ready(void);     /* from entry.S: an NMI or machine check may be d
 void pv_bounce_event(void);    /* from entry.S: event upcall */
 void pv_bounce_async(void);    /* from entry.S: NMI or machine check */
 void pv_bounce_syscall(struct cpu_user_regs *regs, struct vcpu *v);
-void pv_bounce_syscall32(struct cpu_user_regs *regs);
-void pv_bounce_sysenter(struct cpu_user_regs *regs);
+void pv_bounce_call(struct cpu_user_regs *regs, unsigned type); /* from entry.S: a system call to callback type */
 void pv_iret_failed(void);     /* from entry.S: the guest's state cannot be restored */
 /* A selector in v->pv could not be loaded and is null: its kernel hears of it before it goes on, if it wants to. */
 void pv_segments_failed(struct vcpu *v);
@@ -80,10 +82,18 @@ bool pv_emulate_privileged(struct cpu_user_regs *regs);
 /* The forced-emulation prefix at rip followed by cpuid: true when it was. */
 bool pv_emulate_forced(struct cpu_user_regs *regs);
 
+/* The guest's kernel lets what v runs now mask interrupts and use any port. */
+static inline bool pv_iopl_allows(const struct vcpu *v)
+{
+    unsigned level = v->pv->kernel_mode ? (v->domain->vm_assist & 1u << VMASST_TYPE_architectural_iopl ? 0 : 1) : 3;
+
+    return level <= v->pv->iopl;
+}
+
 /* Ports (io.c): size 1, 2 or 4 bytes. */
 bool pv_port_allowed(struct vcpu *v, unsigned port, unsigned size);
-uint32_t pv_port_read(struct vcpu *v, unsigned port, unsigned size);
-void pv_port_write(struct vcpu *v, unsigned port, unsigned size, uint32_t value);
+/* Writes *value, or reads it. */
+void pv_port_access(struct vcpu *v, unsigned port, unsigned size, uint32_t *value, bool write);
 
 /* MSRs (msr.c): 0, or -EPERM for #GP. */
 int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value);
@@ -99,11 +109,12 @@ static inline uint64_t pv_tsc(const struct vcpu *v)
 /* Registers (registers.c) */
 void pv_debug_load(struct vcpu *v);
 void pv_debug_save(struct vcpu *v);
-long pv_debug_write(struct vcpu *v, unsigned reg, uint64_t value);
-uint64_t pv_debug_read(struct vcpu *v, unsigned reg, bool *ok);
+/* 0, or the hypercalls' errors: -ENODEV no such register, -EPERM, -EINVAL. */
+int pv_debug_write(struct vcpu *v, unsigned reg, uint64_t value);
+int pv_debug_read(struct vcpu *v, unsigned reg, uint64_t *value);
 void pv_taskswitch_set(struct vcpu *v, bool set);
 /* cr4 as the guest may have it: what it may choose from value, the rest as the machine is. */
-uint64_t pv_cr4_guest(const struct vcpu *v, uint64_t value);
+uint64_t pv_cr4_guest(uint64_t value);
 void pv_cr4_load(struct vcpu *v);
 
 /* Descriptors (descriptors.c) */

@@ -45,12 +45,10 @@ static int mapping_flush(uint64_t va, uint64_t flags)
     return 0;
 }
 
-long pv_update_va_mapping(uint64_t va, uint64_t value, uint64_t flags, uint64_t a4, uint64_t a5)
+long pv_update_va_mapping(uint64_t va, uint64_t value, uint64_t flags, uint64_t, uint64_t)
 {
     int rc;
 
-    (void)a4;
-    (void)a5;
     if (unlikely(pv_put_old_table(current)))
         return hypercall_continue(__HYPERVISOR_update_va_mapping, 3, va, value, flags);
     rc = mapping_update(va, value, current->domain);
@@ -61,14 +59,12 @@ long pv_update_va_mapping(uint64_t va, uint64_t value, uint64_t flags, uint64_t 
     return mapping_flush(va, flags);
 }
 
-long pv_update_va_mapping_otherdomain(uint64_t va, uint64_t value, uint64_t flags, uint64_t domid,
-                                      uint64_t a5)
+long pv_update_va_mapping_otherdomain(uint64_t va, uint64_t value, uint64_t flags, uint64_t domid, uint64_t)
 {
     struct frame *held;
     struct domain *from;
     int rc = pv_frames_owner((domid_t)domid, &from);
 
-    (void)a5;
     if (rc)
         return rc;
     rc = pv_frames_translate(from, &value, &held);

@@ -7,6 +7,7 @@
 #define XYLEM_GUEST_PV_H
 
 #include "domain/domain.h"
+#include <xen/callback.h>
 
 /* A frame to be built on the guest's stack on the way out. */
 struct trap_bounce {
@@ -25,17 +26,14 @@ struct pv_vcpu {
     /* fast-path fields first: offsets are exported to assembly */
     struct trap_bounce bounce;
     uint64_t kernel_sp, kernel_ss;       /* stack_switch */
-    uint64_t event_callback;             /* callbacks: rip; cs is always the flat kernel segment */
-    uint64_t failsafe_callback;
-    uint64_t syscall_callback;           /* syscall from user mode, 64-bit */
-    uint64_t syscall32_callback, sysenter_callback;
-    uint16_t syscall32_callback_cs, sysenter_callback_cs;
-    uint8_t callback_masks;              /* CALLBACKF_mask_events of: bit 0 failsafe, 1 syscall, 2 syscall32, 3 sysenter */
+    uint64_t callbacks[8];               /* by CALLBACKTYPE_*, but for the NMI's: rip; cs is always the flat kernel segment */
+    uint16_t syscall32_callback_cs, sysenter_callback_cs; /* kept for who asks */
+    uint8_t callback_masks;              /* bit CALLBACKTYPE_*: CALLBACKF_mask_events */
     bool kernel_mode;                    /* runs its kernel (guest_table) rather than user (user_table) */
     uint8_t iopl;                        /* virtual IOPL, 0 to 3 */
     struct trap_info traps[256];
 
-    uint64_t cr0_guest, cr4_guest;     /* as the guest believes them */
+    uint64_t cr0_guest, cr4_guest; /* as the guest believes them */
     uint64_t debug[8];                   /* dr0-3, 6, 7 */
 
     /* page tables: PV tables lock of the domain */
@@ -124,22 +122,11 @@ void pv_audit_init(void);
  */
 unsigned pv_audit_all(void);
 
-/* hypercalls (door table rows point here through door/): arguments are guest values */
-long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t domid, uint64_t);
-long pv_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t domid, uint64_t);
-long pv_update_va_mapping(uint64_t va, uint64_t value, uint64_t flags, uint64_t, uint64_t);
-long pv_update_va_mapping_otherdomain(uint64_t va, uint64_t value, uint64_t flags, uint64_t domid, uint64_t);
-long pv_set_trap_table(uint64_t table, uint64_t, uint64_t, uint64_t, uint64_t);
-long pv_set_gdt(uint64_t frames, uint64_t entries, uint64_t, uint64_t, uint64_t);
-long pv_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t, uint64_t, uint64_t);
-long pv_stack_switch(uint64_t ss, uint64_t sp, uint64_t, uint64_t, uint64_t);
-long pv_set_callbacks(uint64_t event, uint64_t failsafe, uint64_t syscall, uint64_t, uint64_t);
-long pv_callback_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
-long pv_fpu_taskswitch(uint64_t set, uint64_t, uint64_t, uint64_t, uint64_t);
-long pv_set_debugreg(uint64_t reg, uint64_t value, uint64_t, uint64_t, uint64_t);
-long pv_get_debugreg(uint64_t reg, uint64_t, uint64_t, uint64_t, uint64_t);
-long pv_set_segment_base(uint64_t which, uint64_t base, uint64_t, uint64_t, uint64_t);
-long pv_iret(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+/* Hypercalls: arguments are guest values, as the ABI has them (rows of door/hypercall.c). */
+typedef long pv_hypercall(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+pv_hypercall pv_mmu_update, pv_mmuext_op, pv_update_va_mapping, pv_update_va_mapping_otherdomain, pv_set_trap_table, pv_set_gdt,
+    pv_update_descriptor, pv_stack_switch, pv_set_callbacks, pv_callback_op, pv_nmi_op, pv_fpu_taskswitch, pv_set_debugreg,
+    pv_get_debugreg, pv_set_segment_base, pv_iret, pv_vm_assist;
 /*
  * The registers of a vcpu that travel with it (XEN_DOMCTL_get_vcpu_msrs): those that are not zero, and how many. v does not
  * run, or may be a moment old.
@@ -148,8 +135,6 @@ long pv_iret(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 unsigned pv_saved_msrs_get(const struct vcpu *v, struct xen_domctl_vcpu_msr list[PV_SAVED_MSRS]);
 /* v is paused; loaded when it runs again. 0, or -EINVAL for a register or value this machine cannot give it. */
 int pv_saved_msr_set(struct vcpu *v, uint32_t index, uint64_t value);
-long pv_nmi_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
-long pv_vm_assist(uint64_t cmd, uint64_t type, uint64_t, uint64_t, uint64_t);
 
 /* ---- cpu policy (guest/policy.c): what CPUID and MSRs say ---- */
 int cpu_policy_init_domain(struct domain *d);

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """A guest as the tests use it: its configuration, its life through xl, and a shell on its console."""
+import base64
+import gzip
 import os
 import re
 import time
@@ -36,9 +38,9 @@ class Guest:
         """Shell commands that come before its creation."""
         return f"rm -f {self.log}"
 
-    def create(self, arguments="", timeout=120):
+    def create(self, arguments="", timeout=120, environment=""):
         self.dom0.check(f"{self.prepare()}; cat > {self.config_path} <<'END'\n{self.config}\nEND\n"
-                        f"xl create {arguments} {self.config_path}", timeout)
+                        f"{environment} xl create {arguments} {self.config_path}", timeout)
         return self
 
     def ident(self):
@@ -107,6 +109,14 @@ def free_memory(dom0):
     return int(re.search(r"^free_memory *: (\d+)$", dom0.check("xl info"), re.M).group(1))
 
 
+def upload(dom0, data, path):
+    """A file of domain 0, in pieces a line of the agent can hold."""
+    text = base64.b64encode(gzip.compress(data)).decode()
+    for start in range(0, len(text), 2000):
+        dom0.check(f"echo {text[start:start + 2000]} {'>>' if start else '>'} {path}.text")
+    dom0.check(f"base64 -d < {path}.text | gzip -d > {path}; rm {path}.text")
+
+
 def md5_find(text):
     """The MD5 in the output of md5sum."""
     found = re.findall(r"\b[0-9a-f]{32}\b", text)
@@ -135,18 +145,20 @@ while at < len(n):
 r = struct.unpack_from("<21Q", body(s[".xen_prstatus"]), 520)
 print("registers", *r)
 if len(sys.argv) > 2:
-    pages = body(s[".xen_pages"])
-    print("found", *(pages.count(struct.pack("<Q", int(mark))) for mark in sys.argv[2:]))
+    pages = body(s[".xen_pages"]); frames, size = (".xen_p2m", 16) if ".xen_p2m" in s else (".xen_pfn", 8)
+    frames = [number for number, *_ in struct.iter_unpack("<Q%dx" % (size - 8), body(s[frames]))] + [-1]
+    print("found", *(frames[pages.find(struct.pack("<Q", int(mark))) >> 12] for mark in sys.argv[2:]))
 for name, x in s.items(): print("section", name or "none", x[5], x[9])
 '''
 CORE_NOTES = {1: "header", 2: "version", 3: "format"}       # XEN_ELFNOTE_DUMPCORE_*, of xen/elfnote.h
-CORE_MAGIC = 0xf00febed
+# section with the frames -> size of an entry, and the header's magic: a PV guest has the machine's frames beside its own
+CORE_KINDS = {".xen_p2m": (16, 0xf00febed), ".xen_pfn": (8, 0xf00febee)}
 
 
 def core_check(dom0, path, memory, vcpus, marks=()):
     """A core file as Xen's dump-core-format document describes it: its notes, its sections, and as many pages as the
-    guest has. Returns the registers of vcpu 0 in the order of struct cpu_user_regs, r15 first; each of marks has to
-    be a word of the guest's memory."""
+    guest has. Returns the registers of vcpu 0 in the order of struct cpu_user_regs, r15 first, and the guest's frames in
+    which marks are, each of which has to be a word of its memory."""
     reader = "/tmp/core-reader.py"
     dom0.check(f"cat > {reader} <<'END'\n{CORE_READER}\nEND")
     first, *lines = dom0.check(f"python3 {reader} {path} {' '.join(map(str, marks))}", 90).splitlines()
@@ -157,10 +169,11 @@ def core_check(dom0, path, memory, vcpus, marks=()):
     sizes = {row[1]: (int(row[2]), int(row[3])) for row in rows if row[0] == "section"}
     assert sizes[".xen_prstatus"][0] == vcpus * sizes[".xen_prstatus"][1], sizes
     pages = sizes[".xen_pages"][0] // 4096
-    assert memory * 256 * 0.9 < pages <= memory * 256 + 16, f"{pages} pages of a guest with {memory} MiB"
-    assert sizes[".xen_p2m"][0] == pages * 16, sizes
-    assert notes[1][:2] + notes[1][3:] == [CORE_MAGIC, vcpus, 4096], f"the header says {notes[1]}"
-    if marks:
-        found = next(row[1:] for row in rows if row[0] == "found")
-        assert len(found) == len(marks) and "0" not in found, f"the marks are in its memory {found} times"
-    return [int(word) for word in next(row[1:] for row in rows if row[0] == "registers")]
+    assert memory * 256 * 0.9 < pages <= memory * 256 + 32, f"{pages} pages of a guest with {memory} MiB"
+    section, = set(CORE_KINDS) & set(sizes)
+    size, magic = CORE_KINDS[section]
+    assert sizes[section] == (pages * size, size), sizes
+    assert notes[1][:2] + notes[1][3:] == [magic, vcpus, 4096], f"the header says {notes[1]}"
+    places = [int(row[at]) for row in rows if row[0] == "found" for at in range(1, len(row))]
+    assert len(places) == len(marks) and -1 not in places, f"the marks are in the guest's frames {places}"
+    return [int(word) for word in next(row[1:] for row in rows if row[0] == "registers")], places

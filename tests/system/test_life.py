@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """The ends of guests, and what is left of them."""
+import os
 import re
+import subprocess
 
 import pytest
 
 from rig.machine import SLOW
 
-from guests import core_check, free_memory
-from tiny import BLOCK, MARK, MARKS, PUBLISH_FRAMES, SPIN, STACK_MARKS, assemble, end
+from guests import core_check, free_memory, upload
+from tiny import (LOAD, MARK, MARKS, PUBLISH_FRAMES, PVH_MARK, PVH_MARKED_FRAME, PVH_MARKS, SCHEDOP_SHUTDOWN, SHUTDOWN, SPIN,
+                  STACK_MARKS, assemble, block, end, sched_op)
 
 
 def test_destroy_ends_a_running_guest(guest_make, dom0):
@@ -43,10 +46,11 @@ def new_ident(guest, before):
 @pytest.mark.parametrize("reason", ["poweroff", "reboot", "crash", "watchdog"])
 def test_what_an_end_means_is_for_the_configuration_to_say(guest_make, reason):
     """The same end three times: it goes, it stays to be looked at, it is started again. The last one is ended from
-    outside, or it would end again and again."""
-    gone, stays = (guest_make.tiny(f"{reason}-{action}", end(reason), options=f'on_{reason} = "{action}"').create()
-                   for action in ("destroy", "preserve"))
-    again = guest_make.tiny(f"{reason}-restart", BLOCK, options=f'on_{reason} = "restart"').create()
+    outside, or it would end again and again. What the tools make of an end is the same for every guest, so the kinds
+    take turns."""
+    gone, stays = (guest_make.tiny(f"{reason}-{action}", end(reason, kind), kind, f'on_{reason} = "{action}"').create()
+                   for action, kind in (("destroy", "pv"), ("preserve", "pvh")))
+    again = guest_make.tiny(f"{reason}-restart", block("pvh"), "pvh", f'on_{reason} = "restart"').create()
     gone.wait_state(lambda state: state is None, timeout=30)
     letter = "c" if reason == "crash" else "s"
     stays.wait_state(lambda state: state is not None and letter in state, timeout=30)
@@ -65,7 +69,7 @@ def test_crash_leaves_a_core_and_destroys_the_guest(guest_make, dom0):
                             options='on_crash = "coredump-destroy"').create()
     guest.wait_state(lambda state: state is None, timeout=120)
     path = f"{CORES}/{guest.name}"
-    registers = core_check(dom0, path, 4, 1, STACK_MARKS)
+    registers, _ = core_check(dom0, path, 4, 1, STACK_MARKS)
     wanted = [MARKS[name] for name in ("r15", "r14", "r13", "r12", "rbp", "rbx")]
     assert registers[:6] == wanted, f"expected {[hex(word) for word in wanted]}: {[hex(word) for word in registers]}"
     dom0.check(f"rm {path}")
@@ -82,9 +86,48 @@ def test_crash_leaves_a_core_and_restarts_the_guest(guest_make, dom0):
     dom0.check(f"rm {CORES}/{guest.name}")
 
 
+@pytest.fixture
+def without_holes(dom0, tmp_path):
+    """Environment for xl, so that it dumps a PVH guest in seconds: see holes.c."""
+    path = os.path.join(tmp_path, "holes.so")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "holes.c")
+    subprocess.run(["gcc", "-O1", "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-s", "-o", path, source], check=True)
+    with open(path, "rb") as library:
+        upload(dom0, library.read(), "/tmp/holes.so")
+    return "LD_PRELOAD=/tmp/holes.so"
+
+
+def pvh_core_check(dom0, path, code):
+    """A core of a guest that ran PVH_MARK: its registers, and its words where it wrote them."""
+    registers, frames = core_check(dom0, path, 4, 1, STACK_MARKS)
+    assert frames == [PVH_MARKED_FRAME] * len(STACK_MARKS), frames
+    found = dict(zip(("ebp", "edx", "esi", "edi", "esp"), (registers[at] for at in (4, 12, 13, 14, 19))))
+    assert found == PVH_MARKS, f"expected {PVH_MARKS}, found {found}"
+    assert LOAD <= registers[16] < LOAD + len(code), f"rip is {registers[16]:#x}"
+
+
+def test_dump_core_of_a_running_pvh_guest_has_what_it_is(guest_make, dom0, without_holes):
+    code = assemble(f"{PVH_MARK}\n0: jmp 0b", "pvh")
+    guest = guest_make.tiny("core-running", code, "pvh").create()
+    dom0.check(f"{without_holes} xl dump-core {guest.name} /srv/core", 120)
+    pvh_core_check(dom0, "/srv/core", code)
+    dom0.check("rm /srv/core")
+    before = guest.cpu_seconds()
+    dom0.check("sleep 1")
+    assert "p" not in guest.state() and guest.cpu_seconds() > before, "the guest does not go on"
+
+
+def test_crash_of_a_pvh_guest_leaves_a_core_and_destroys_it(guest_make, dom0, without_holes):
+    code = assemble(f"{PVH_MARK}\n{sched_op('pvh', SCHEDOP_SHUTDOWN, SHUTDOWN['crash'])}", "pvh")
+    guest = guest_make.tiny("core-pvh", code, "pvh", 'on_crash = "coredump-destroy"').create(environment=without_holes)
+    guest.wait_state(lambda state: state is None, timeout=120)
+    pvh_core_check(dom0, f"{CORES}/{guest.name}", code)
+    dom0.check(f"rm {CORES}/{guest.name}")
+
+
 @pytest.mark.cpus(4)    # xl waits a minute each time: on this machine time in which nobody works is skipped
 def test_reboot_and_shutdown_asked_of_a_guest_that_does_not_listen_change_nothing(guest_make, dom0):
-    guest = guest_make.tiny("deaf", BLOCK).create()
+    guest = guest_make.tiny("deaf", block()).create()
     ident = guest.ident()
     dom0.run("xl shutdown deaf; xl reboot deaf; sleep 3")
     assert guest.ident() == ident and not (guest.state() & set("scd"))

@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Guests saved, restored, and moved to the same machine while they run."""
-import base64
-import gzip
 import os
 import subprocess
 
 import pytest
 
-from guests import free_memory
+from guests import free_memory, upload
 
 both_kinds = pytest.mark.parametrize("kind", ["pv", "pvh"])
 
@@ -133,14 +131,6 @@ def keeper_build(folder):
                    check=True)
     with open(path, "rb") as program:
         return program.read()
-
-
-def upload(dom0, data, path):
-    """A file of domain 0, in pieces a line of the agent can hold."""
-    text = base64.b64encode(gzip.compress(data)).decode()
-    for start in range(0, len(text), 2000):
-        dom0.check(f"echo {text[start:start + 2000]} {'>>' if start else '>'} {path}.text")
-    dom0.check(f"base64 -d < {path}.text | gzip -d > {path}; rm {path}.text")
 
 
 def test_vector_registers_and_tsc_aux_are_restored(guest_make, dom0, tmp_path):

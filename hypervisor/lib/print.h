@@ -2,9 +2,9 @@
 /*
  * Formatted text into a buffer, with the meaning of C's snprintf.
  *
- * Conversions: d i u x X o c s p %; flags - 0 + # space; width and precision as numbers or `*`; lengths hh h
- * l ll z t j. %p prints 0x and the address in hexadecimal; a NULL %s prints "(null)". There is no %n and no
- * floating point; an unknown conversion is copied as it stands and ends the formatting of further arguments.
+ * Conversions: d u x c s p %; flags 0 and # (of numbers); a width; a precision of %s; lengths l ll z t j. %p prints 0x and
+ * the address in hexadecimal; a NULL %s prints "(null)". Anything else is copied as it stands and ends the formatting of
+ * further arguments.
  */
 #ifndef LIB_PRINT_H
 #define LIB_PRINT_H

@@ -204,7 +204,7 @@ size_t strlcat(char *to, const char *from, size_t size)
 
 static int lower_case(char c)
 {
-    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+    return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c == '_' ? '-' : c;
 }
 
 bool string_equal_ignoring_case(const char *a, const char *b)

@@ -35,7 +35,7 @@ size_t strlcpy(char *to, const char *from, size_t size);
 /* Appends likewise; returns the length the whole result would have had. */
 size_t strlcat(char *to, const char *from, size_t size);
 
-/* Equal ignoring the case of ASCII letters. */
+/* Equal where the case of ASCII letters, and whether it is '-' or '_', does not matter. */
 bool string_equal_ignoring_case(const char *a, const char *b);
 
 /* Does `s` begin with `prefix`? */

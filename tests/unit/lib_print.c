@@ -15,24 +15,22 @@
         assert_string_equal(ours, theirs);                                                                   \
     } while (0)
 
-static void every_combination_of_flags_width_and_precision(void **state)
+static void every_combination_of_flags_and_width(void **state)
 {
-    static const char *const flags[] = { "",   "-",  "0",  "+",  " ",  "#",    "-0",
-                                         "+0", "#0", "-#", " 0", "+-", "# +0-" };
+    static const char *const flags[] = { "", "0", "#", "#0" };
     static const char *const widths[] = { "", "1", "7", "12", "30" };
-    static const char *const precisions[] = { "", ".", ".0", ".1", ".5", ".20" };
-    static const char conversions[] = "diuxXo";
+    static const char conversions[] = "dux";
     static const long values[] = { 0, 1, -1, 42, 255, -4096, INT_MAX, INT_MIN, LONG_MAX, LONG_MIN };
-    static const char *const lengths[] = { "hh", "h", "", "l", "ll", "z", "j", "t" };
+    static const char *const lengths[] = { "", "l", "ll", "z", "j", "t" };
 
     (void)state;
-    for (size_t f = 0; f < 13 * 5 * 6 * 6 * 8; f++) {
+    for (size_t f = 0; f < 4 * 5 * 6 * 3; f++) {
         char format[32];
 
-        snprintf(format, sizeof(format), "[%%%s%s%s%s%c]", flags[f % 13], widths[f / 13 % 5],
-                 precisions[f / 65 % 6], lengths[f / 390 % 8], conversions[f / 3120]);
+        snprintf(format, sizeof(format), "[%%%s%s%s%c]", flags[f % 4], widths[f / 4 % 5], lengths[f / 20 % 6],
+                 conversions[f / 120]);
         for (size_t v = 0; v < sizeof(values) / sizeof(values[0]); v++) {
-            if (f / 390 % 8 < 3)
+            if (f / 20 % 6 == 0)
                 SAME(format, (int)values[v]);
             else
                 SAME(format, values[v]);
@@ -40,16 +38,14 @@ static void every_combination_of_flags_width_and_precision(void **state)
     }
 }
 
-static void strings_characters_and_stars(void **state)
+static void strings_and_characters(void **state)
 {
     const char unterminated[3] = { 'a', 'b', 'c' };
 
     (void)state;
-    SAME("%s|%10s|%-10s|%.2s|%.0s|%10.2s|", "text", "text", "text", "text", "text", "text");
+    SAME("%s|%10s|%.2s|%.0s|%10.2s|%2s", "text", "text", "text", "text", "text", "text");
     SAME("%.3s", unterminated);
-    SAME("%c%3c%-3c|", 'a', 'b', 'c');
-    SAME("%*d|%*d|%-*d|%.*d|%.*d|", 5, 1, -5, 2, 5, 3, 3, 4, -1, 5);
-    SAME("%*.*s|", 6, 2, "abc");
+    SAME("%c%3c|", 'a', 'b');
     SAME("100%% %d%%", 5);
     SAME("");
     SAME("%p", (void *)0xffff82d040000000);
@@ -68,8 +64,10 @@ static void what_the_c_library_leaves_open(void **state)
     assert_string_equal(text, "a1 %y %d");
     print_format(text, sizeof(text), "end %");
     assert_string_equal(text, "end %");
-    print_format(text, sizeof(text), "end %-08l");
-    assert_string_equal(text, "end %-08l");
+    print_format(text, sizeof(text), "end %#08l");
+    assert_string_equal(text, "end %#08l");
+    print_format(text, sizeof(text), "a%d %-3d %d", 1, 2, 3);
+    assert_string_equal(text, "a1 %-3d %d");
 }
 
 static void short_buffers_are_cut_and_terminated(void **state)
@@ -91,8 +89,8 @@ static void short_buffers_are_cut_and_terminated(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_combination_of_flags_width_and_precision),
-        cmocka_unit_test(strings_characters_and_stars),
+        cmocka_unit_test(every_combination_of_flags_and_width),
+        cmocka_unit_test(strings_and_characters),
         cmocka_unit_test(what_the_c_library_leaves_open),
         cmocka_unit_test(short_buffers_are_cut_and_terminated),
     };

@@ -35,43 +35,22 @@ static const uint16_t indispensable[] = {
 
 uint32_t cpu_hidden[CPU_HIDDEN_WORDS];
 
-static char plain(char c)
-{
-    return c == '_' ? '-' : c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
-static bool names_equal(const char *a, const char *b)
-{
-    while (*a && plain(*a) == plain(*b)) {
-        a++;
-        b++;
-    }
-    return plain(*a) == plain(*b);
-}
-
-static int feature_hide(const char *name)
+/* Hides a feature, or only says whether there is one of that name. */
+static int feature_set(const char *name, bool show)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        if (!names_equal(name, names[i].name))
+        if (!string_equal_ignoring_case(name, names[i].name))
             continue;
-        for (unsigned j = 0; j < ARRAY_SIZE(indispensable); j++)
+        for (unsigned j = 0; j < ARRAY_SIZE(indispensable) && !show; j++)
             if (names[i].number == indispensable[j]) {
                 log_warning("cpuid=no-%s: nothing runs without it, kept\n", name);
-                return 0;
+                show = true;
             }
-        if (WORD_OF(names[i].number) < CPU_HIDDEN_WORDS)
+        if (!show && WORD_OF(names[i].number) < CPU_HIDDEN_WORDS)
             cpu_hidden[WORD_OF(names[i].number)] |= 1u << (names[i].number % 32);
         return 0;
     }
     return -EINVAL;
-}
-
-static bool feature_known(const char *name)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
-        if (names_equal(name, names[i].name))
-            return true;
-    return false;
 }
 
 /* One of name, no-name, name=yes and name=no. */
@@ -83,10 +62,10 @@ static int feature_word(char *word)
     if (value)
         *value++ = '\0';
     if (!value && string_starts_with(word, "no-"))
-        return feature_hide(word + 3);
+        return feature_set(word + 3, false);
     if (option_parse_bool(value ? value : "", &show))
         return -EINVAL;
-    return show ? (feature_known(word) ? 0 : -EINVAL) : feature_hide(word);
+    return feature_set(word, show);
 }
 
 static int cpuid_option(const char *value)

@@ -130,7 +130,7 @@ static void ring_put(const char *text, size_t length)
 static void devices_put(const char *text, size_t length)
 {
     for (unsigned i = 0; i < driver_count; i++)
-        drivers[i]->write(text, length);
+        drivers[i]->write(drivers[i], text, length);
 }
 
 static void put(const char *text, size_t length, bool show)
@@ -231,7 +231,7 @@ int console_register(const struct console_driver *driver)
         drivers[driver_count++] = driver;
         for (uint32_t at = ring_consumed; at != ring_produced;
              at++) /* what was said before there was a device */
-            driver->write(&ring[at & (ring_size - 1)], 1);
+            driver->write(driver, &ring[at & (ring_size - 1)], 1);
     }
     console_leave(hold);
     return error;
@@ -438,5 +438,5 @@ void console_flush(void)
 {
     for (unsigned i = 0; i < driver_count; i++)
         if (drivers[i]->flush != NULL)
-            drivers[i]->flush();
+            drivers[i]->flush(drivers[i]);
 }

@@ -249,7 +249,7 @@ static long resource_op(const struct xenpf_resource_op *op)
     if (guest_read(work.entries, entries, work.count * sizeof(work.entries[0])) != 0)
         return -EFAULT;
     mask.bits[op->cpu / 64] = BIT(op->cpu % 64);
-    cpu_call(&mask, resource_run, &work, true);
+    cpu_call(&mask, resource_run, &work);
     if (guest_write(entries, work.entries, min(work.done + 1, work.count) * sizeof(work.entries[0])) != 0)
         return -EFAULT;
     return (long)work.done;

@@ -7,7 +7,6 @@
 #include "arch/machine.h"
 #include "arch/percpu.h"
 #include "arch/x86/cpufeature.h"
-#include "arch/x86/machine_check_log.h"
 #include "arch/x86/msr.h"
 #include "domain/state.h"
 #include "errno.h"
@@ -203,7 +202,7 @@ void machine_check_init(void)
     softirq_register(SOFTIRQ_MACHINE_CHECK, mca_tell);
     if (!machine_check_banks())
         return;
-    cpu_call(&cpu_online_mask, machine_check_cpu_start, NULL, true);
+    cpu_call(&cpu_online_mask, machine_check_cpu_start, NULL);
     bitmap_for_each (cpu, cpu_online_mask.bits, MAX_CPUS) {
         timer_init(&per_cpu(poll_timer, cpu), mca_poll, NULL, (unsigned)cpu);
         timer_set(&per_cpu(poll_timer, cpu), time_now() + POLL_NS);

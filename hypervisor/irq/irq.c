@@ -88,10 +88,8 @@ void irq_mask(struct irq_desc *desc, bool masked)
 {
     if (desc->kind == IRQ_MSI)
         msi_mask(desc->msi, masked);
-    else if (masked)
-        ioapic_mask(irq_number(desc));
     else
-        ioapic_unmask(irq_number(desc));
+        ioapic_mask(irq_number(desc), masked);
 }
 
 static void program(struct irq_desc *desc, bool masked)

@@ -249,7 +249,7 @@ static void warp_test(void *data)
 void time_smp_done(void)
 {
     if (cpu_online_count > 1)
-        cpu_call(&cpu_online_mask, warp_test, NULL, true);
+        cpu_call(&cpu_online_mask, warp_test, NULL);
     guest_stable = tsc_constant() && !tsc_differs() && !lines_differ && warp_worst == 0;
     if (warp_worst > 0)
         log_warning("clock: TSCs of the CPUs differ by %lu cycles\n", warp_worst);

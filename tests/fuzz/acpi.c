@@ -10,13 +10,11 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct acpi_facts facts;
-    static struct acpi_cpu_list cpus;
     bool is_xsdt;
 
     if (size < 1)
         return 0;
     memset(&facts, 0, sizeof(facts));
-    memset(&cpus, 0, sizeof(cpus));
     data++;
     size--;
     (void)acpi_header_ok(data, size, "APIC");
@@ -25,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     switch (data[-1] % 6) {
     case 0:
-        (void)acpi_madt_parse(data, size, &facts, &cpus);
+        (void)acpi_madt_parse(data, size, &facts);
         break;
     case 1:
         (void)acpi_fadt_parse(data, size, &facts);
@@ -40,11 +38,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         (void)acpi_mcfg_parse(data, size, &facts);
         break;
     case 5:
-        for (size_t i = 0; i < acpi_root_count(data, size, data[0] & 1); i++)
+        for (size_t i = 0; i < acpi_root_count(size, data[0] & 1); i++)
             (void)acpi_root_entry(data, i, data[0] & 1);
         break;
     }
     REQUIRE(facts.ioapic_count <= ACPI_MAX_IOAPICS && facts.override_count <= ACPI_MAX_OVERRIDES);
-    REQUIRE(facts.mcfg_count <= ACPI_MAX_MCFG && cpus.count <= MAX_CPUS);
+    REQUIRE(facts.mcfg_count <= ACPI_MAX_MCFG && facts.cpus.count <= MAX_CPUS);
     return 0;
 }

@@ -66,25 +66,23 @@ static size_t madt_make(uint8_t *t)
 static void madt_gives_cpus_controllers_and_overrides(void **state)
 {
     static struct acpi_facts facts;
-    static struct acpi_cpu_list cpus;
     uint8_t t[512];
     size_t length = madt_make(t);
 
     (void)state;
     assert_true(acpi_header_ok(t, length, "APIC"));
-    assert_int_equal(acpi_madt_parse(t, length, &facts, &cpus), 0);
-    assert_int_equal(cpus.count, 4);
-    assert_true(cpus.cpus[1].enabled);
-    assert_int_equal(cpus.cpus[2].apic_id, 3);
-    assert_false(cpus.cpus[2].enabled);
-    assert_int_equal(cpus.cpus[3].apic_id, 256);
-    assert_int_equal(cpus.cpus[3].acpi_id, 7);
+    assert_int_equal(acpi_madt_parse(t, length, &facts), 0);
+    assert_int_equal(facts.cpus.count, 4);
+    assert_true(facts.cpus.cpus[1].enabled);
+    assert_int_equal(facts.cpus.cpus[2].apic_id, 3);
+    assert_false(facts.cpus.cpus[2].enabled);
+    assert_int_equal(facts.cpus.cpus[3].apic_id, 256);
+    assert_int_equal(facts.cpus.cpus[3].acpi_id, 7);
     assert_int_equal(facts.ioapic_count, 1);
     assert_int_equal(facts.ioapics[0].address, 0xfec00000);
     assert_int_equal(facts.override_count, 1);
     assert_int_equal(facts.overrides[0].flags, 0x0d);
     assert_int_equal(facts.lapic_address, 0x1fee00000);
-    assert_true(facts.has_8259);
 }
 
 static void madt_cut_anywhere_stays_inside(void **state)
@@ -95,11 +93,10 @@ static void madt_cut_anywhere_stays_inside(void **state)
     (void)state;
     for (size_t cut = 0; cut <= length; cut++) {
         struct acpi_facts facts = {0};
-        struct acpi_cpu_list cpus = {0};
         uint8_t *copy = exact(t, cut);
 
-        acpi_madt_parse(copy, cut, &facts, &cpus);
-        assert_true(cpus.count <= 4);
+        acpi_madt_parse(copy, cut, &facts);
+        assert_true(facts.cpus.count <= 4);
         free(copy);
     }
 }
@@ -107,14 +104,13 @@ static void madt_cut_anywhere_stays_inside(void **state)
 static void madt_entry_of_length_zero_ends_it(void **state)
 {
     struct acpi_facts facts = {0};
-    struct acpi_cpu_list cpus = {0};
     uint8_t t[512];
     size_t length = madt_make(t);
 
     (void)state;
     t[45] = 0;
-    assert_int_equal(acpi_madt_parse(t, length, &facts, &cpus), -EINVAL);
-    assert_int_equal(cpus.count, 0);
+    assert_int_equal(acpi_madt_parse(t, length, &facts), -EINVAL);
+    assert_int_equal(facts.cpus.count, 0);
 }
 
 static void madt_with_too_many_cpus_counts_the_dropped(void **state)
@@ -122,7 +118,6 @@ static void madt_with_too_many_cpus_counts_the_dropped(void **state)
     size_t length = 44 + 16 * (MAX_CPUS + 5);
     uint8_t *t = calloc(1, length);
     static struct acpi_facts facts;
-    static struct acpi_cpu_list cpus;
 
     (void)state;
     assert_non_null(t);
@@ -134,10 +129,9 @@ static void madt_with_too_many_cpus_counts_the_dropped(void **state)
         put32(e + 4, i);
         put32(e + 8, 1);
     }
-    memset(&cpus, 0, sizeof(cpus));
-    assert_int_equal(acpi_madt_parse(t, length, &facts, &cpus), 0);
-    assert_int_equal(cpus.count, MAX_CPUS);
-    assert_int_equal(cpus.dropped, 5);
+    assert_int_equal(acpi_madt_parse(t, length, &facts), 0);
+    assert_int_equal(facts.cpus.count, MAX_CPUS);
+    assert_int_equal(facts.cpus.dropped, 5);
     free(t);
 }
 
@@ -284,7 +278,6 @@ static void random_tables_stay_inside(void **state)
     (void)state;
     for (unsigned round = 0; round < 20000; round++) {
         static struct acpi_facts facts;
-        static struct acpi_cpu_list cpus;
         size_t length = 44 + round % 200;
         uint8_t bytes[256], *copy;
 
@@ -292,8 +285,8 @@ static void random_tables_stay_inside(void **state)
             bytes[i] = (uint8_t)((seed = seed * 1103515245 + 12345) >> 16) % (i % 3 ? 20 : 256);
         copy = exact(bytes, length);
         memset(&facts, 0, sizeof(facts));
-        cpus.count = 0;
-        acpi_madt_parse(copy, length, &facts, &cpus);
+        facts.cpus.count = 0;
+        acpi_madt_parse(copy, length, &facts);
         acpi_mcfg_parse(copy, length, &facts);
         acpi_hpet_parse(copy, length, &facts);
         acpi_srat_parse(copy, length, &facts);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The logs of machine checks: in order, bounded, each record once and gone when it is given back. */
-#include "arch/x86/machine_check_log.h"
+#include "arch/x86/machine_check.h"
 #include "lib_test.h"
 
 static bool add(bool polled, unsigned bank)

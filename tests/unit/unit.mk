@@ -152,7 +152,7 @@ free_link = @$(LD) -nostdlib -static -no-pie -z noexecstack -z max-page-size=409
 $(free_build)/%.o: %.c
 	@mkdir -p $(@D)
 	@$(CC) -std=gnu17 -O2 -ffreestanding -fpie -mcmodel=small -mno-red-zone -mgeneral-regs-only \
-	    -fno-stack-protector -fcf-protection=none -Wall -Wextra -Wshadow -Werror -Ihypervisor -MMD -MP \
+	    -fno-stack-protector -fcf-protection=none -Wall -Wextra -Wshadow -Wno-c2x-extensions -Werror -Ihypervisor -MMD -MP \
 	    -c -o $@ $<
 -include $(free_objects:.o=.d) $(free_main:.o=.d)
 

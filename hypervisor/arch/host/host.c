@@ -45,9 +45,8 @@ void host_set_current(struct vcpu *v)
     current = v;
 }
 
-WEAK void cpu_call(const cpu_mask_t *mask, void (*fn)(void *), void *arg, bool wait)
+WEAK void cpu_call(const cpu_mask_t *mask, void (*fn)(void *), void *arg)
 {
-    (void)wait;
     if (mask->bits[cpu_id() / 64] >> (cpu_id() % 64) & 1)
         fn(arg);
 }

@@ -5,6 +5,7 @@
  */
 #include "arch/layout.h"
 #include "arch/x86/acpi.h"
+#include "arch/x86/cpufeature.h"
 #include "boot_info.h"
 #include "lib/base.h"
 #include "lib/string.h"
@@ -14,8 +15,6 @@
 struct acpi_facts acpi;
 unsigned acpi_cpu_count;
 struct acpi_cpu acpi_cpus[MAX_CPUS];
-
-static struct acpi_cpu_list cpu_list;
 
 struct mapping {
     const uint8_t *bytes;
@@ -92,11 +91,8 @@ static uint64_t rsdp_search(uint64_t start, size_t size, bool *is_xsdt)
 
     if (!map_bytes(&m, start, size))
         return 0;
-    for (size_t at = 0; at + 20 <= size && root == 0; at += 16) {
+    for (size_t at = 0; at + 20 <= size && root == 0; at += 16)
         root = acpi_rsdp_parse(m.bytes + at, size - at, is_xsdt);
-        if (root != 0)
-            acpi.rsdp = start + at;
-    }
     unmap_bytes(&m);
     return root;
 }
@@ -120,18 +116,11 @@ static uint64_t root_find(bool *is_xsdt)
     return root;
 }
 
-struct table_reader {
+static const struct {
     char signature[5];
     int (*parse)(const void *table, size_t length, struct acpi_facts *facts);
-};
-
-static int madt_read(const void *table, size_t length, struct acpi_facts *facts)
-{
-    return acpi_madt_parse(table, length, facts, &cpu_list);
-}
-
-static const struct table_reader readers[] = {
-    {"APIC", madt_read},
+} readers[] = {
+    {"APIC", acpi_madt_parse},
     {"FACP", acpi_fadt_parse},
     {"HPET", acpi_hpet_parse},
     {"MCFG", acpi_mcfg_parse},
@@ -150,8 +139,6 @@ static void table_read(uint64_t address, unsigned *seen)
         if (readers[i].parse(m.bytes, m.size, &acpi) != 0)
             log_warning("ACPI: table %s has an entry that does not fit: the rest is ignored\n",
                         readers[i].signature);
-        if (readers[i].parse == madt_read)
-            acpi.madt = address;
         unmap_bytes(&m);
         return;
     }
@@ -177,8 +164,7 @@ static void root_read(uint64_t root, bool is_xsdt)
         log_warning("ACPI: no sound root table at %#lx\n", root);
         return;
     }
-    acpi.present = true;
-    count = min_t(size_t, acpi_root_count(m.bytes, m.size, is_xsdt), 256);
+    count = min_t(size_t, acpi_root_count(m.size, is_xsdt), 256);
     for (size_t n = 0; n < count; n++)
         table_read(acpi_root_entry(m.bytes, n, is_xsdt), &seen);
     unmap_bytes(&m);
@@ -188,20 +174,9 @@ static void root_read(uint64_t root, bool is_xsdt)
 /* The CPU that runs this: its initial APIC number from CPUID. */
 static uint32_t own_apic_id(void)
 {
-    uint32_t a = 0, b, c = 0, d;
+    struct cpuid_result topology = cpuid(0xb, 0);
 
-    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    if (a >= 0xb) {
-        a = 0xb;
-        c = 0;
-        __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-        if (b & 0xffff)
-            return d;
-    }
-    a = 1;
-    c = 0;
-    __asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    return b >> 24;
+    return cpuid(0, 0).eax >= 0xb && (topology.ebx & 0xffff) ? topology.edx : cpuid(1, 0).ebx >> 24;
 }
 
 /* Usable CPUs first, the running one at the front. */
@@ -211,14 +186,14 @@ static void cpus_publish(void)
 
     acpi_cpus[acpi_cpu_count++] = (struct acpi_cpu){self, 0, true};
     for (unsigned pass = 0; pass < 2; pass++)
-        for (unsigned i = 0; i < cpu_list.count; i++) {
-            if (cpu_list.cpus[i].apic_id == self)
-                acpi_cpus[0].acpi_id = cpu_list.cpus[i].acpi_id;
-            else if (cpu_list.cpus[i].enabled == (pass == 0) && acpi_cpu_count < MAX_CPUS)
-                acpi_cpus[acpi_cpu_count++] = cpu_list.cpus[i];
+        for (unsigned i = 0; i < acpi.cpus.count; i++) {
+            if (acpi.cpus.cpus[i].apic_id == self)
+                acpi_cpus[0].acpi_id = acpi.cpus.cpus[i].acpi_id;
+            else if (acpi.cpus.cpus[i].enabled == (pass == 0) && acpi_cpu_count < MAX_CPUS)
+                acpi_cpus[acpi_cpu_count++] = acpi.cpus.cpus[i];
         }
-    if (cpu_list.dropped != 0)
-        log_warning("ACPI: %u CPUs beyond the first %u are not used\n", cpu_list.dropped, MAX_CPUS);
+    if (acpi.cpus.dropped != 0)
+        log_warning("ACPI: %u CPUs beyond the first %u are not used\n", acpi.cpus.dropped, MAX_CPUS);
 }
 
 void acpi_init(void)

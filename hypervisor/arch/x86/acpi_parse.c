@@ -56,9 +56,8 @@ uint64_t acpi_rsdp_parse(const void *p, size_t size, bool *is_xsdt)
     return *is_xsdt ? xsdt : field(p, size, 16, 4);
 }
 
-size_t acpi_root_count(const void *root, size_t length, bool is_xsdt)
+size_t acpi_root_count(size_t length, bool is_xsdt)
 {
-    (void)root;
     return length < HEADER_SIZE ? 0 : (length - HEADER_SIZE) / (is_xsdt ? 8 : 4);
 }
 
@@ -103,12 +102,12 @@ static void madt_override(struct acpi_facts *facts, const uint8_t *e, size_t siz
 }
 
 /* One interrupt controller structure; size covers exactly it. */
-static void madt_entry(struct acpi_facts *facts, struct acpi_cpu_list *cpus, const uint8_t *e, size_t size)
+static void madt_entry(struct acpi_facts *facts, const uint8_t *e, size_t size)
 {
     switch (e[0]) {
     case 0: /* local APIC; id 255 means none */
         if (size >= 8 && e[3] != 0xff)
-            madt_cpu(cpus, e[3], e[2], (uint32_t)field(e, size, 4, 4));
+            madt_cpu(&facts->cpus, e[3], e[2], (uint32_t)field(e, size, 4, 4));
         break;
     case 1:
         madt_ioapic(facts, e, size);
@@ -122,32 +121,33 @@ static void madt_entry(struct acpi_facts *facts, struct acpi_cpu_list *cpus, con
         break;
     case 9: /* local x2APIC */
         if (size >= 16 && field(e, size, 4, 4) != 0xffffffff)
-            madt_cpu(cpus, (uint32_t)field(e, size, 4, 4), (uint32_t)field(e, size, 12, 4),
+            madt_cpu(&facts->cpus, (uint32_t)field(e, size, 4, 4), (uint32_t)field(e, size, 12, 4),
                      (uint32_t)field(e, size, 8, 4));
         break;
-    default: /* NMI sources (3, 4, 10) need no setting up: LINT1 is left as the firmware programmed it */
-        break;
-    }
+    } /* NMI sources (3, 4, 10) need no setting up: LINT1 is left as the firmware programmed it */
 }
 
-int acpi_madt_parse(const void *table, size_t length, struct acpi_facts *facts, struct acpi_cpu_list *cpus)
+/* Entries of a type and a size byte each, from offset `at` on. */
+static int entries_parse(const void *table, size_t length, size_t at, struct acpi_facts *facts,
+                         void (*entry)(struct acpi_facts *facts, const uint8_t *e, size_t size))
 {
-    const uint8_t *bytes = table;
-    size_t at = 44;
+    size_t size;
 
-    if (length < at)
-        return -EINVAL;
-    facts->lapic_address = field(table, length, 36, 4);
-    facts->has_8259 = field(table, length, 40, 4) & 1;
-    while (at < length) {
-        size_t size = field(table, length, at + 1, 1);
-
+    for (; at < length; at += size) {
+        size = field(table, length, at + 1, 1);
         if (size < 2 || size > length - at)
             return -EINVAL;
-        madt_entry(facts, cpus, bytes + at, size);
-        at += size;
+        entry(facts, (const uint8_t *)table + at, size);
     }
     return 0;
+}
+
+int acpi_madt_parse(const void *table, size_t length, struct acpi_facts *facts)
+{
+    if (length < 44)
+        return -EINVAL;
+    facts->lapic_address = field(table, length, 36, 4);
+    return entries_parse(table, length, 44, facts, madt_entry);
 }
 
 /* A generic address structure at offset. */
@@ -182,17 +182,9 @@ int acpi_fadt_parse(const void *table, size_t length, struct acpi_facts *facts)
 {
     if (length < 116)
         return -EINVAL;
-    facts->facs = field(table, length, 132, 8);
-    if (facts->facs == 0)
-        facts->facs = field(table, length, 36, 4);
-    facts->dsdt = field(table, length, 140, 8);
-    if (facts->dsdt == 0)
-        facts->dsdt = field(table, length, 40, 4);
+    facts->dsdt = field(table, length, 140, 8) ?: field(table, length, 40, 4);
     facts->sci_irq = (uint16_t)field(table, length, 46, 2);
-    facts->boot_flags = (uint16_t)field(table, length, 109, 2);
     facts->fadt_flags = (uint32_t)field(table, length, 112, 4);
-    facts->pm1a_event = register_choose(table, length, 148, 56, 32);
-    facts->pm1b_event = register_choose(table, length, 160, 60, 32);
     facts->pm1a_control = register_choose(table, length, 172, 64, 16);
     facts->pm1b_control = register_choose(table, length, 184, 68, 16);
     facts->pm_timer = register_choose(table, length, 208, 76, 32);
@@ -201,7 +193,6 @@ int acpi_fadt_parse(const void *table, size_t length, struct acpi_facts *facts)
         facts->reset = register_read(table, length, 116);
         facts->reset_value = (uint8_t)field(table, length, 128, 1);
     }
-    facts->sleep_control = register_read(table, length, 244);
     return 0;
 }
 
@@ -299,25 +290,12 @@ static void srat_entry(struct acpi_facts *facts, const uint8_t *e, size_t size)
         if (size >= 24 && (field(e, size, 12, 4) & 1))
             srat_cpu(facts, field(e, size, 8, 4), field(e, size, 4, 4));
         break;
-    default:
-        break;
     }
 }
 
 int acpi_srat_parse(const void *table, size_t length, struct acpi_facts *facts)
 {
-    const uint8_t *bytes = table;
-    size_t size;
-
-    if (length < 48)
-        return -EINVAL;
-    for (size_t at = 48; at < length; at += size) {
-        size = field(table, length, at + 1, 1);
-        if (size < 2 || size > length - at)
-            return -EINVAL;
-        srat_entry(facts, bytes + at, size);
-    }
-    return 0;
+    return length < 48 ? -EINVAL : entries_parse(table, length, 48, facts, srat_entry);
 }
 
 int acpi_slit_parse(const void *table, size_t length, struct acpi_facts *facts)

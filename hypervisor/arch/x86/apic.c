@@ -11,7 +11,6 @@
 #include "arch/x86/acpi.h"
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/entry.h"
-#include "arch/x86/io.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/ports.h"
 #include "lib/base.h"
@@ -133,9 +132,6 @@ static void send(uint32_t destination, uint32_t command)
 
 void apic_send_ipi(unsigned cpu, unsigned vector) { send(interrupt_target(cpu), ICR_ASSERT | vector); }
 void apic_send_nmi(unsigned cpu) { send(interrupt_target(cpu), ICR_ASSERT | ICR_NMI); }
-
-/* INIT, or startup at a page (smp.c). */
-void apic_send_start(uint32_t id, uint32_t command);
 void apic_send_start(uint32_t id, uint32_t command) { send(id, command); }
 
 /* ---- timer ---- */

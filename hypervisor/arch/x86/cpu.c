@@ -25,19 +25,18 @@ uint64_t hypervisor_cr4;
 
 static void identify_vendor(void)
 {
+    static const char *const names[] = {
+        [CPU_VENDOR_INTEL] = "GenuineIntel", [CPU_VENDOR_AMD] = "AuthenticAMD",
+        [CPU_VENDOR_HYGON] = "HygonGenuine", [CPU_VENDOR_CENTAUR] = "CentaurHauls",
+    };
     struct cpuid_result r = cpuid(0, 0);
     uint32_t name[3] = {r.ebx, r.edx, r.ecx};
 
     cpu_model.max_leaf = r.eax;
     memcpy(cpu_model.vendor_name, name, sizeof(name));
-    if (!strcmp(cpu_model.vendor_name, "GenuineIntel"))
-        cpu_model.vendor = CPU_VENDOR_INTEL;
-    else if (!strcmp(cpu_model.vendor_name, "AuthenticAMD"))
-        cpu_model.vendor = CPU_VENDOR_AMD;
-    else if (!strcmp(cpu_model.vendor_name, "HygonGenuine"))
-        cpu_model.vendor = CPU_VENDOR_HYGON;
-    else if (!strcmp(cpu_model.vendor_name, "CentaurHauls"))
-        cpu_model.vendor = CPU_VENDOR_CENTAUR;
+    for (enum cpu_vendor v = CPU_VENDOR_INTEL; v <= CPU_VENDOR_CENTAUR; v++)
+        if (strcmp(cpu_model.vendor_name, names[v]) == 0)
+            cpu_model.vendor = v;
 }
 
 static void identify_basic(void)
@@ -49,20 +48,6 @@ static void identify_basic(void)
     cpu_model.stepping = s & 15;
     cpu_model.family = (s >> 8 & 15) + ((s >> 8 & 15) == 15 ? s >> 20 & 255 : 0);
     cpu_model.model = (s >> 4 & 15) | (cpu_model.family == 6 || cpu_model.family >= 15 ? s >> 12 & 0xf0 : 0);
-    cpu_model.words[CPUID_1_EDX] = r.edx;
-    cpu_model.words[CPUID_1_ECX] = r.ecx;
-    if (cpu_model.max_leaf >= 6)
-        cpu_model.words[CPUID_6_EAX] = cpuid(6, 0).eax;
-    if (cpu_model.max_leaf >= 7) {
-        r = cpuid(7, 0);
-        cpu_model.words[CPUID_7_EBX] = r.ebx;
-        cpu_model.words[CPUID_7_ECX] = r.ecx;
-        cpu_model.words[CPUID_7_EDX] = r.edx;
-        if (r.eax >= 1)
-            cpu_model.words[CPUID_71_EAX] = cpuid(7, 1).eax;
-    }
-    if (cpu_model.max_leaf >= 0xd)
-        cpu_model.words[CPUID_D1_EAX] = cpuid(0xd, 1).eax;
 }
 
 static void identify_extended(void)
@@ -70,22 +55,29 @@ static void identify_extended(void)
     struct cpuid_result r = cpuid(0x80000000, 0);
 
     cpu_model.max_extended_leaf = r.eax;
-    cpu_model.physical_bits = 36;
-    cpu_model.virtual_bits = 48;
-    r = cpuid(0x80000001, 0);
-    cpu_model.words[CPUID_81_EDX] = r.edx;
-    cpu_model.words[CPUID_81_ECX] = r.ecx;
     for (unsigned i = 0; cpu_model.max_extended_leaf >= 0x80000004 && i < 3; i++) {
         r = cpuid(0x80000002 + i, 0);
         memcpy(cpu_model.brand + i * sizeof(r), &r, sizeof(r));
     }
-    if (cpu_model.max_extended_leaf >= 0x80000007)
-        cpu_model.words[CPUID_87_EDX] = cpuid(0x80000007, 0).edx;
-    if (cpu_model.max_extended_leaf >= 0x80000008) {
-        r = cpuid(0x80000008, 0);
-        cpu_model.physical_bits = r.eax & 255;
-        cpu_model.virtual_bits = r.eax >> 8 & 255;
-        cpu_model.words[CPUID_88_EBX] = r.ebx;
+    cpu_model.physical_bits = cpu_model.max_extended_leaf >= 0x80000008 ? cpuid(0x80000008, 0).eax & 255 : 36;
+}
+
+static void identify_words(void)
+{
+    static const struct { uint32_t leaf, subleaf; uint8_t word, from; } words[] = {
+        {1, 0, CPUID_1_EDX, 3}, {1, 0, CPUID_1_ECX, 2}, {6, 0, CPUID_6_EAX, 0}, {7, 0, CPUID_7_EBX, 1},
+        {7, 0, CPUID_7_ECX, 2}, {7, 0, CPUID_7_EDX, 3}, {7, 1, CPUID_71_EAX, 0}, {0xd, 1, CPUID_D1_EAX, 0},
+        {0x80000001, 0, CPUID_81_EDX, 3}, {0x80000001, 0, CPUID_81_ECX, 2}, {0x80000007, 0, CPUID_87_EDX, 3},
+        {0x80000008, 0, CPUID_88_EBX, 1},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+        struct cpuid_result r = cpuid(words[i].leaf, words[i].subleaf);
+        uint32_t registers[4] = {r.eax, r.ebx, r.ecx, r.edx};
+
+        if (words[i].leaf <= (words[i].leaf >> 31 ? cpu_model.max_extended_leaf : cpu_model.max_leaf) &&
+            words[i].subleaf <= (words[i].leaf == 7 ? cpuid(7, 0).eax : 1))
+            cpu_model.words[words[i].word] = registers[words[i].from];
     }
 }
 
@@ -144,6 +136,7 @@ void cpu_identify(void)
     identify_vendor();
     identify_basic();
     identify_extended();
+    identify_words();
     hide_features();
     identify_topology();
     choose_cr4();
@@ -194,17 +187,19 @@ static enum { TSC_BY_TEST, TSC_UNSTABLE, TSC_SKEWED, TSC_STABLE_IN_SOCKET } tsc_
 
 static int tsc_option(const char *value)
 {
-    if (strcmp(value, "unstable") == 0) {
-        tsc_claim = TSC_UNSTABLE;
-        cpu_hidden[CPUID_87_EDX] |= 1u << (FEATURE_INVARIANT_TSC % 32);
-    } else if (strcmp(value, "skewed") == 0) {
-        tsc_claim = TSC_SKEWED;
-    } else if (strcmp(value, "stable:socket") == 0) {
-        tsc_claim = TSC_STABLE_IN_SOCKET;
-    } else {
-        return -EINVAL;
+    static const char *const claims[] = {
+        [TSC_UNSTABLE] = "unstable", [TSC_SKEWED] = "skewed", [TSC_STABLE_IN_SOCKET] = "stable:socket",
+    };
+
+    for (unsigned i = TSC_UNSTABLE; i <= TSC_STABLE_IN_SOCKET; i++) {
+        if (strcmp(value, claims[i]) != 0)
+            continue;
+        tsc_claim = i;
+        if (i == TSC_UNSTABLE)
+            cpu_hidden[CPUID_87_EDX] |= 1u << (FEATURE_INVARIANT_TSC % 32);
+        return 0;
     }
-    return 0;
+    return -EINVAL;
 }
 OPTION_FUNCTION(tsc, "tsc", tsc_option);
 

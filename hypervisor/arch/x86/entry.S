@@ -121,17 +121,17 @@ segments_load:
  */
     .balign 64
     .global syscall_stub_start, syscall_stub32, syscall_stub_end
-syscall_stub_start:
+.macro SYSCALL_STUB target
     mov %rsp, syscall_stub_start - CPUINFO_BYTES + UREGS_rsp(%rip)
     lea syscall_stub_start - CPUINFO_BYTES + UREGS_rsp(%rip), %rsp
     movq $0xe02b, 8(%rsp)       /* FLAT_RING3_SS64 */
-    jmp *stub_target(%rip)
+    jmp *\target(%rip)
+.endm
+syscall_stub_start:
+    SYSCALL_STUB stub_target
     .balign 16
 syscall_stub32:
-    mov %rsp, syscall_stub_start - CPUINFO_BYTES + UREGS_rsp(%rip)
-    lea syscall_stub_start - CPUINFO_BYTES + UREGS_rsp(%rip), %rsp
-    movq $0xe02b, 8(%rsp)
-    jmp *stub_target32(%rip)
+    SYSCALL_STUB stub_target32
     .balign 8
 stub_target:
     .quad pv_syscall_entry

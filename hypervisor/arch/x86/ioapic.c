@@ -90,7 +90,7 @@ void ioapic_route_nmi(unsigned gsi, uint32_t apic_id)
     spin_unlock_irqrestore(&ioapic_lock, flags);
 }
 
-static void mask_set(unsigned gsi, bool masked)
+void ioapic_mask(unsigned gsi, bool masked)
 {
     struct ioapic *io = ioapic_of(gsi);
     uint64_t flags;
@@ -104,16 +104,6 @@ static void mask_set(unsigned gsi, bool masked)
     if (masked) /* read back: masked before the caller tells the local APIC it is done */
         reg_read(io, REG_ENTRY(gsi - io->first));
     spin_unlock_irqrestore(&ioapic_lock, flags);
-}
-
-void ioapic_mask(unsigned gsi)
-{
-    mask_set(gsi, true);
-}
-
-void ioapic_unmask(unsigned gsi)
-{
-    mask_set(gsi, false);
 }
 
 int ioapic_read_register(uint64_t base, unsigned reg, uint32_t *value)

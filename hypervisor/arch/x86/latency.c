@@ -7,7 +7,7 @@
 
 #ifdef XYLEM_DEBUG
 #include "arch/percpu.h"
-#include "arch/x86/io.h"
+#include "arch/x86/ports.h"
 #include "arch/x86/traps.h"
 #include "console/console.h"
 #include "lib/bitmap.h"

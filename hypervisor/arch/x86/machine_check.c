@@ -7,8 +7,7 @@
 #include "arch/x86/machine_check.h"
 
 #include "arch/x86/cpufeature.h"
-#include "arch/x86/io.h"
-#include "arch/x86/machine_check_log.h"
+#include "arch/x86/ports.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/traps.h"
 #include "domain/state.h"
@@ -69,13 +68,12 @@ static void bank_log(unsigned bank, uint64_t global_status, uint64_t status, boo
     softirq_raise(SOFTIRQ_MACHINE_CHECK);
 }
 
-void machine_check_cpu_start(void *unused)
+void machine_check_cpu_start(void *)
 {
     bool keep_first =
         cpu_model.vendor == CPU_VENDOR_INTEL && cpu_model.family == 6 && cpu_model.model < MODEL_NEHALEM;
     uint64_t cap = 0, status;
 
-    (void)unused;
     (void)rdmsr_safe(MSR_MCG_CAP, &cap);
     if (cap & MCG_CAP_CONTROL)
         (void)wrmsr_safe(MSR_MCG_CTL, UINT64_MAX);
@@ -89,11 +87,10 @@ void machine_check_cpu_start(void *unused)
 }
 
 /* An error that was not corrected stays for #MC, which is on its way. */
-void machine_check_poll(void *unused)
+void machine_check_poll(void *)
 {
     uint64_t status;
 
-    (void)unused;
     for (unsigned bank = 0, count = machine_check_banks(); bank < count; bank++) {
         if (!rdmsr_safe(MSR_BANK_STATUS(bank), &status) || !(status & MCI_STATUS_VALID) ||
             (status & MCI_STATUS_UNCORRECTED))

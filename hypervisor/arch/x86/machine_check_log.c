@@ -4,7 +4,7 @@
  * slot goes from free to filling by one atomic exchange, then to ready, then the reader takes it and sets it
  * free.
  */
-#include "arch/x86/machine_check_log.h"
+#include "arch/x86/machine_check.h"
 
 enum slot_state { SLOT_FREE, SLOT_FILLING, SLOT_READY, SLOT_TAKEN };
 

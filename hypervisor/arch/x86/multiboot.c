@@ -80,6 +80,17 @@ static void add_module(uint64_t start, uint64_t end, uint64_t text, uint64_t tex
     text_used += strlen(m->cmdline) + 1;
 }
 
+/* colors: position and size of red, green and blue. */
+static void set_frame_buffer(uint64_t base, uint32_t pitch, uint32_t width, uint32_t height, uint8_t bits,
+                             const uint8_t colors[6])
+{
+    boot_info.video = (struct boot_video){
+        .kind = 2, .base = base, .pitch = pitch, .width = width, .height = height, .bits = bits,
+        .red_position = colors[0], .red_size = colors[1], .green_position = colors[2], .green_size = colors[3],
+        .blue_position = colors[4], .blue_size = colors[5],
+    };
+}
+
 /* Into ascending order. */
 static void sort_numbers(uint64_t *n, unsigned count)
 {
@@ -203,21 +214,8 @@ static void mb1_parse(const struct mb1_information *mb)
     mb1_memory(mb);
     if (mb->flags & MB1_HAS_MODULES)
         mb1_modules(mb);
-    boot_info.video = (struct boot_video){.kind = 1, .columns = 80, .rows = 25};
-    if (!(mb->flags & MB1_HAS_FRAMEBUFFER) || mb->kind != 1)
-        return;
-    boot_info.video = (struct boot_video){.kind = 2,
-                                          .base = mb->framebuffer,
-                                          .pitch = mb->pitch,
-                                          .width = mb->width,
-                                          .height = mb->height,
-                                          .bits = mb->bits,
-                                          .red_position = mb->colors[0],
-                                          .red_size = mb->colors[1],
-                                          .green_position = mb->colors[2],
-                                          .green_size = mb->colors[3],
-                                          .blue_position = mb->colors[4],
-                                          .blue_size = mb->colors[5]};
+    if ((mb->flags & MB1_HAS_FRAMEBUFFER) && mb->kind == 1)
+        set_frame_buffer(mb->framebuffer, mb->pitch, mb->width, mb->height, mb->bits, mb->colors);
 }
 
 /* ---- Multiboot 2 ---- */
@@ -266,18 +264,7 @@ static void mb2_memory(const struct mb2_map *map)
 static void mb2_video(const struct mb2_framebuffer *f)
 {
     if (f->kind == 1)
-        boot_info.video = (struct boot_video){.kind = 2,
-                                              .base = f->base,
-                                              .pitch = f->pitch,
-                                              .width = f->width,
-                                              .height = f->height,
-                                              .bits = f->bits,
-                                              .red_position = f->colors[0],
-                                              .red_size = f->colors[1],
-                                              .green_position = f->colors[2],
-                                              .green_size = f->colors[3],
-                                              .blue_position = f->colors[4],
-                                              .blue_size = f->colors[5]};
+        set_frame_buffer(f->base, f->pitch, f->width, f->height, f->bits, f->colors);
     else if (f->kind == 2)
         boot_info.video =
             (struct boot_video){.kind = 1, .columns = (uint16_t)f->width, .rows = (uint16_t)f->height};
@@ -335,7 +322,6 @@ static void mb2_parse(uint64_t information)
 {
     uint64_t end = low_end(information, *(const uint32_t *)low_memory(information));
 
-    boot_info.video = (struct boot_video){.kind = 1, .columns = 80, .rows = 25};
     for (uint64_t at = information + 8; at + sizeof(struct mb2_tag) <= end;) {
         const struct mb2_tag *tag = low_memory(at);
 
@@ -349,6 +335,7 @@ static void mb2_parse(uint64_t information)
 
 void multiboot_parse(uint32_t magic, uint64_t information)
 {
+    boot_info.video = (struct boot_video){.kind = 1, .columns = 80, .rows = 25};
     if (magic == MB1_LOADED)
         mb1_parse(low_memory(information));
     else if (magic == MB2_LOADED)

@@ -6,13 +6,12 @@
  * The causes a PC can tell are in the control port of the system board: an error a PCI device signalled, and one of an
  * ISA card or the memory.
  */
-#include "arch/x86/nmi.h"
 
 #include "arch/interrupts.h"
 #include "arch/x86/ports.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/traps.h"
-#include "arch/x86/watchdog.h"
+#include "arch/x86/smp.h"
 #include "lib/string.h"
 #include "log.h"
 #include "options.h"
@@ -29,8 +28,6 @@
 static char opt_nmi[8] = "dom0"; /* ignore, dom0, fatal */
 OPTION_TEXT(nmi, "nmi", opt_nmi);
 static uint32_t reasons;
-
-bool smp_stop_wanted(void);
 
 /* Which cause the machine names; the error's latch is cleared, so that the next one is seen. */
 static uint32_t reason_read(void)

@@ -3,7 +3,7 @@
  * Nodes of memory and CPUs, from the firmware's SRAT and SLIT (ACPI 6.5, 5.2.16 and 5.2.17).  The firmware's proximity
  * domains, any numbers, become nodes 0, 1, ... in the order the SRAT names them.  numa=off: one node.
  */
-#include "arch/x86/numa.h"
+#include "arch/x86/start.h"
 
 #include "arch/machine.h"
 #include "arch/x86/acpi.h"

@@ -111,15 +111,6 @@ static void print_backtrace(uint64_t rip, uint64_t sp)
 
 /* ---- the end ---- */
 
-static _Noreturn void stop(void)
-{
-    log_error("****************************************\n");
-    if (opt_noreboot)
-        machine_halt();
-    time_delay_us(1000000);
-    machine_reboot();
-}
-
 /* Only the first CPU speaks; the second one of two, and a panic within a panic, wait or stop. */
 static void begin(void)
 {
@@ -140,12 +131,21 @@ static void begin(void)
     log_error("Panic on CPU %u:\n", cpu_id());
 }
 
-static void print_message(const char *format, va_list arguments)
+static _Noreturn void end(const struct cpu_user_regs *regs, const char *format, va_list arguments)
 {
     static char text[512];
 
+    begin();
     print_format_v(text, sizeof(text), format, arguments);
     log_error("%s", text);
+    print_registers(regs);
+    if (!regs_from_guest(regs))
+        print_backtrace(regs->rip, regs->rsp);
+    log_error("****************************************\n");
+    if (opt_noreboot)
+        machine_halt();
+    time_delay_us(1000000);
+    machine_reboot();
 }
 
 struct cpu_user_regs panic_regs; /* filled by panic(), entry.S, for the first that panics */
@@ -157,25 +157,14 @@ void panic_say(const char *format, ...)
 {
     va_list arguments;
 
-    begin();
     va_start(arguments, format);
-    print_message(format, arguments);
-    va_end(arguments);
-    print_registers(&panic_regs);
-    print_backtrace(panic_regs.rip, panic_regs.rsp);
-    stop();
+    end(&panic_regs, format, arguments);
 }
 
 void panic_registers(const struct cpu_user_regs *regs, const char *format, ...)
 {
     va_list arguments;
 
-    begin();
     va_start(arguments, format);
-    print_message(format, arguments);
-    va_end(arguments);
-    print_registers(regs);
-    if (!regs_from_guest(regs))
-        print_backtrace(regs->rip, regs->rsp);
-    stop();
+    end(regs, format, arguments);
 }

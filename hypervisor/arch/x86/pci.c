@@ -41,102 +41,59 @@ static volatile uint8_t *config_memory(uint16_t segment, uint8_t bus, uint8_t de
     return NULL;
 }
 
-static bool access_ok(unsigned reg, unsigned size)
-{
-    return (size == 1 || size == 2 || size == 4) && reg < 4096 && (reg & (size - 1)) == 0;
-}
-
 static uint32_t memory_read(volatile uint8_t *p, unsigned size)
 {
-    switch (size) {
-    case 1:
-        return *p;
-    case 2:
-        return *(volatile uint16_t *)p;
-    default:
-        return *(volatile uint32_t *)p;
-    }
+    return size == 1 ? *p : size == 2 ? *(volatile uint16_t *)p : *(volatile uint32_t *)p;
 }
 
 static void memory_write(volatile uint8_t *p, unsigned size, uint32_t value)
 {
     switch (size) {
-    case 1:
-        *p = (uint8_t)value;
-        break;
-    case 2:
-        *(volatile uint16_t *)p = (uint16_t)value;
-        break;
-    default:
-        *(volatile uint32_t *)p = value;
-        break;
+    case 1: *p = (uint8_t)value; break;
+    case 2: *(volatile uint16_t *)p = (uint16_t)value; break;
+    default: *(volatile uint32_t *)p = value; break;
     }
 }
 
-/* port_lock held. */
-static uint16_t ports_select(uint8_t bus, uint8_t devfn, unsigned reg)
+/* Writes *value where `write` says so, else reads it: all ones when there is nothing. */
+static void config_access(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsigned size, bool write,
+                          uint32_t *value)
 {
-    port_out32(0xcf8, 0x80000000u | (uint32_t)bus << 16 | (uint32_t)devfn << 8 | (reg & 0xfc));
-    return (uint16_t)(0xcfc + (reg & 3));
-}
+    bool by_ports = segment == 0 && reg < 256;
+    spinlock_t *lock = by_ports ? &port_lock : &pci_lock;
+    uint16_t port = (uint16_t)(0xcfc + (reg & 3));
+    volatile uint8_t *memory;
+    uint64_t flags;
 
-static uint32_t ports_read(uint8_t bus, uint8_t devfn, unsigned reg, unsigned size)
-{
-    uint64_t flags = spin_lock_irqsave(&port_lock);
-    uint16_t port = ports_select(bus, devfn, reg);
-    uint32_t value = size == 1 ? port_in8(port) : size == 2 ? port_in16(port) : port_in32(port);
-
-    spin_unlock_irqrestore(&port_lock, flags);
-    return value;
-}
-
-static void ports_write(uint8_t bus, uint8_t devfn, unsigned reg, unsigned size, uint32_t value)
-{
-    uint64_t flags = spin_lock_irqsave(&port_lock);
-    uint16_t port = ports_select(bus, devfn, reg);
-
-    if (size == 1)
-        port_out8(port, (uint8_t)value);
-    else if (size == 2)
-        port_out16(port, (uint16_t)value);
-    else
-        port_out32(port, value);
-    spin_unlock_irqrestore(&port_lock, flags);
+    if ((size != 1 && size != 2 && size != 4) || reg >= 4096 || (reg & (size - 1)) != 0)
+        return;
+    flags = spin_lock_irqsave(lock);
+    if (by_ports) {
+        port_out32(0xcf8, 0x80000000u | (uint32_t)bus << 16 | (uint32_t)devfn << 8 | (reg & 0xfc));
+        if (write)
+            port_out(port, size, *value);
+        else
+            *value = port_in(port, size);
+    } else if ((memory = config_memory(segment, bus, devfn)) != NULL) {
+        if (write)
+            memory_write(memory + reg, size, *value);
+        else
+            *value = memory_read(memory + reg, size);
+    }
+    spin_unlock_irqrestore(lock, flags);
 }
 
 uint32_t pci_read(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsigned size)
 {
-    volatile uint8_t *memory;
-    uint32_t value;
-    uint64_t flags;
+    uint32_t value = size == 1 ? 0xff : size == 2 ? 0xffff : ~0u;
 
-    if (!access_ok(reg, size))
-        return ~0u;
-    if (segment == 0 && reg < 256)
-        return ports_read(bus, devfn, reg, size);
-    flags = spin_lock_irqsave(&pci_lock);
-    memory = config_memory(segment, bus, devfn);
-    value = memory != NULL ? memory_read(memory + reg, size) : ~0u >> (32 - 8 * size);
-    spin_unlock_irqrestore(&pci_lock, flags);
+    config_access(segment, bus, devfn, reg, size, false, &value);
     return value;
 }
 
 void pci_write(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsigned size, uint32_t value)
 {
-    volatile uint8_t *memory;
-    uint64_t flags;
-
-    if (!access_ok(reg, size))
-        return;
-    if (segment == 0 && reg < 256) {
-        ports_write(bus, devfn, reg, size, value);
-        return;
-    }
-    flags = spin_lock_irqsave(&pci_lock);
-    memory = config_memory(segment, bus, devfn);
-    if (memory != NULL)
-        memory_write(memory + reg, size, value);
-    spin_unlock_irqrestore(&pci_lock, flags);
+    config_access(segment, bus, devfn, reg, size, true, &value);
 }
 
 unsigned pci_find_capability(uint16_t segment, uint8_t bus, uint8_t devfn, uint8_t id)

@@ -32,6 +32,7 @@ enum { DATA = 0, IER = 1, IIR = 2, FCR = 2, LCR = 3, MCR = 4, LSR = 5, SCR = 7 }
 #define POLL_PERIOD 10000000UL /* ns */
 
 struct serial {
+    struct console_driver driver;
     bool wanted, present, by_irq, started;
     uint16_t base;
     unsigned baud, clock, irq;
@@ -42,23 +43,16 @@ struct serial {
     struct timer poll;
 };
 
+static void serial_write(const struct console_driver *driver, const char *text, size_t length);
+static void serial_flush(const struct console_driver *driver);
+
+#define PORT(name, base_, irq_)                                                                                  \
+    {                                                                                                            \
+        .driver = {name, serial_write, serial_flush}, .base = base_, .irq = irq_, .clock = 1843200,              \
+        .data_bits = 8, .parity = 'n', .stop_bits = 1                                                            \
+    }
 static char buffers[SERIAL_PORTS][BUFFER_SIZE];
-static struct serial ports[SERIAL_PORTS] = {
-    {.base = 0x3f8,
-     .irq = 4,
-     .clock = 1843200,
-     .data_bits = 8,
-     .parity = 'n',
-     .stop_bits = 1,
-     .buffer = buffers[0]},
-    {.base = 0x2f8,
-     .irq = 3,
-     .clock = 1843200,
-     .data_bits = 8,
-     .parity = 'n',
-     .stop_bits = 1,
-     .buffer = buffers[1]},
-};
+static struct serial ports[SERIAL_PORTS] = {PORT("com1", 0x3f8, 4), PORT("com2", 0x2f8, 3)};
 static bool sync_mode = true;
 
 /* ---- options ---- */
@@ -87,13 +81,8 @@ static int serial_option(struct serial *s, const char *value)
         if (*value == '/')
             s->clock = (unsigned)string_to_u64(value + 1, &value, 0) << 4;
     }
-    if (*value == ',' && value[1] != ',' && value[1] != 0) {
-        value++;
-        if (frame_parse(s, &value) != 0)
-            return -EINVAL;
-    } else if (*value == ',') {
-        value++;
-    }
+    if (*value == ',' && *++value != ',' && *value != 0 && frame_parse(s, &value) != 0)
+        return -EINVAL;
     if (*value == ',' && value[1] >= '0' && value[1] <= '9')
         s->base = (uint16_t)string_to_u64(value + 1, &value, 0);
     if (*value == ',')
@@ -143,16 +132,11 @@ static uint8_t line_control(const struct serial *s)
     uint8_t value = (uint8_t)(s->data_bits - 5) | (uint8_t)((s->stop_bits - 1) << 2);
 
     switch (s->parity) {
-    case 'o':
-        return value | 0x08;
-    case 'e':
-        return value | 0x18;
-    case 'm':
-        return value | 0x28;
-    case 's':
-        return value | 0x38;
-    default:
-        return value;
+    case 'o': return value | 0x08;
+    case 'e': return value | 0x18;
+    case 'm': return value | 0x28;
+    case 's': return value | 0x38;
+    default: return value;
     }
 }
 
@@ -215,8 +199,9 @@ static void serial_set_interrupts(struct serial *s)
         reg_out(s, IER, s->consumed != s->produced ? 0x03 : 0x01);
 }
 
-static void serial_write(struct serial *s, const char *text, size_t length)
+static void serial_write(const struct console_driver *driver, const char *text, size_t length)
 {
+    struct serial *s = container_of(driver, struct serial, driver);
     uint64_t flags = irq_save();
     bool locked = sync_mode ? spin_trylock(&s->lock) : (spin_lock(&s->lock), true);
 
@@ -265,36 +250,13 @@ static void serial_poll(void *data)
 
 /* ---- the console's view ---- */
 
-static void com1_write(const char *text, size_t length)
+static void serial_flush(const struct console_driver *driver)
 {
-    serial_write(&ports[0], text, length);
-}
+    struct serial *s = container_of(driver, struct serial, driver);
 
-static void com2_write(const char *text, size_t length)
-{
-    serial_write(&ports[1], text, length);
-}
-
-static void serial_flush(struct serial *s)
-{
     serial_drain(s);
     serial_wait(s, LSR_IDLE);
 }
-
-static void com1_flush(void)
-{
-    serial_flush(&ports[0]);
-}
-
-static void com2_flush(void)
-{
-    serial_flush(&ports[1]);
-}
-
-static const struct console_driver drivers[SERIAL_PORTS] = {
-    {.name = "com1", .write = com1_write, .flush = com1_flush},
-    {.name = "com2", .write = com2_write, .flush = com2_flush},
-};
 
 void serial_init_early(void)
 {
@@ -302,6 +264,7 @@ void serial_init_early(void)
         struct serial *s = &ports[i];
 
         spin_init(&s->lock, RANK_NONE);
+        s->buffer = buffers[i];
         if (!s->wanted || s->base == 0 || !serial_probe(s))
             continue;
         s->present = true;
@@ -312,8 +275,8 @@ void serial_init_early(void)
 bool serial_register(const char *name)
 {
     for (unsigned i = 0; i < SERIAL_PORTS; i++)
-        if (strncmp(name, drivers[i].name, 4) == 0 && ports[i].present)
-            return console_register(&drivers[i]) == 0;
+        if (strncmp(name, ports[i].driver.name, 4) == 0 && ports[i].present)
+            return console_register(&ports[i].driver) == 0;
     return false;
 }
 
@@ -325,14 +288,14 @@ void serial_init_irq(void)
         if (!s->present)
             continue;
         s->by_irq =
-            s->irq != 0 && irq_request(isa_irq_to_gsi(s->irq), serial_interrupt, s, drivers[i].name) == 0;
+            s->irq != 0 && irq_request(isa_irq_to_gsi(s->irq), serial_interrupt, s, s->driver.name) == 0;
         if (!s->by_irq) {
             timer_init(&s->poll, serial_poll, s, 0);
             timer_set(&s->poll, time_now() + POLL_PERIOD);
         }
         s->started = true;
         serial_set_interrupts(s);
-        log_debug("%s at port %#x: %s\n", drivers[i].name, s->base, s->by_irq ? "by interrupt" : "polled");
+        log_debug("%s at port %#x: %s\n", s->driver.name, s->base, s->by_irq ? "by interrupt" : "polled");
     }
 }
 

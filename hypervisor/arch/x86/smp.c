@@ -21,7 +21,6 @@
 #include "arch/x86/paging.h"
 #include "arch/x86/start.h"
 #include "arch/x86/traps.h"
-#include "arch/x86/watchdog.h"
 #include "boot_info.h"
 #include "errno.h"
 #include "lib/base.h"
@@ -43,8 +42,6 @@
 extern char percpu_start[], percpu_end[], trampoline_start[], trampoline_end[];
 extern char syscall_stub_start[], syscall_stub_end[];
 _Noreturn void stack_switch_call(void *top, void (*fn)(void));
-void apic_send_start(uint32_t id, uint32_t command);
-void tlb_flush_serve(void);
 _Noreturn void smp_cpu_main(void);
 
 uint64_t percpu_offset[MAX_CPUS] = {[1 ... MAX_CPUS - 1] = 1UL << 63}; /* a CPU that is not there: faults */
@@ -211,7 +208,6 @@ void cpu_poke(unsigned cpu)
         apic_send_ipi(cpu, VECTOR_POKE);
 }
 
-void smp_poke_arrived(void);
 void smp_poke_arrived(void) { __atomic_store_n(&this_cpu(poke_sent), 0, __ATOMIC_SEQ_CST); }
 
 void cpu_idle_wait(void) { cpu_halt_until_irq(); }
@@ -224,7 +220,6 @@ static struct {
     cpu_mask_t running; /* not done yet; atomic bits */
 } call; /* call_lock */
 
-void smp_call_serve(void);
 void smp_call_serve(void)
 {
     unsigned cpu = cpu_id();
@@ -243,15 +238,14 @@ void smp_poll(void)
     smp_call_serve();
 }
 
-/* Always waits: the request's memory is one. */
-void cpu_call(const cpu_mask_t *mask, void (*fn)(void *), void *arg, bool wait)
+/* Waits: the memory of the request is one. */
+void cpu_call(const cpu_mask_t *mask, void (*fn)(void *), void *arg)
 {
     uint64_t flags = irq_save();
     cpu_mask_t others;
     size_t cpu;
     bool here = bitmap_test(mask->bits, cpu_id());
 
-    (void)wait;
     bitmap_and(others.bits, mask->bits, cpu_online_mask.bits, MAX_CPUS);
     bitmap_clear(others.bits, cpu_id());
     while (!spin_trylock(&call_lock)) {
@@ -285,7 +279,6 @@ static uint32_t stopper; /* CPU + 1 that ends the machine's run */
 
 bool smp_stopping(void) { return __atomic_load_n(&stopper, __ATOMIC_RELAXED) != 0; }
 
-bool smp_stop_wanted(void);
 bool smp_stop_wanted(void) { return smp_stopping() && stopper != cpu_id() + 1; }
 
 void smp_stop_others(void)

@@ -10,7 +10,6 @@
 #include "arch/x86/entry.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/smp.h"
-#include "arch/x86/watchdog.h"
 #include "domain/state.h"
 #include "lib/base.h"
 #include "lib/bitmap.h"
@@ -90,7 +89,6 @@ void tlb_flush_local(uint64_t address, unsigned flags)
 }
 
 /* From the interrupt, or from whoever spins meanwhile; interrupts off. */
-void tlb_flush_serve(void);
 void tlb_flush_serve(void)
 {
     unsigned cpu = cpu_id();

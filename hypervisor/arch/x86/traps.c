@@ -13,7 +13,6 @@
 #include "arch/x86/entry.h"
 #include "arch/x86/machine_check.h"
 #include "arch/x86/msr.h"
-#include "arch/x86/nmi.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/smp.h"
@@ -31,9 +30,6 @@
 extern char entry_stubs[], syscall_stub_start[], syscall_stub32[];
 extern struct extable_entry extable_start[], extable_end[];
 void segments_load(void);
-void smp_poke_arrived(void);
-void smp_call_serve(void);
-void tlb_flush_serve(void);
 
 PER_CPU_DEFINE(uint64_t *, gdt_page);
 PER_CPU_DEFINE(mfn_t, gdt_frame);
@@ -43,16 +39,13 @@ struct idt_entry idt[256] __attribute__((aligned(4096)));
 
 /* ---- tables ---- */
 
-static void gate_set(unsigned vector, uint64_t entry, unsigned dpl, unsigned ist)
+void idt_set_gate(unsigned vector, void (*code)(void), unsigned dpl, unsigned ist)
 {
+    uint64_t entry = (uint64_t)code;
+
     idt[vector] = (struct idt_entry){.offset_low = (uint16_t)entry, .selector = HYPERVISOR_CS, .ist = (uint8_t)ist,
         .type = (uint8_t)(IDT_INTERRUPT_GATE | dpl << 5), .offset_middle = (uint16_t)(entry >> 16),
         .offset_high = (uint32_t)(entry >> 32)};
-}
-
-void idt_set_gate(unsigned vector, void (*entry)(void), unsigned dpl, unsigned ist)
-{
-    gate_set(vector, (uint64_t)entry, dpl, ist);
 }
 
 static uint64_t extable_key(const struct extable_entry *e) { return (uint64_t)&e->fault + (uint64_t)(int64_t)e->fault; }
@@ -65,15 +58,15 @@ static void extable_sort(void)
             struct extable_entry low = *j, high = j[-1];
             int32_t step = (int32_t)sizeof(*j);
 
-            j[-1] = (struct extable_entry){low.fault + step, low.fixup + step, low.kind};
-            *j = (struct extable_entry){high.fault - step, high.fixup - step, high.kind};
+            j[-1] = (struct extable_entry){low.fault + step, low.fixup + step, low.note};
+            *j = (struct extable_entry){high.fault - step, high.fixup - step, high.note};
         }
 }
 
 void traps_init(void)
 {
     for (unsigned i = 0; i < 256; i++)
-        gate_set(i, (uint64_t)entry_stubs + i * 16, i == VECTOR_BP || i == VECTOR_OF ? 3 : 0, IST_NONE);
+        idt_set_gate(i, (void (*)(void))(entry_stubs + i * 16), i == VECTOR_BP || i == VECTOR_OF ? 3 : 0, IST_NONE);
     idt[VECTOR_NMI].ist = IST_NMI;
     idt[VECTOR_DF].ist = IST_DF;
     idt[VECTOR_MC].ist = IST_MC;
@@ -157,12 +150,8 @@ bool extable_fixup(struct cpu_user_regs *regs)
         const struct extable_entry *e = low + (high - low) / 2;
 
         if (extable_key(e) == regs->rip) {
-            uint64_t cause = (uint64_t)regs->error_code << 32 | regs->entry_vector;
-
-            if (e->kind == 1)
-                regs->rax = cause;
-            else if (e->kind == 2)
-                this_cpu(extable_noted) = cause;
+            if (e->note)
+                this_cpu(extable_noted) = (uint64_t)regs->error_code << 32 | regs->entry_vector;
             regs->rip = (uint64_t)&e->fixup + (uint64_t)(int64_t)e->fixup;
             return true;
         }

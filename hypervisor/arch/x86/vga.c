@@ -62,7 +62,7 @@ static void line_end(void)
     row_clear(row);
 }
 
-static void vga_write(const char *text, size_t length)
+static void vga_write(const struct console_driver *, const char *text, size_t length)
 {
     if (screen == NULL)
         return;

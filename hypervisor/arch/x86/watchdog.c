@@ -12,7 +12,6 @@
  * A machine that stood still as a whole (a debugger, a stopped emulator) is no hang: whoever finds that it
  * has not looked for long itself forgives everybody.
  */
-#include "arch/x86/watchdog.h"
 
 #include "arch/devices.h"
 #include "arch/interrupts.h"
@@ -153,11 +152,10 @@ void watchdog_look(void)
 
 /* ---- the beat ---- */
 
-static void beat_serve(void *data)
+static void beat_serve(void *)
 {
     nanoseconds_t now = time_now();
 
-    (void)data;
     this_cpu(beat) = now;
     watchdog_look();
     timer_set(&this_cpu(beat_timer), now + BEAT_NS);

@@ -5,7 +5,7 @@
 
 #include "arch/percpu.h"
 #include "arch/x86/cpufeature.h"
-#include "arch/x86/io.h"
+#include "arch/x86/ports.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"

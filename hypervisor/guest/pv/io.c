@@ -35,24 +35,6 @@ bool pv_port_allowed(struct vcpu *v, unsigned port, unsigned size)
     return pv_iopl_allows(v) || port_bitmap_clear(v, port, size);
 }
 
-static uint32_t port_in(uint16_t port, unsigned size)
-{
-    switch (size) {
-    case 1: return port_in8(port);
-    case 2: return port_in16(port);
-    default: return port_in32(port);
-    }
-}
-
-static void port_out(uint16_t port, unsigned size, uint32_t value)
-{
-    switch (size) {
-    case 1: port_out8(port, (uint8_t)value); break;
-    case 2: port_out16(port, (uint16_t)value); break;
-    default: port_out32(port, value); break;
-    }
-}
-
 static void pci_data_access(unsigned port, unsigned size, uint32_t *value, bool write)
 {
     uint8_t bus = (uint8_t)(pci_address >> 16), devfn = (uint8_t)(pci_address >> 8);

@@ -5,7 +5,7 @@
  */
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/fpu.h"
-#include "arch/x86/io.h"
+#include "arch/x86/ports.h"
 #include "guest/pv/decode.h"
 #include "guest/pv/traps.h"
 

@@ -18,7 +18,7 @@
 #ifndef __ASSEMBLER__
 #include "arch/x86/descriptor.h"
 #include "arch/x86/entry.h"
-#include "arch/x86/io.h"
+#include "arch/x86/ports.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"

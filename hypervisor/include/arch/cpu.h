@@ -102,8 +102,8 @@ static inline bool cpu_online(unsigned cpu)
     return cpu < MAX_CPUS && (cpu_online_mask.bits[cpu / 64] >> (cpu % 64) & 1);
 }
 
-/* Runs fn(arg) on every CPU in mask (own CPU included when set), interrupts off; waits for all when wait. */
-void cpu_call(const cpu_mask_t *mask, void (*fn)(void *), void *arg, bool wait);
+/* Runs fn(arg) on every CPU in mask (own CPU included when set), interrupts off, and waits for all. */
+void cpu_call(const cpu_mask_t *mask, void (*fn)(void *), void *arg);
 /* Interrupts another CPU so that it looks at its softirqs; no-op for a CPU already about to. */
 void cpu_poke(unsigned cpu);
 /* While spinning with interrupts off: does what other CPUs wait for. */

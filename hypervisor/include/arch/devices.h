@@ -40,8 +40,7 @@ uint64_t rtc_read(void);
 unsigned ioapic_init(void);      /* maps and masks all; returns the number of GSIs */
 bool ioapic_gsi_valid(unsigned gsi);
 void ioapic_program(unsigned gsi, uint8_t vector, uint32_t apic_id, bool level, bool low, bool masked);
-void ioapic_mask(unsigned gsi);
-void ioapic_unmask(unsigned gsi);
+void ioapic_mask(unsigned gsi, bool masked);
 void ioapic_route_nmi(unsigned gsi, uint32_t apic_id); /* for good: nothing programs it otherwise afterwards */
 int ioapic_read_register(uint64_t base, unsigned reg, uint32_t *value); /* -EINVAL no such */
 unsigned isa_irq_to_gsi(unsigned irq);

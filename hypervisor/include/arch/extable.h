@@ -2,29 +2,17 @@
 /*
  * Instructions that may fault in the hypervisor, and where to go on then.  After a fault at the first address
  * execution continues at the second with every register and the stack pointer as they were at the fault (rsp
- * too: nothing stays pushed).  Nothing says which fault it was, except: EXTABLE_INFO entries find (error code
- * << 32 | vector) in rax, and EXTABLE_NOTE entries, which need every register, in this CPU's extable_noted.
+ * too: nothing stays pushed).  Nothing says which fault it was, except EXTABLE_NOTE entries: (error code << 32 | vector) is in
+ * this CPU's extable_noted.
  */
 #ifndef XYLEM_ARCH_EXTABLE_H
 #define XYLEM_ARCH_EXTABLE_H
 
 #ifdef __ASSEMBLER__
-.macro EXTABLE fault, fixup
-    .pushsection .extable, "a"
-    .balign 4
-    .long \fault - ., \fixup - ., 0
-    .popsection
-.endm
-.macro EXTABLE_INFO fault, fixup
-    .pushsection .extable, "a"
-    .balign 4
-    .long \fault - ., \fixup - ., 1
-    .popsection
-.endm
 .macro EXTABLE_NOTE fault, fixup
     .pushsection .extable, "a"
     .balign 4
-    .long \fault - ., \fixup - ., 2
+    .long \fault - ., \fixup - ., 1
     .popsection
 .endm
 #else
@@ -34,12 +22,10 @@
 
 #define EXTABLE(fault, fixup)                                                                                    \
     ".pushsection .extable, \"a\"\n .balign 4\n .long " #fault " - ., " #fixup " - ., 0\n .popsection\n"
-#define EXTABLE_INFO(fault, fixup)                                                                               \
-    ".pushsection .extable, \"a\"\n .balign 4\n .long " #fault " - ., " #fixup " - ., 1\n .popsection\n"
 
 struct extable_entry {
     int32_t fault, fixup; /* each relative to its own address */
-    uint32_t kind;        /* 1: rax tells; 2: extable_noted */
+    uint32_t note;        /* 1: extable_noted tells which fault it was */
 };
 
 PER_CPU_DECLARE(uint64_t, extable_noted);

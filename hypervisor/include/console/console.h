@@ -14,8 +14,8 @@ struct domain;
 /* A device that shows text.  write may be called from any context with the console lock held. */
 struct console_driver {
     const char *name;
-    void (*write)(const char *text, size_t length);
-    void (*flush)(void);                  /* before reboot or after panic; may be NULL */
+    void (*write)(const struct console_driver *driver, const char *text, size_t length);
+    void (*flush)(const struct console_driver *driver); /* before reboot or after panic; may be NULL */
 };
 int console_register(const struct console_driver *driver);
 /* A byte typed at a device: to domain 0 (VIRQ_CONSOLE), or to the hypervisor after three Ctrl-A. */

@@ -13,22 +13,18 @@ void *calloc(size_t count, size_t size);
 void free(void *block);
 void __stack_chk_fail(void) __attribute__((noreturn, weak));
 
-void *malloc(size_t size)
+void *malloc(size_t)
 {
-    (void)size;
     return NULL;
 }
 
-void *calloc(size_t count, size_t size)
+void *calloc(size_t, size_t)
 {
-    (void)count;
-    (void)size;
     return NULL;
 }
 
-void free(void *block)
+void free(void *)
 {
-    (void)block;
 }
 
 /* A library overran its stack frame: nothing can be trusted, so trap. */

@@ -55,16 +55,21 @@ struct acpi_mcfg {
 struct acpi_node_range { uint64_t start, end; uint32_t domain; };
 struct acpi_node_cpu { uint32_t apic_id, domain; };
 
+/* Of the MADT. */
+struct acpi_cpu_list {
+    unsigned count;
+    unsigned dropped; /* beyond MAX_CPUS */
+    struct acpi_cpu cpus[MAX_CPUS];
+};
+
 /* Everything read from the tables; zero where a table is missing. */
 struct acpi_facts {
-    bool present;          /* a root table was found */
-    uint64_t rsdp, madt;   /* where they lie */
     uint64_t lapic_address;
+    struct acpi_cpu_list cpus;
     unsigned ioapic_count, override_count, mcfg_count;
     struct acpi_ioapic ioapics[ACPI_MAX_IOAPICS];
     struct acpi_override overrides[ACPI_MAX_OVERRIDES];
     struct acpi_mcfg mcfg[ACPI_MAX_MCFG];
-    bool has_8259;         /* MADT flag PCAT_COMPAT */
     /* SRAT, SLIT */
     unsigned node_range_count, node_cpu_count, distance_count;
     struct acpi_node_range node_ranges[ACPI_MAX_NODE_RANGES];
@@ -75,12 +80,11 @@ struct acpi_facts {
     /* FADT */
     uint16_t sci_irq;
     uint32_t fadt_flags;
-    struct acpi_register pm_timer, pm1a_control, pm1b_control, pm1a_event, pm1b_event, sleep_control, reset;
+    struct acpi_register pm_timer, pm1a_control, pm1b_control, reset;
     uint8_t reset_value;
     uint32_t pm_timer_width; /* bits: 24 or 32, 0 none */
-    uint64_t facs, dsdt;
+    uint64_t dsdt;
     uint8_t sleep_type_a, sleep_type_b; /* of S5, as far as the DSDT shows it without an interpreter */
-    uint16_t boot_flags;     /* IA-PC boot architecture flags */
 };
 extern struct acpi_facts acpi;
 
@@ -93,12 +97,6 @@ void acpi_init(void);
 
 /* ---- parsing core: pure functions over bytes, for host tests too (arch/x86/acpi_parse.c) ---- */
 
-struct acpi_cpu_list {
-    unsigned count;
-    unsigned dropped; /* beyond MAX_CPUS */
-    struct acpi_cpu cpus[MAX_CPUS];
-};
-
 /*
  * bytes must lie within size; true when checksum and signature hold and *length (header's) is within limits.
  */
@@ -106,10 +104,10 @@ bool acpi_header_ok(const void *table, size_t size, const char signature[4]);
 /* RSDP at p with size bytes left: root table's address; *is_xsdt.  0 when it is not one. */
 uint64_t acpi_rsdp_parse(const void *p, size_t size, bool *is_xsdt);
 /* Number of table addresses in a root table of length bytes, and address number n. */
-size_t acpi_root_count(const void *root, size_t length, bool is_xsdt);
+size_t acpi_root_count(size_t length, bool is_xsdt);
 uint64_t acpi_root_entry(const void *root, size_t n, bool is_xsdt);
 /* Each: 0, or -EINVAL when an entry does not fit its table (what came before it was taken). */
-int acpi_madt_parse(const void *table, size_t length, struct acpi_facts *facts, struct acpi_cpu_list *cpus);
+int acpi_madt_parse(const void *table, size_t length, struct acpi_facts *facts);
 int acpi_fadt_parse(const void *table, size_t length, struct acpi_facts *facts);
 /* Looks for a literal \_S5 package in AML. */
 void acpi_dsdt_parse(const void *table, size_t length, struct acpi_facts *facts);

@@ -18,5 +18,6 @@ void apic_offer_again(void);
 uint32_t apic_id(void);                       /* of this CPU */
 void apic_send_ipi(unsigned cpu, unsigned vector);
 void apic_send_nmi(unsigned cpu);
+void apic_send_start(uint32_t id, uint32_t command); /* INIT, or startup at a page: to a CPU that does not run yet */
 
 #endif

@@ -41,7 +41,7 @@ struct cpu_model {
     char vendor_name[13], brand[49];
     uint32_t max_leaf, max_extended_leaf, signature; /* CPUID 0, 0x80000000, 1.eax */
     unsigned family, model, stepping;
-    unsigned physical_bits, virtual_bits;
+    unsigned physical_bits;
     unsigned threads_per_core, cores_per_socket;
     uint32_t words[CPUID_WORDS];
 };

@@ -16,5 +16,7 @@ void multiboot_parse(uint32_t magic, uint64_t information); /* fills boot_info *
 void memory_init(void);       /* page tables, frame table, machine-to-physical table, heap */
 /* before memory_init: bytes nothing may be put into */
 void boot_memory_reserve(uint64_t start, uint64_t end);
+/* Boot CPU, after acpi_init, before others run: tells the heap which memory is of which node (arch/machine.h). */
+void numa_init(void);
 
 #endif

@@ -19,6 +19,9 @@ void traps_init(void); /* fills the IDT, sorts the exception table */
 /* Loads GDT, TSS, IDT and system-call MSRs of the calling CPU, whose stack block rsp is in. */
 void traps_cpu_init(void);
 
+/* An NMI of this CPU (nmi.c).  Does not return when it is told to stop, or when nmi=fatal. */
+void nmi_arrived(struct cpu_user_regs *regs);
+
 /* panic(), for a trap in the hypervisor: with its registers and the stack it came from. */
 _Noreturn void panic_registers(const struct cpu_user_regs *regs, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -11,41 +11,52 @@
 #include "log.h"
 #include "mm/heap.h"
 
-/* Allocates a port of d and binds it at once; d's lock held.  0 or as event_port_allocate. */
-static int event_bind_new(struct domain *d, enum event_state state, uint64_t number, unsigned vcpu,
-                          evtchn_port_t *port)
-{
-    int fresh = event_port_allocate(d);
+struct event_binding {
+    enum event_state state;
+    uint64_t number;
+    unsigned vcpu;
+    uint32_t *slot; /* where the port is noted, atomically, unless there is one: NULL nowhere */
+};
 
-    if (fresh < 0)
-        return fresh;
-    event_port_bind(d, (evtchn_port_t)fresh, state, number, vcpu);
-    *port = (evtchn_port_t)fresh;
-    return 0;
-}
-
-int event_alloc_unbound(struct domain *d, domid_t remote, evtchn_port_t *port)
+/* Allocates a port of d and binds it at once.  0, -EEXIST or as event_port_allocate. */
+static int event_bind_new(struct domain *d, const struct event_binding *b, evtchn_port_t *port)
 {
-    int rc;
+    struct event_channel *c;
+    uint64_t flags;
+    int rc = -EEXIST;
 
     spin_lock(&d->event->lock);
-    rc = event_bind_new(d, EVENT_UNBOUND, remote, 0, port);
+    if (!b->slot || !*b->slot)
+        rc = event_port_allocate(d);
+    if (rc >= 0) {
+        *port = (evtchn_port_t)rc;
+        c = event_channel(d->event, *port);
+        flags = spin_lock_irqsave(&c->lock);
+        c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
+        __atomic_store_n(&c->notify_vcpu, (uint16_t)b->vcpu, __ATOMIC_RELAXED);
+        c->number = b->number;
+        c->state = (uint8_t)b->state;
+        spin_unlock_irqrestore(&c->lock, flags);
+        if (b->slot)
+            __atomic_store_n(b->slot, *port, __ATOMIC_RELEASE);
+        rc = 0;
+    }
     spin_unlock(&d->event->lock);
     return rc;
 }
 
-/* Connects two channels, both domains' locks held. */
-static void event_connect(struct domain *d, evtchn_port_t port, struct domain *remote,
-                          evtchn_port_t remote_port)
+int event_alloc_unbound(struct domain *d, domid_t remote, evtchn_port_t *port)
 {
-    struct event_channel *c = event_channel(d->event, port),
-                         *peer = event_channel(remote->event, remote_port);
-    struct event_channel *first = c < peer ? c : peer, *second = first == c ? peer : c;
-    uint64_t flags;
+    return event_bind_new(d, &(struct event_binding){.state = EVENT_UNBOUND, .number = remote}, port);
+}
 
-    ASSERT(c != NULL && peer != NULL);
-    flags = spin_lock_irqsave(&first->lock);
-    spin_lock(&second->lock);
+/* Connects two channels, both domains' locks held. */
+static void event_connect(struct domain *d, evtchn_port_t port, struct domain *remote, evtchn_port_t remote_port)
+{
+    struct event_channel *c = event_channel(d->event, port), *peer = event_channel(remote->event, remote_port);
+    uint64_t flags = irq_save();
+
+    event_lock_two(&c->lock, &peer->lock);
     c->remote = remote;
     c->remote_port = remote_port;
     c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
@@ -55,8 +66,8 @@ static void event_connect(struct domain *d, evtchn_port_t port, struct domain *r
     peer->state = EVENT_INTERDOMAIN;
     /* The peer may have sent before anybody listened: make sure that nothing is missed. */
     event_set_pending(d, c, port);
-    spin_unlock(&second->lock);
-    spin_unlock_irqrestore(&first->lock, flags);
+    event_unlock_two(&c->lock, &peer->lock);
+    irq_restore(flags);
 }
 
 int event_bind_interdomain(struct domain *d, domid_t remote_id, evtchn_port_t remote_port,
@@ -72,7 +83,7 @@ int event_bind_interdomain(struct domain *d, domid_t remote_id, evtchn_port_t re
         domain_put(remote);
         return -EINVAL;
     }
-    event_lock_pair(d, remote);
+    event_lock_two(&d->event->lock, &remote->event->lock);
     peer = event_channel(remote->event, remote_port);
     rc = event_port_allocate(d);
     if (rc >= 0) {
@@ -85,97 +96,57 @@ int event_bind_interdomain(struct domain *d, domid_t remote_id, evtchn_port_t re
             rc = -EINVAL;
         }
     }
-    event_unlock_pair(d, remote);
+    event_unlock_two(&d->event->lock, &remote->event->lock);
     domain_put(remote);
     return rc;
 }
 
 int event_bind_virq(struct domain *d, unsigned virq, unsigned vcpu, evtchn_port_t *port)
 {
+    struct event_binding b = {.state = EVENT_VIRQ, .number = virq, .vcpu = vcpu};
     struct vcpu *v;
-    int rc = -EEXIST;
 
-    if (virq >= NR_VIRQS)
-        return -EINVAL;
     /* A machine-wide VIRQ starts on vcpu 0 and can be moved afterwards. */
-    if (event_virq_is_global(virq) && vcpu != 0)
+    if (virq >= NR_VIRQS || (event_virq_is_global(virq) && vcpu != 0))
         return -EINVAL;
     v = domain_vcpu(d, vcpu);
     if (!v)
         return -ENOENT;
-    spin_lock(&d->event->lock);
-    if (!v->virq_port[virq]) {
-        rc = event_bind_new(d, EVENT_VIRQ, virq, vcpu, port);
-        if (!rc)
-            __atomic_store_n(&v->virq_port[virq], *port, __ATOMIC_RELEASE);
-    }
-    spin_unlock(&d->event->lock);
-    return rc;
+    b.slot = &v->virq_port[virq];
+    return event_bind_new(d, &b, port);
 }
 
 int event_bind_ipi(struct domain *d, unsigned vcpu, evtchn_port_t *port)
 {
-    int rc;
+    struct event_binding b = {.state = EVENT_IPI, .vcpu = vcpu};
 
-    if (!domain_vcpu(d, vcpu))
-        return -ENOENT;
-    spin_lock(&d->event->lock);
-    rc = event_bind_new(d, EVENT_IPI, 0, vcpu, port);
-    spin_unlock(&d->event->lock);
-    return rc;
+    return domain_vcpu(d, vcpu) ? event_bind_new(d, &b, port) : -ENOENT;
 }
 
 /* ---- physical interrupts ---- */
 
-/* Names a port for the PIRQ, busy until the interrupt is bound.  d's lock held. */
-static int event_pirq_reserve(struct domain *d, unsigned pirq, evtchn_port_t *port)
+/* The port of each PIRQ; NULL when memory is short. */
+static uint32_t *event_pirq_ports(struct event_domain *e)
 {
-    struct event_domain *e = d->event;
-    int rc;
-
-    if (!e->pirq_port) {
-        uint32_t *table = mem_new_array(uint32_t, MAX_PIRQS);
-
-        if (!table)
-            return -ENOMEM;
-        __atomic_store_n(&e->pirq_port, table, __ATOMIC_RELEASE);
-    }
-    if (e->pirq_port[pirq])
-        return -EEXIST;
-    rc = event_bind_new(d, EVENT_PIRQ_BUSY, pirq, 0, port);
-    if (!rc)
-        __atomic_store_n(&e->pirq_port[pirq], *port, __ATOMIC_RELEASE);
-    return rc;
-}
-
-/* The interrupt is bound, or could not be. */
-static void event_pirq_settle(struct domain *d, unsigned pirq, evtchn_port_t port, bool bound)
-{
-    struct event_channel *c = event_channel(d->event, port);
-    uint64_t flags;
-
-    spin_lock(&d->event->lock);
-    if (bound) {
-        flags = spin_lock_irqsave(&c->lock);
-        c->state = EVENT_PIRQ;
-        spin_unlock_irqrestore(&c->lock, flags);
-    } else {
-        __atomic_store_n(&d->event->pirq_port[pirq], 0, __ATOMIC_RELEASE);
-        event_port_release(d, port);
-    }
-    spin_unlock(&d->event->lock);
+    spin_lock(&e->lock);
+    if (!e->pirq_port)
+        __atomic_store_n(&e->pirq_port, mem_new_array(uint32_t, MAX_PIRQS), __ATOMIC_RELEASE);
+    spin_unlock(&e->lock);
+    return e->pirq_port;
 }
 
 int event_bind_pirq(struct domain *d, unsigned pirq, unsigned flags, evtchn_port_t *port)
 {
+    struct event_binding b = {.state = EVENT_PIRQ_BUSY, .number = pirq};
     struct vcpu *v = domain_vcpu(d, 0);
     int rc;
 
     if (pirq >= MAX_PIRQS || !v)
         return -EINVAL;
-    spin_lock(&d->event->lock);
-    rc = event_pirq_reserve(d, pirq, port);
-    spin_unlock(&d->event->lock);
+    if (!event_pirq_ports(d->event))
+        return -ENOMEM;
+    b.slot = &d->event->pirq_port[pirq];
+    rc = event_bind_new(d, &b, port);
     if (rc)
         return rc;
     /*
@@ -183,7 +154,14 @@ int event_bind_pirq(struct domain *d, unsigned pirq, unsigned flags, evtchn_port
      * delivers.
      */
     rc = irq_guest_bind(v, pirq, flags & BIND_PIRQ__WILL_SHARE);
-    event_pirq_settle(d, pirq, *port, rc == 0);
+    spin_lock(&d->event->lock);
+    if (rc) {
+        __atomic_store_n(b.slot, 0, __ATOMIC_RELEASE);
+        event_port_release(d, *port);
+    } else {
+        event_state_set(event_channel(d->event, *port), EVENT_PIRQ);
+    }
+    spin_unlock(&d->event->lock);
     return rc;
 }
 

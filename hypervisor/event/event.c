@@ -6,6 +6,7 @@
 #include "event/internal.h"
 
 #include "config.h"
+#include "domain/preempt.h"
 #include "errno.h"
 #include "irq/irq.h"
 #include "lib/string.h"
@@ -15,22 +16,6 @@
 /* Ports closed between two looks at pending work. */
 #define EVENT_CLOSE_BATCH 64
 #define LINKED_MOST 4096 /* free ports that one search passes over because their guest has them linked */
-
-void event_lock_pair(struct domain *a, struct domain *b)
-{
-    struct domain *first = a->id <= b->id ? a : b, *second = first == a ? b : a;
-
-    spin_lock(&first->event->lock);
-    if (second != first)
-        spin_lock(&second->event->lock);
-}
-
-void event_unlock_pair(struct domain *a, struct domain *b)
-{
-    spin_unlock(&a->event->lock);
-    if (b != a)
-        spin_unlock(&b->event->lock);
-}
 
 uint32_t event_port_limit(const struct domain *d)
 {
@@ -95,7 +80,7 @@ int event_port_allocate(struct domain *d)
         return -EINVAL;
     port = bitmap_find_next_zero(e->used, e->valid_ports, e->first_free);
     e->first_free = (uint32_t)port;
-    while (port < e->valid_ports && e->fifo && fifo_is_linked(e->fifo, (evtchn_port_t)port))
+    while (port < e->valid_ports && e->fifo && (fifo_read(e->fifo, (evtchn_port_t)port) & 1u << EVTCHN_FIFO_LINKED))
         port = ++passed < LINKED_MOST ? bitmap_find_next_zero(e->used, e->valid_ports, port + 1) : e->valid_ports;
     if (port >= event_port_limit(d))
         return -ENOSPC;
@@ -117,6 +102,7 @@ void event_port_release(struct domain *d, evtchn_port_t port)
     struct event_channel *c = event_channel(e, port);
     uint64_t flags = spin_lock_irqsave(&c->lock);
 
+    event_clear_pending(d, c, port);
     c->state = EVENT_FREE;
     c->number = 0;
     c->remote_port = 0;
@@ -129,53 +115,30 @@ void event_port_release(struct domain *d, evtchn_port_t port)
     e->active--;
 }
 
-void event_port_bind(struct domain *d, evtchn_port_t port, enum event_state state, uint64_t number,
-                     unsigned vcpu)
+void event_state_set(struct event_channel *c, enum event_state state)
 {
-    struct event_channel *c = event_channel(d->event, port);
     uint64_t flags = spin_lock_irqsave(&c->lock);
 
-    c->priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
-    __atomic_store_n(&c->notify_vcpu, (uint16_t)vcpu, __ATOMIC_RELAXED);
-    c->number = number;
     c->state = state;
     spin_unlock_irqrestore(&c->lock, flags);
 }
 
 /* ---- closing ---- */
 
-/* Both ends' channel locks, interrupts off.  Returns the flags to restore. */
-static uint64_t event_lock_ends(struct event_channel *a, struct event_channel *b)
-{
-    uint64_t flags = irq_save();
-
-    spin_lock(a < b ? &a->lock : &b->lock);
-    if (a != b)
-        spin_lock(a < b ? &b->lock : &a->lock);
-    return flags;
-}
-
-static void event_unlock_ends(struct event_channel *a, struct event_channel *b, uint64_t flags)
-{
-    spin_unlock(&a->lock);
-    if (a != b)
-        spin_unlock(&b->lock);
-    irq_restore(flags);
-}
-
 /* The peer waits for a new connection.  Both domains' locks held. */
 static void event_disconnect(struct domain *d, struct event_channel *c)
 {
     struct event_channel *peer = event_channel(c->remote->event, c->remote_port);
-    uint64_t flags = event_lock_ends(c, peer);
+    uint64_t flags = irq_save();
 
-    BUG_ON(peer->state != EVENT_INTERDOMAIN || peer->remote != d);
+    event_lock_two(&c->lock, &peer->lock);
+    BUG_ON(peer->state != EVENT_INTERDOMAIN || peer->remote != d || peer == c);
     peer->state = EVENT_UNBOUND;
     peer->number = d->id;
     peer->remote_port = 0;
-    if (c != peer)
-        c->state = EVENT_RESERVED;
-    event_unlock_ends(c, peer, flags);
+    c->state = EVENT_RESERVED;
+    event_unlock_two(&c->lock, &peer->lock);
+    irq_restore(flags);
 }
 
 /* Closes an interdomain port, d's lock held: that of the peer may come first, so state is looked at again. */
@@ -184,25 +147,16 @@ static int event_close_interdomain(struct domain *d, struct event_channel *c)
     while (c->state == EVENT_INTERDOMAIN) {
         struct domain *remote = c->remote;
 
-        if (remote->id > d->id) {
-            spin_lock(&remote->event->lock);
-        } else if (remote->id < d->id) {
-            /* The peer may close its end meanwhile, and its domain be freed once that is done: hold it. */
-            if (!domain_hold(remote))
-                return -EAGAIN;
-            spin_unlock(&d->event->lock);
-            event_lock_pair(d, remote);
-            if (c->state != EVENT_INTERDOMAIN || c->remote != remote) {
-                spin_unlock(&remote->event->lock);
-                domain_put(remote);
-                continue;
-            }
-            domain_put(remote);
-        }
-        event_disconnect(d, c);
+        /* The peer may close its end meanwhile, and its domain be freed once that is done: hold it. */
+        if (!domain_hold(remote))
+            return -EAGAIN;
+        spin_unlock(&d->event->lock);
+        event_lock_two(&d->event->lock, &remote->event->lock);
+        if (c->state == EVENT_INTERDOMAIN && c->remote == remote)
+            event_disconnect(d, c);
         if (remote != d)
             spin_unlock(&remote->event->lock);
-        return 0;
+        domain_put(remote);
     }
     return 0;
 }
@@ -220,10 +174,7 @@ static void event_close_virq(struct domain *d, evtchn_port_t port, uint64_t virq
 /* The interrupt room's locks come before ours: the port is kept busy while ours is not held. */
 static void event_close_pirq(struct domain *d, struct event_channel *c, uint64_t pirq)
 {
-    uint64_t flags = spin_lock_irqsave(&c->lock);
-
-    c->state = EVENT_PIRQ_BUSY;
-    spin_unlock_irqrestore(&c->lock, flags);
+    event_state_set(c, EVENT_PIRQ_BUSY);
     spin_unlock(&d->event->lock);
     irq_guest_unbind(d, (unsigned)pirq);
     spin_lock(&d->event->lock);
@@ -233,7 +184,6 @@ static void event_close_pirq(struct domain *d, struct event_channel *c, uint64_t
 /* d's lock held; may be dropped and taken again. */
 static int event_close_locked(struct domain *d, struct event_channel *c, evtchn_port_t port)
 {
-    uint64_t flags;
     int rc = 0;
 
     switch (c->state) {
@@ -254,14 +204,9 @@ static int event_close_locked(struct domain *d, struct event_channel *c, evtchn_
         event_close_virq(d, port, c->number);
         break;
     }
-    if (rc)
-        return rc;
-    flags = spin_lock_irqsave(&c->lock);
-    event_clear_pending(d, c, port);
-    c->state = EVENT_RESERVED;
-    spin_unlock_irqrestore(&c->lock, flags);
-    event_port_release(d, port);
-    return 0;
+    if (!rc)
+        event_port_release(d, port);
+    return rc;
 }
 
 int event_close(struct domain *d, evtchn_port_t port)
@@ -293,7 +238,7 @@ static int event_close_all(struct domain *d)
                 event_close(d, port);
         }
         __atomic_store_n(&e->next_reset, end, __ATOMIC_RELAXED);
-        if (end < e->valid_ports && event_work_pending())
+        if (end < e->valid_ports && hypercall_should_stop())
             return -ERESTART_LATER;
     }
 }
@@ -400,35 +345,29 @@ void event_vcpu_free(struct vcpu *v)
 
 /* ---- questions ---- */
 
+static const struct {
+    const char *name;
+    uint32_t status;
+} event_states[] = {
+    [EVENT_FREE] = {"free", EVTCHNSTAT_closed}, [EVENT_RESERVED] = {"reserved", EVTCHNSTAT_closed},
+    [EVENT_UNBOUND] = {"unbound", EVTCHNSTAT_unbound}, [EVENT_INTERDOMAIN] = {"interdomain", EVTCHNSTAT_interdomain},
+    [EVENT_PIRQ] = {"pirq", EVTCHNSTAT_pirq}, [EVENT_PIRQ_BUSY] = {"pirq", EVTCHNSTAT_pirq},
+    [EVENT_VIRQ] = {"virq", EVTCHNSTAT_virq}, [EVENT_IPI] = {"ipi", EVTCHNSTAT_ipi},
+};
+
 static void event_status_fill(const struct event_channel *c, struct evtchn_status *status)
 {
     status->vcpu = event_notify_vcpu(c);
-    switch (c->state) {
-    case EVENT_FREE:
-    case EVENT_RESERVED:
-        status->status = EVTCHNSTAT_closed;
-        break;
-    case EVENT_UNBOUND:
-        status->status = EVTCHNSTAT_unbound;
+    status->status = event_states[c->state].status;
+    if (status->status == EVTCHNSTAT_unbound) {
         status->u.unbound.dom = (domid_t)c->number;
-        break;
-    case EVENT_INTERDOMAIN:
-        status->status = EVTCHNSTAT_interdomain;
+    } else if (status->status == EVTCHNSTAT_interdomain) {
         status->u.interdomain.dom = c->remote->id;
         status->u.interdomain.port = c->remote_port;
-        break;
-    case EVENT_PIRQ:
-    case EVENT_PIRQ_BUSY:
-        status->status = EVTCHNSTAT_pirq;
+    } else if (status->status == EVTCHNSTAT_pirq) {
         status->u.pirq = (uint32_t)c->number;
-        break;
-    case EVENT_VIRQ:
-        status->status = EVTCHNSTAT_virq;
+    } else if (status->status == EVTCHNSTAT_virq) {
         status->u.virq = (uint32_t)c->number;
-        break;
-    case EVENT_IPI:
-        status->status = EVTCHNSTAT_ipi;
-        break;
     }
 }
 
@@ -444,18 +383,12 @@ int event_status(struct domain *d, struct evtchn_status *status)
     return 0;
 }
 
-static const char *const event_state_names[] = {
-    [EVENT_FREE] = "free", [EVENT_RESERVED] = "reserved", [EVENT_UNBOUND] = "unbound",
-    [EVENT_INTERDOMAIN] = "interdomain", [EVENT_PIRQ] = "pirq", [EVENT_PIRQ_BUSY] = "pirq",
-    [EVENT_VIRQ] = "virq", [EVENT_IPI] = "ipi",
-};
-
 static void event_dump_port(struct domain *d, const struct event_channel *c, evtchn_port_t port)
 {
     bool interdomain = c->state == EVENT_INTERDOMAIN;
 
     log_error("  port %4u [%c%c] vcpu %u %s %d:%u\n", port, event_is_pending(d, port) ? 'p' : '-',
-              event_is_masked(d, port) ? 'm' : '-', event_notify_vcpu(c), event_state_names[c->state],
+              event_is_masked(d, port) ? 'm' : '-', event_notify_vcpu(c), event_states[c->state].name,
               interdomain ? c->remote->id : (int)c->number, interdomain ? c->remote_port : 0);
 }
 

@@ -74,31 +74,16 @@ static bool fifo_set_link(event_word_t *tail, evtchn_port_t port)
     return old & LINKED;
 }
 
-static unsigned last_vcpu(uint16_t last)
-{
-    return last >> 4;
-}
-
 /* Locks the queues of v and of the vcpu the port was last linked on; false if that one kept moving. */
 static bool fifo_lock_queues(struct vcpu *v, struct event_channel *c, struct vcpu **old_v, uint16_t *last)
 {
     for (unsigned i = 0; i < QUEUE_TRIES; i++) {
-        struct vcpu *o, *first, *second;
-
         *last = __atomic_load_n(&c->last, __ATOMIC_RELAXED);
-        o = domain_vcpu(v->domain, last_vcpu(*last));
-        first = v->id <= o->id ? v : o;
-        second = first == v ? o : v;
-        spin_lock(&first->event->lock);
-        if (second != first)
-            spin_lock(&second->event->lock);
-        if (__atomic_load_n(&c->last, __ATOMIC_RELAXED) == *last) {
-            *old_v = o;
+        *old_v = domain_vcpu(v->domain, *last >> 4);
+        event_lock_two(&v->event->lock, &(*old_v)->event->lock);
+        if (__atomic_load_n(&c->last, __ATOMIC_RELAXED) == *last)
             return true;
-        }
-        spin_unlock(&first->event->lock);
-        if (second != first)
-            spin_unlock(&second->event->lock);
+        event_unlock_two(&v->event->lock, &(*old_v)->event->lock);
     }
     return false;
 }
@@ -148,9 +133,7 @@ static void fifo_queue(struct vcpu *v, struct event_fifo *fifo, struct event_cha
         if (!(old & MASKED) && !(word_set(word, LINKED) & LINKED))
             tell = fifo_append(v, fifo, c, port, old_v, last);
     }
-    spin_unlock(&v->event->lock);
-    if (old_v != v)
-        spin_unlock(&old_v->event->lock);
+    event_unlock_two(&v->event->lock, &old_v->event->lock);
     if (tell)
         event_mark_vcpu(v);
 }
@@ -204,25 +187,11 @@ void fifo_unmask(struct domain *d, struct event_fifo *fifo, struct event_channel
         fifo_set_pending(d, fifo, c, port);
 }
 
-bool fifo_is_pending(struct event_fifo *fifo, evtchn_port_t port)
+event_word_t fifo_read(struct event_fifo *fifo, evtchn_port_t port)
 {
     event_word_t *word = fifo_word(fifo, port);
 
-    return word && (word_read(word) & PENDING);
-}
-
-bool fifo_is_masked(struct event_fifo *fifo, evtchn_port_t port)
-{
-    event_word_t *word = fifo_word(fifo, port);
-
-    return !word || (word_read(word) & MASKED);
-}
-
-bool fifo_is_linked(struct event_fifo *fifo, evtchn_port_t port)
-{
-    event_word_t *word = fifo_word(fifo, port);
-
-    return word && (word_read(word) & LINKED);
+    return word ? word_read(word) : MASKED;
 }
 
 /* ---- pages of the guest ---- */
@@ -244,20 +213,6 @@ static int guest_page_get(struct domain *d, uint64_t gfn, void **page)
     return rc;
 }
 
-/* Puts v's control block in place; one that is there already stays. */
-static int fifo_set_control(struct vcpu *v, struct evtchn_fifo_control_block *control)
-{
-    uint64_t flags;
-
-    if (v->event->control)
-        return -EINVAL;
-    memset(control, 0, sizeof(*control));
-    flags = spin_lock_irqsave(&v->event->lock);
-    v->event->control = control;
-    spin_unlock_irqrestore(&v->event->lock, flags);
-    return 0;
-}
-
 /* Pending bits of the 2-level way are carried over: shown as soon as the array reaches their port. */
 static void fifo_carry_over(struct domain *d)
 {
@@ -269,28 +224,29 @@ static void fifo_carry_over(struct domain *d)
     }
 }
 
-/* The first control block of a domain switches it over.  Its lock is held. */
+/* The first control block of a domain switches it over; one of v's that is there already stays.  The domain's lock is held. */
 static int fifo_add_control(struct vcpu *v, struct evtchn_fifo_control_block *control)
 {
     struct domain *d = v->domain;
     struct event_fifo *fresh = NULL;
-    int rc;
+    uint64_t flags;
 
-    if (domain_is_dying(d))
+    if (domain_is_dying(d) || v->event->control)
         return -EINVAL;
     if (!d->event->fifo) {
         fresh = mem_new(struct event_fifo);
         if (!fresh)
             return -ENOMEM;
     }
-    rc = fifo_set_control(v, control);
-    if (rc) {
-        mem_free(fresh);
-    } else if (fresh) {
+    memset(control, 0, sizeof(*control));
+    flags = spin_lock_irqsave(&v->event->lock);
+    v->event->control = control;
+    spin_unlock_irqrestore(&v->event->lock, flags);
+    if (fresh) {
         __atomic_store_n(&d->event->fifo, fresh, __ATOMIC_RELEASE);
         fifo_carry_over(d);
     }
-    return rc;
+    return 0;
 }
 
 int event_init_control(struct domain *d, struct evtchn_init_control *args)

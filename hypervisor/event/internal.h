@@ -7,10 +7,10 @@
  * looked at under its own lock.
  *
  * Locks, in order:
- *   event_domain.lock    allocation, binding, closing; two domains by ascending domid
- *   event_channel.lock   the binding of one channel; two channels by ascending address.  Taken with interrupts off, as
- *                        PIRQs and VIRQs arrive in interrupt handlers
- *   event_vcpu.lock      FIFO queues of one vcpu; two vcpus by ascending id
+ *   event_domain.lock    allocation, binding, closing
+ *   event_channel.lock   the binding of one channel.  Taken with interrupts off, as PIRQs and VIRQs arrive in interrupt handlers
+ *   event_vcpu.lock      FIFO queues of one vcpu
+ * Two of a kind by ascending address: event_lock_two().
  * Whoever changes a binding holds the domain's and the channel's lock (for interdomain channels those of both ends), so that
  * either is enough to read it.  A sender holds the lock of its own end alone: while it does, the other end is neither
  * closed nor freed, nor are the pages its domain shows events in.
@@ -118,23 +118,28 @@ static inline bool event_virq_is_global(unsigned virq)
     return virq != VIRQ_TIMER && virq != VIRQ_DEBUG && virq != VIRQ_XENOPROF && virq != VIRQ_XENPMU;
 }
 
-/* Should a long operation pause? */
-static inline bool event_work_pending(void)
+/* They may be the same. */
+static inline void event_lock_two(spinlock_t *a, spinlock_t *b)
 {
-    latency_look();
-    return softirq_pending() || (!current->is_idle && vcpu_event_deliverable(current));
+    spin_lock(a < b ? a : b);
+    if (a != b)
+        spin_lock(a < b ? b : a);
+}
+
+static inline void event_unlock_two(spinlock_t *a, spinlock_t *b)
+{
+    spin_unlock(a);
+    if (a != b)
+        spin_unlock(b);
 }
 
 /* ---- event.c ---- */
-/* Locks the domains by ascending domid; they may be the same. */
-void event_lock_pair(struct domain *a, struct domain *b);
-void event_unlock_pair(struct domain *a, struct domain *b);
 /* Takes a free port, state RESERVED.  d's lock held.  Port, or -EINVAL d is dying, -ENOSPC, -ENOMEM. */
 int event_port_allocate(struct domain *d);
-/* Gives it back.  d's lock held. */
+/* Gives it back, not pending any more.  d's lock held. */
 void event_port_release(struct domain *d, evtchn_port_t port);
-/* Sets state and number of a channel d just allocated and makes it visible.  d's lock held. */
-void event_port_bind(struct domain *d, evtchn_port_t port, enum event_state state, uint64_t number, unsigned vcpu);
+/* Of a channel whose domain's lock is held. */
+void event_state_set(struct event_channel *c, enum event_state state);
 /* Ports the way events are shown now allows. */
 uint32_t event_port_limit(const struct domain *d);
 
@@ -170,10 +175,8 @@ bool two_level_is_masked(struct domain *d, evtchn_port_t port);
 void fifo_set_pending(struct domain *d, struct event_fifo *fifo, struct event_channel *c, evtchn_port_t port);
 void fifo_clear_pending(struct event_fifo *fifo, evtchn_port_t port);
 void fifo_unmask(struct domain *d, struct event_fifo *fifo, struct event_channel *c, evtchn_port_t port);
-bool fifo_is_pending(struct event_fifo *fifo, evtchn_port_t port);
-bool fifo_is_masked(struct event_fifo *fifo, evtchn_port_t port);
-/* Still on a queue of the guest: must not be handed out again. */
-bool fifo_is_linked(struct event_fifo *fifo, evtchn_port_t port);
+/* The port's word; as if it were masked where the array does not reach. */
+event_word_t fifo_read(struct event_fifo *fifo, evtchn_port_t port);
 /* Back to the 2-level way: every port is closed and d's lock is held. */
 void fifo_drop(struct domain *d);
 

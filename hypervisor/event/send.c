@@ -46,14 +46,14 @@ bool event_is_pending(struct domain *d, evtchn_port_t port)
 {
     struct event_fifo *fifo = event_fifo(d);
 
-    return fifo ? fifo_is_pending(fifo, port) : two_level_is_pending(d, port);
+    return fifo ? fifo_read(fifo, port) >> EVTCHN_FIFO_PENDING & 1 : two_level_is_pending(d, port);
 }
 
 bool event_is_masked(struct domain *d, evtchn_port_t port)
 {
     struct event_fifo *fifo = event_fifo(d);
 
-    return fifo ? fifo_is_masked(fifo, port) : two_level_is_masked(d, port);
+    return fifo ? fifo_read(fifo, port) >> EVTCHN_FIFO_MASKED & 1 : two_level_is_masked(d, port);
 }
 
 /* Delivers at the far end of c, whose lock is held and which is interdomain. */
@@ -124,20 +124,16 @@ void event_vcpu_info_moved(struct vcpu *v)
 
 /* ---- polls ---- */
 
-static void event_wake_poller(struct vcpu *v, evtchn_port_t port)
-{
-    evtchn_port_t awaited = __atomic_load_n(&v->poll_port, __ATOMIC_RELAXED);
-
-    /* Zero or negative: it polls several, and looks at them again itself. */
-    if ((__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & VCPU_POLLING) &&
-        (awaited == port || (int32_t)awaited <= 0))
-        vcpu_unblock(v);
-}
-
 void event_wake_pollers(struct domain *d, evtchn_port_t port)
 {
     struct vcpu *v;
 
-    for_each_vcpu(d, v)
-        event_wake_poller(v, port);
+    for_each_vcpu(d, v) {
+        evtchn_port_t awaited = __atomic_load_n(&v->poll_port, __ATOMIC_RELAXED);
+
+        /* Zero or negative: it polls several, and looks at them again itself. */
+        if ((__atomic_load_n(&v->pause_flags, __ATOMIC_SEQ_CST) & VCPU_POLLING) &&
+            (awaited == port || (int32_t)awaited <= 0))
+            vcpu_unblock(v);
+    }
 }

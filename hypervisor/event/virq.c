@@ -12,21 +12,23 @@
 static struct domain *virq_handlers[NR_VIRQS]; /* written under the lock, read without */
 static spinlock_t virq_handlers_lock = SPINLOCK_INIT(RANK_EVENT);
 
-static void event_deliver_virq(struct vcpu *v, unsigned virq)
+/* Delivers to a port read without a lock: it may have been closed since, and even bound anew. */
+static void deliver(struct domain *d, evtchn_port_t port, enum event_state state, enum event_state or, unsigned number)
 {
-    struct domain *d = v->domain;
-    evtchn_port_t port = __atomic_load_n(&v->virq_port[virq], __ATOMIC_ACQUIRE);
-    struct event_channel *c;
-    uint64_t flags;
+    struct event_channel *c = event_channel(d->event, port);
+    uint64_t flags = spin_lock_irqsave(&c->lock);
 
-    if (!port || !d->event)
-        return;
-    c = event_channel(d->event, port);
-    flags = spin_lock_irqsave(&c->lock);
-    /* The port may have been closed, and even bound anew, since it was read. */
-    if (c->state == EVENT_VIRQ && c->number == virq)
+    if ((c->state == state || c->state == or) && c->number == number)
         event_set_pending(d, c, port);
     spin_unlock_irqrestore(&c->lock, flags);
+}
+
+static void event_deliver_virq(struct vcpu *v, unsigned virq)
+{
+    evtchn_port_t port = __atomic_load_n(&v->virq_port[virq], __ATOMIC_ACQUIRE);
+
+    if (port && v->domain->event)
+        deliver(v->domain, port, EVENT_VIRQ, EVENT_VIRQ, virq);
 }
 
 static void event_upcall_virq(struct vcpu *v, unsigned virq)
@@ -56,16 +58,9 @@ static void event_upcall_pirq(struct domain *d, unsigned pirq)
     struct event_domain *e = d->event;
     uint32_t *table = e ? __atomic_load_n(&e->pirq_port, __ATOMIC_ACQUIRE) : NULL;
     evtchn_port_t port = table && pirq < MAX_PIRQS ? __atomic_load_n(&table[pirq], __ATOMIC_ACQUIRE) : 0;
-    struct event_channel *c;
-    uint64_t flags;
 
-    if (!port)
-        return;
-    c = event_channel(e, port);
-    flags = spin_lock_irqsave(&c->lock);
-    if ((c->state == EVENT_PIRQ || c->state == EVENT_PIRQ_BUSY) && c->number == pirq)
-        event_set_pending(d, c, port);
-    spin_unlock_irqrestore(&c->lock, flags);
+    if (port)
+        deliver(d, port, EVENT_PIRQ, EVENT_PIRQ_BUSY, pirq);
 }
 
 static int event_upcall_port_pending(struct domain *d, evtchn_port_t port)
@@ -86,17 +81,14 @@ int event_set_global_virq_handler(struct domain *d, unsigned virq)
 {
     struct domain *old;
 
-    if (virq >= NR_VIRQS || !event_virq_is_global(virq))
-        return -EINVAL;
-    if (!domain_hold(d))
+    if (virq >= NR_VIRQS || !event_virq_is_global(virq) || !domain_hold(d))
         return -EINVAL;
     spin_lock(&virq_handlers_lock);
     old = virq_handlers[virq];
-    if (!domain_is_dying(d)) {
+    if (!domain_is_dying(d))
         __atomic_store_n(&virq_handlers[virq], d, __ATOMIC_RELEASE);
-    } else {
+    else
         old = d; /* what was taken goes back */
-    }
     spin_unlock(&virq_handlers_lock);
     if (old)
         domain_put(old);
@@ -106,15 +98,14 @@ int event_set_global_virq_handler(struct domain *d, unsigned virq)
 void event_virq_handlers_drop(struct domain *d)
 {
     for (unsigned virq = 0; virq < NR_VIRQS; virq++) {
-        struct domain *mine = NULL;
+        bool mine;
 
         spin_lock(&virq_handlers_lock);
-        if (virq_handlers[virq] == d) {
-            mine = d;
+        mine = virq_handlers[virq] == d;
+        if (mine)
             __atomic_store_n(&virq_handlers[virq], NULL, __ATOMIC_RELEASE);
-        }
         spin_unlock(&virq_handlers_lock);
         if (mine)
-            domain_put(mine);
+            domain_put(d);
     }
 }

@@ -15,63 +15,28 @@ static inline uint64_t copy_pins(bool readonly)
     return readonly ? PIN_HOST_READ : PIN_HOST_WRITE;
 }
 
-/* Pins an entry of d for domain `to`; *kind says what it is.  GNTST_*. */
-static int pin(struct domain *d, grant_ref_t ref, struct grant_use *use, struct grant_copy_end *end,
-               enum grant_kind *kind)
+/* What a pin of this end says of its frame. */
+static void end_take(struct grant_copy_end *end, const struct grant_use *use)
 {
-    struct grant_table *t = d->grant;
-    int rc = GNTST_bad_gntref;
-
-    read_lock(&t->lock);
-    if (likely(ref < t->entries)) {
-        struct grant_active *a = grant_active(t, ref);
-
-        spin_lock(&a->lock);
-        rc = grant_pin(d, a, ref, use);
-        if (likely(!rc)) {
-            end->frame = use->frame;
-            end->start = a->start;
-            end->length = a->length;
-            *kind = a->kind;
-            if (unlikely(*kind == GRANT_TRANSITIVE))
-                __atomic_fetch_add(&t->transits, 1, __ATOMIC_RELAXED);
-        }
-        spin_unlock(&a->lock);
-    }
-    read_unlock(&t->lock);
-    return rc;
-}
-
-static ALWAYS_INLINE void unpin(struct domain *d, grant_ref_t ref, bool readonly, bool transitive)
-{
-    struct grant_table *t = d->grant;
-    struct grant_active *a;
-
-    read_lock(&t->lock);
-    a = grant_active(t, ref);
-    spin_lock(&a->lock);
-    grant_unpin(d, a, ref, copy_pins(readonly));
-    if (unlikely(transitive))
-        __atomic_fetch_sub(&t->transits, 1, __ATOMIC_RELAXED);
-    spin_unlock(&a->lock);
-    read_unlock(&t->lock);
+    end->frame = use->frame;
+    end->start = use->active->start;
+    end->length = use->active->length;
 }
 
 /* The grant behind a transitive one has to be one to its granter d, and not transitive itself. */
 static int pin_behind(struct domain *d, struct domain *behind, const struct grant_use *first, struct grant_copy_end *end)
 {
     struct grant_use use = {.to = d->id, .readonly = first->readonly, .pins = first->pins};
-    enum grant_kind kind;
-    int rc;
+    int rc = behind->grant ? grant_pin(behind, first->transit_ref, &use) : GNTST_general_error;
 
-    if (!behind->grant)
+    if (rc)
+        return rc;
+    if (use.active->kind == GRANT_TRANSITIVE) {
+        grant_unpin(behind, first->transit_ref, use.pins);
         return GNTST_general_error;
-    rc = pin(behind, first->transit_ref, &use, end, &kind);
-    if (!rc && kind == GRANT_TRANSITIVE) {
-        unpin(behind, first->transit_ref, first->readonly, true);
-        rc = GNTST_general_error;
     }
-    return rc;
+    end_take(end, &use);
+    return GNTST_okay;
 }
 
 /* Follows a pinned transitive grant of d, which is unpinned again when it leads nowhere. */
@@ -87,7 +52,7 @@ static __attribute__((cold)) int transit(struct domain *d, const struct grant_us
     }
     if (behind)
         domain_put(behind);
-    unpin(d, (grant_ref_t)end->name, first->readonly, true);
+    grant_unpin(d, (grant_ref_t)end->name, first->pins);
     return rc;
 }
 
@@ -95,10 +60,14 @@ static __attribute__((cold)) int transit(struct domain *d, const struct grant_us
 static __attribute__((noinline)) int claim_grant_any(struct grant_copy_end *end)
 {
     struct grant_use use = {.to = current->domain->id, .readonly = !end->writable, .pins = copy_pins(!end->writable)};
-    enum grant_kind kind;
-    int rc = pin(end->domain, (grant_ref_t)end->name, &use, end, &kind);
+    int rc = grant_pin(end->domain, (grant_ref_t)end->name, &use);
 
-    return likely(rc || kind != GRANT_TRANSITIVE) ? rc : transit(end->domain, &use, end);
+    if (unlikely(rc))
+        return rc;
+    if (unlikely(use.active->kind == GRANT_TRANSITIVE))
+        return transit(end->domain, &use, end);
+    end_take(end, &use);
+    return GNTST_okay;
 }
 
 /*
@@ -150,18 +119,16 @@ static ALWAYS_INLINE int claim_grant(struct grant_copy_end *end, bool writable)
 
 static __attribute__((cold)) void unclaim_transit(struct grant_copy_end *end)
 {
-    unpin(end->transit, end->transit_ref, !end->writable, false);
+    grant_unpin(end->transit, end->transit_ref, copy_pins(!end->writable));
     domain_put(end->transit);
     end->transit = NULL;
-    unpin(end->domain, (grant_ref_t)end->name, !end->writable, true);
 }
 
 static ALWAYS_INLINE void unclaim_grant(struct grant_copy_end *end, bool writable)
 {
     if (unlikely(end->transit))
         unclaim_transit(end);
-    else
-        unpin(end->domain, (grant_ref_t)end->name, !writable, false);
+    grant_unpin(end->domain, (grant_ref_t)end->name, copy_pins(!writable));
 }
 
 /* Another domain was looked up and is held; the caller, by whatever name, is not. */

@@ -90,7 +90,7 @@ static uint64_t entry_read_v2(const grant_entry_v2_t *entry, uint16_t flags, str
 /* I/O memory the granter may touch can be granted too; it has no references. */
 static bool is_granted_io(struct domain *granter, uint64_t frame)
 {
-    if (granter->is_hvm || rangeset_contains(&granter->io_memory, frame, frame) == false)
+    if (granter->is_hvm || !rangeset_contains(&granter->io_memory, frame, frame))
         return false;
     return !mfn_valid(MFN(frame)) || frame_owner(mfn_to_frame(MFN(frame))) == domain_io;
 }
@@ -152,7 +152,8 @@ static bool pins_overflow(uint64_t pins, uint64_t more)
     return false;
 }
 
-int grant_pin(struct domain *granter, struct grant_active *a, grant_ref_t ref, struct grant_use *use)
+/* Both locks are held. */
+static int pin_locked(struct domain *granter, struct grant_active *a, grant_ref_t ref, struct grant_use *use)
 {
     const struct grant_table *t = granter->grant;
     uint32_t *word = grant_word(t, ref);
@@ -160,7 +161,6 @@ int grant_pin(struct domain *granter, struct grant_active *a, grant_ref_t ref, s
     union grant_word w;
     int rc = GNTST_okay;
 
-    use->frame = NULL;
     if (unlikely(pinned) && (a->domid != use->to || pins_overflow(a->pins, use->pins) ||
                              (use->for_map && a->kind != GRANT_FULL)))
         return GNTST_general_error;
@@ -183,5 +183,22 @@ int grant_pin(struct domain *granter, struct grant_active *a, grant_ref_t ref, s
         grant_reduce_flags(t, a, ref);
     else
         a->pins += use->pins;
+    return rc;
+}
+
+int grant_pin(struct domain *granter, grant_ref_t ref, struct grant_use *use)
+{
+    struct grant_table *t = granter->grant;
+    struct grant_active *a;
+    int rc = GNTST_bad_gntref;
+
+    read_lock(&t->lock);
+    if (likely(ref < t->entries)) {
+        use->active = a = grant_active(t, ref);
+        spin_lock(&a->lock);
+        rc = pin_locked(granter, a, ref, use);
+        spin_unlock(&a->lock);
+    }
+    read_unlock(&t->lock);
     return rc;
 }

@@ -80,7 +80,6 @@ struct grant_table {
     void **shared;          /* [max_frames] pages shared with the guest */
     grant_status_t **status;
     struct grant_active **active; /* [frames * GRANT_ACTIVE_PAGES] */
-    uint32_t transits;      /* transitive copies under way; atomic: the version may not change */
 
     /* mappings this domain made of other domains' grants */
     spinlock_t grow_lock;   /* RANK_GRANT_MAPTRACK, taken alone */
@@ -124,11 +123,12 @@ static inline uint32_t *grant_word(const struct grant_table *t, grant_ref_t ref)
     return t->version == 1 ? (uint32_t *)grant_entry_v1(t, ref) : (uint32_t *)grant_entry_v2(t, ref);
 }
 
-/* Should a long operation pause? */
-static inline bool grant_work_pending(void)
+static inline void grant_set_frame(const struct grant_table *t, grant_ref_t ref, uint64_t frame)
 {
-    latency_look();
-    return softirq_pending() || (!current->is_idle && vcpu_event_deliverable(current));
+    if (t->version == 1)
+        __atomic_store_n(&grant_entry_v1(t, ref)->frame, (uint32_t)frame, __ATOMIC_RELAXED);
+    else
+        __atomic_store_n(&grant_entry_v2(t, ref)->full_page.frame, frame, __ATOMIC_RELAXED);
 }
 
 /* physmap_get_frame(), in line for guests whose frame numbers are the machine's. */
@@ -140,7 +140,7 @@ static inline int grant_get_frame(struct domain *d, gfn_t gfn, struct frame **fr
     return mfn_valid(MFN(gfn.value)) && frame_get_fast(*frame, frame_owner_index(d)) ? 0 : -EINVAL;
 }
 
-/* ---- entry.c: using an entry; the table's lock is held for reading and the active entry's lock ---- */
+/* ---- entry.c: using an entry ---- */
 struct grant_use {
     domid_t to;       /* who wants it */
     bool readonly, for_map;
@@ -150,9 +150,27 @@ struct grant_use {
     unsigned cache;      /* GTF_PWT, PCD, PAT of the entry */
     domid_t transit;     /* transitive: whose, which */
     grant_ref_t transit_ref;
+    const struct grant_active *active; /* what is valid while pinned may be read now */
 };
 /* Checks the grant, tells the granter that it is in use and pins it.  GNTST_*. */
-int grant_pin(struct domain *granter, struct grant_active *a, grant_ref_t ref, struct grant_use *use);
+int grant_pin(struct domain *granter, grant_ref_t ref, struct grant_use *use);
+
+/* An entry of a number that was in use, with the table held for reading and the entry's lock; and back. */
+static inline struct grant_active *grant_lock(struct domain *granter, grant_ref_t ref)
+{
+    struct grant_active *a;
+
+    read_lock(&granter->grant->lock);
+    a = grant_active(granter->grant, ref);
+    spin_lock(&a->lock);
+    return a;
+}
+
+static inline void grant_unlock(struct domain *granter, struct grant_active *a)
+{
+    spin_unlock(&a->lock);
+    read_unlock(&granter->grant->lock);
+}
 
 static inline void grant_clear_flags(uint16_t *flags, uint16_t which)
 {
@@ -169,11 +187,19 @@ static inline void grant_reduce_flags(const struct grant_table *t, const struct 
         grant_clear_flags(t->version == 1 ? &grant_entry_v1(t, ref)->flags : grant_status(t, ref), which);
 }
 
-/* Takes pins off and tells the granter what is no longer in use. */
-static inline void grant_unpin(struct domain *granter, struct grant_active *a, grant_ref_t ref, uint64_t pins)
+/* Takes pins off and tells the granter what is no longer in use.  Both locks held. */
+static inline void grant_unpin_locked(struct domain *granter, struct grant_active *a, grant_ref_t ref, uint64_t pins)
 {
     a->pins -= pins;
     grant_reduce_flags(granter->grant, a, ref);
+}
+
+static ALWAYS_INLINE void grant_unpin(struct domain *granter, grant_ref_t ref, uint64_t pins)
+{
+    struct grant_active *a = grant_lock(granter, ref);
+
+    grant_unpin_locked(granter, a, ref, pins);
+    grant_unlock(granter, a);
 }
 
 /* ---- table.c ---- */

@@ -5,6 +5,7 @@
 #include "grant/internal.h"
 
 #include "console/console.h"
+#include "domain/preempt.h"
 #include "errno.h"
 #include "lib/string.h"
 #include "log.h"
@@ -109,7 +110,7 @@ static int grow_in_steps(struct domain *d, uint32_t frames)
         write_unlock(&t->lock);
         if (rc || done)
             return rc;
-        if (grant_work_pending())
+        if (hypercall_should_stop())
             return -ERESTART_LATER;
     }
 }
@@ -187,12 +188,8 @@ void grant_domain_free(struct domain *d)
         return;
     grant_table_release(d);
     d->grant = NULL;
-    if (t->active)
-        active_pages_free(t->active, t->frames * GRANT_ACTIVE_PAGES);
-    if (t->mappings)
-        grant_mappings_free(t);
-    else
-        mem_free(t->free_lists);
+    active_pages_free(t->active, t->frames * GRANT_ACTIVE_PAGES);
+    grant_mappings_free(t);
     mem_free(t->active);
     mem_free(t->status);
     mem_free(t->shared);
@@ -201,15 +198,19 @@ void grant_domain_free(struct domain *d)
 
 /* ---- frames ---- */
 
-static uint64_t frame_number(const void *page)
-{
-    return virt_to_mfn(page).value;
-}
-
 /* As d's guest names it. */
 static uint64_t frame_name(const struct domain *d, const void *page)
 {
-    return d->is_hvm ? m2p_get(virt_to_mfn(page)) : frame_number(page);
+    return d->is_hvm ? m2p_get(virt_to_mfn(page)) : virt_to_mfn(page).value;
+}
+
+static int16_t frames_tell(const struct domain *d, void *const *pages, uint32_t have, uint32_t nr_frames, uint64_t *frames)
+{
+    if (nr_frames > have)
+        return GNTST_general_error;
+    for (uint32_t i = 0; i < nr_frames; i++)
+        frames[i] = frame_name(d, pages[i]);
+    return GNTST_okay;
 }
 
 int grant_setup_table(struct domain *d, uint32_t nr_frames, uint64_t *frames, int16_t *status)
@@ -220,9 +221,7 @@ int grant_setup_table(struct domain *d, uint32_t nr_frames, uint64_t *frames, in
     if (rc == -ERESTART_LATER)
         return rc;
     read_lock(&t->lock);
-    *status = rc || t->released || nr_frames > t->frames ? GNTST_general_error : GNTST_okay;
-    for (uint32_t i = 0; i < nr_frames && *status == GNTST_okay; i++)
-        frames[i] = frame_name(d, t->shared[i]);
+    *status = rc || t->released ? GNTST_general_error : frames_tell(d, t->shared, t->frames, nr_frames, frames);
     read_unlock(&t->lock);
     return 0;
 }
@@ -232,9 +231,7 @@ int grant_get_status_frames(struct domain *d, uint32_t nr_frames, uint64_t *fram
     struct grant_table *t = d->grant;
 
     read_lock(&t->lock);
-    *status = nr_frames > t->status_frames ? GNTST_general_error : GNTST_okay;
-    for (uint32_t i = 0; i < nr_frames && *status == GNTST_okay; i++)
-        frames[i] = frame_name(d, t->status[i]);
+    *status = frames_tell(d, (void **)t->status, t->status_frames, nr_frames, frames);
     read_unlock(&t->lock);
     return 0;
 }
@@ -275,7 +272,7 @@ int grant_get_table_frame(struct domain *d, uint32_t idx, bool status, mfn_t *fr
     write_lock(&t->lock);
     rc = frame_ensure(d, idx, status);
     if (!rc)
-        *frame = MFN(frame_number(status ? (void *)t->status[idx] : t->shared[idx]));
+        *frame = virt_to_mfn(status ? (void *)t->status[idx] : t->shared[idx]);
     write_unlock(&t->lock);
     return rc;
 }
@@ -295,22 +292,17 @@ struct reserved_entry {
     uint64_t frame;
 };
 
-static int reserved_from_v1(const struct grant_table *t, struct reserved_entry *r)
+static int reserved_get(const struct grant_table *t, struct reserved_entry *r)
 {
     for (grant_ref_t i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
-        const volatile grant_entry_v1_t *e = grant_entry_v1(t, i);
+        union grant_word w = {.raw = __atomic_load_n(grant_word(t, i), __ATOMIC_RELAXED)};
 
-        r[i] = (struct reserved_entry){.flags = e->flags, .domid = e->domid, .frame = e->frame};
-    }
-    return 0;
-}
-
-static int reserved_from_v2(const struct grant_table *t, struct reserved_entry *r)
-{
-    for (grant_ref_t i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
-        const volatile grant_entry_v2_t *e = grant_entry_v2(t, i);
-
-        r[i] = (struct reserved_entry){.flags = e->hdr.flags, .domid = e->hdr.domid, .frame = e->full_page.frame};
+        r[i] = (struct reserved_entry){.flags = w.flags, .domid = w.domid};
+        if (t->version == 1) {
+            r[i].frame = __atomic_load_n(&grant_entry_v1(t, i)->frame, __ATOMIC_RELAXED);
+            continue;
+        }
+        r[i].frame = __atomic_load_n(&grant_entry_v2(t, i)->full_page.frame, __ATOMIC_RELAXED);
         /* Version 1 cannot say these. */
         if ((r[i].flags & GTF_type_mask) == GTF_transitive ||
             ((r[i].flags & GTF_type_mask) == GTF_permit_access && (r[i].flags & GTF_sub_page)) ||
@@ -326,24 +318,22 @@ static void reserved_put(const struct grant_table *t, const struct reserved_entr
     for (grant_ref_t i = 0; i < GNTTAB_NR_RESERVED_ENTRIES; i++) {
         union grant_word w = {.flags = r[i].flags, .domid = r[i].domid};
 
-        if (t->version == 1) {
-            grant_entry_v1(t, i)->frame = (uint32_t)r[i].frame;
-        } else {
+        if (t->version == 2) {
             *grant_status(t, i) = w.flags & (GTF_reading | GTF_writing);
             w.flags &= (uint16_t)~(GTF_reading | GTF_writing);
-            grant_entry_v2(t, i)->full_page.frame = r[i].frame;
         }
+        grant_set_frame(t, i, r[i].frame);
         __atomic_store_n(grant_word(t, i), w.raw, __ATOMIC_RELEASE);
     }
 }
 
-/* Entries beyond the reserved ones are lost by a change: none may be in use. */
+/* Entries beyond the reserved ones are lost by a change, and what only version 2 can say: none may be in use. */
 static bool others_in_use(const struct grant_table *t)
 {
-    if (__atomic_load_n(&t->transits, __ATOMIC_RELAXED))
-        return true;
-    for (grant_ref_t ref = GNTTAB_NR_RESERVED_ENTRIES; ref < t->frames * GRANT_V1_PER_PAGE; ref++) {
-        if (grant_active(t, ref)->pins)
+    for (grant_ref_t ref = 0; ref < t->frames * GRANT_V1_PER_PAGE; ref++) {
+        const struct grant_active *a = grant_active(t, ref);
+
+        if (a->pins && (ref >= GNTTAB_NR_RESERVED_ENTRIES || a->kind == GRANT_TRANSITIVE))
             return true;
     }
     return false;
@@ -370,7 +360,7 @@ static int change_version(struct domain *d, uint8_t version)
         return -EINVAL;
     if (others_in_use(t))
         return -EBUSY;
-    rc = t->version == 1 ? reserved_from_v1(t, reserved) : reserved_from_v2(t, reserved);
+    rc = reserved_get(t, reserved);
     if (rc)
         return rc;
     if (version == 2) {
@@ -413,17 +403,12 @@ int grant_set_version(struct domain *d, uint32_t *version)
 
 static void swap_entries(const struct grant_table *t, grant_ref_t a, grant_ref_t b)
 {
-    if (t->version == 1) {
-        grant_entry_v1_t entry = *grant_entry_v1(t, a);
+    size_t size = t->version == 1 ? sizeof(grant_entry_v1_t) : sizeof(grant_entry_v2_t);
+    uint8_t entry[sizeof(grant_entry_v2_t)];
 
-        *grant_entry_v1(t, a) = *grant_entry_v1(t, b);
-        *grant_entry_v1(t, b) = entry;
-    } else {
-        grant_entry_v2_t entry = *grant_entry_v2(t, a);
-
-        *grant_entry_v2(t, a) = *grant_entry_v2(t, b);
-        *grant_entry_v2(t, b) = entry;
-    }
+    memcpy(entry, grant_word(t, a), size);
+    memcpy(grant_word(t, a), grant_word(t, b), size);
+    memcpy(grant_word(t, b), entry, size);
 }
 
 int grant_swap(struct domain *d, grant_ref_t a, grant_ref_t b)

@@ -12,58 +12,37 @@
 
 #define COMMIT_TRIES 5
 
-/* Commits the slot to the caller.  The receiver's table is held for reading. */
-static bool commit_word(uint32_t *word, domid_t from)
-{
-    union grant_word old = {.raw = __atomic_load_n(word, __ATOMIC_SEQ_CST)};
-
-    for (unsigned i = 0; i < COMMIT_TRIES; i++) {
-        union grant_word new = old;
-
-        if (old.flags != GTF_accept_transfer || old.domid != from)
-            return false;
-        new.flags |= GTF_transfer_committed;
-        if (__atomic_compare_exchange_n(word, &old.raw, new.raw, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
-            return true;
-    }
-    return false;
-}
-
+/* Commits the slot to the caller. */
 static bool transfer_commit(struct domain *to, grant_ref_t ref, domid_t from)
 {
     struct grant_table *t = to->grant;
+    union grant_word old = {0};
     bool committed = false;
 
     read_lock(&t->lock);
     if (ref < t->entries)
-        committed = commit_word(grant_word(t, ref), from);
+        old.raw = __atomic_load_n(grant_word(t, ref), __ATOMIC_SEQ_CST);
+    for (unsigned i = 0; !committed && i < COMMIT_TRIES && old.flags == GTF_accept_transfer && old.domid == from; i++) {
+        union grant_word new = {.flags = GTF_accept_transfer | GTF_transfer_committed, .domid = from};
+
+        committed = __atomic_compare_exchange_n(grant_word(t, ref), &old.raw, new.raw, false, __ATOMIC_SEQ_CST,
+                                                __ATOMIC_SEQ_CST);
+    }
     read_unlock(&t->lock);
     return committed;
 }
 
-/* The frame did not come: the slot is offered again. */
-static void transfer_withdraw(struct domain *to, grant_ref_t ref)
+/* The frame came, and the slot says which one; or it did not, and the slot is offered again. */
+static void transfer_end(struct domain *to, grant_ref_t ref, uint64_t mfn, bool came)
 {
     struct grant_table *t = to->grant;
 
     read_lock(&t->lock);
-    if (ref < t->entries)
-        __atomic_fetch_and((uint16_t *)grant_word(t, ref), (uint16_t)~GTF_transfer_committed,
-                           __ATOMIC_SEQ_CST);
-    read_unlock(&t->lock);
-}
-
-static void transfer_complete(struct domain *to, grant_ref_t ref, uint64_t mfn)
-{
-    struct grant_table *t = to->grant;
-
-    read_lock(&t->lock);
-    if (ref < t->entries) {
-        if (t->version == 1)
-            __atomic_store_n(&grant_entry_v1(t, ref)->frame, (uint32_t)mfn, __ATOMIC_RELAXED);
-        else
-            __atomic_store_n(&grant_entry_v2(t, ref)->full_page.frame, mfn, __ATOMIC_RELAXED);
+    if (ref < t->entries && came) {
+        grant_set_frame(t, ref, mfn);
         __atomic_fetch_or((uint16_t *)grant_word(t, ref), GTF_transfer_completed, __ATOMIC_SEQ_CST);
+    } else if (ref < t->entries) {
+        grant_clear_flags((uint16_t *)grant_word(t, ref), GTF_transfer_committed);
     }
     read_unlock(&t->lock);
 }
@@ -101,10 +80,7 @@ static int transfer_to(struct domain *to, const struct gnttab_transfer *op)
     if (!transfer_commit(to, op->ref, from->id))
         return GNTST_general_error;
     rc = transfer_frame(from, to, mfn_to_frame(MFN(op->mfn)));
-    if (rc)
-        transfer_withdraw(to, op->ref);
-    else
-        transfer_complete(to, op->ref, op->mfn);
+    transfer_end(to, op->ref, op->mfn, !rc);
     return rc;
 }
 

@@ -18,11 +18,11 @@ void hypercall_dispatch(struct cpu_user_regs *regs);
 /* The same of 32-bit code of a hardware-assisted guest: number in eax, arguments in ebx ecx edx esi edi, result into eax. */
 void hypercall_dispatch_32(struct cpu_user_regs *regs);
 
-/* True when a long operation should stop: softirqs pending here, or an event the guest wants to see. */
+/* True when a long operation should stop: softirqs pending here, or an event the guest, if one runs, wants to see. */
 static inline bool hypercall_should_stop(void)
 {
     latency_look();
-    return softirq_pending() || vcpu_event_deliverable(current);
+    return softirq_pending() || (!current->is_idle && vcpu_event_deliverable(current));
 }
 
 /*

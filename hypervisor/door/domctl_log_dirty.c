@@ -13,7 +13,7 @@
 #include "event/event.h"
 #include "grant/grant.h"
 #include "guest/hvm.h"
-#include "guest/pv_shadow.h"
+#include "guest/pv.h"
 #include "lib/base.h"
 #include "lib/string.h"
 #include "mm/dirty_log.h"

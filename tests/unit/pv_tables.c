@@ -444,7 +444,7 @@ static void check_wall(void)
             uint64_t e = *entry(pool[i], k);
             struct frame *to = mfn_to_frame(pte_frame(e));
 
-            if (!(e & PTE_PRESENT) || (level == 4 && !l4_slot_is_guest(k)))
+            if (!(e & PTE_PRESENT) || !table_slot_is_guest(level, k))
                 continue;
             if (level == 1) {
                 assert_true(!(e & PTE_WRITE) || frame_type(to) == FRAME_WRITABLE);

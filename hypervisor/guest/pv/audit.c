@@ -17,6 +17,8 @@ struct audit {
 
 static void audit_expect(struct audit *a, mfn_t m, unsigned refs, unsigned types)
 {
+    if (mfn_equal(m, INVALID_MFN))
+        return;
     a->refs[m.value] += refs;
     a->types[m.value] += types;
 }
@@ -39,7 +41,7 @@ static void audit_upper(struct audit *a, mfn_t self, unsigned level, unsigned li
     for (unsigned i = 0; i < limit; i++) {
         uint64_t e = table[i];
 
-        if ((e & PTE_PRESENT) && (level < 4 || l4_slot_is_guest(i)) && !mfn_equal(pte_frame(e), self))
+        if ((e & PTE_PRESENT) && table_slot_is_guest(level, i) && !mfn_equal(pte_frame(e), self))
             audit_expect(a, pte_frame(e), 1, 1);
     }
 }
@@ -75,10 +77,8 @@ static void audit_vcpus(struct audit *a)
         for_each_vcpu(d, v) {
             if (!v->pv)
                 continue;
-            if (!mfn_equal(v->pv->kernel_table, INVALID_MFN))
-                audit_expect(a, v->pv->kernel_table, 1, 1);
-            if (!mfn_equal(v->pv->user_table, INVALID_MFN))
-                audit_expect(a, v->pv->user_table, 1, 1);
+            audit_expect(a, v->pv->kernel_table, 1, 1);
+            audit_expect(a, v->pv->user_table, 1, 1);
             if (v->pv->old_table)
                 audit_expect(a, frame_to_mfn(v->pv->old_table), 1, v->pv->old_table_partial ? 0 : 1);
         }

@@ -62,7 +62,7 @@ static void table_changed(struct vcpu *v, const mfn_t *place)
 {
     if (unlikely(v->arch.shadow))
         pv_shadow_flush(v, TLB_FLUSH_ALL);
-    if (place != (v->pv->kernel_mode ? &v->pv->kernel_table : &v->pv->user_table))
+    if (place != pv_running_table(v))
         return;
     if (v != current)
         v->arch.cr3 = mfn_equal(*place, INVALID_MFN) ? 0 : mfn_to_maddr(*place).value;
@@ -72,13 +72,11 @@ static void table_changed(struct vcpu *v, const mfn_t *place)
 
 void pv_load_tables(struct vcpu *v)
 {
-    mfn_t m = v->pv->kernel_mode ? v->pv->kernel_table : v->pv->user_table;
-
     if (unlikely(v->arch.shadow)) {
         pv_shadow_load(v);
         return;
     }
-    v->arch.cr3 = mfn_to_maddr(m).value;
+    v->arch.cr3 = mfn_to_maddr(*pv_running_table(v)).value;
     cr3_load(v->arch.cr3);
 }
 

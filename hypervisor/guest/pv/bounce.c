@@ -216,7 +216,6 @@ void pv_inject_trap(unsigned vector, uint32_t error_code, bool has_error_code)
         return;
     }
     b->rip = t->address;
-    b->vector = (uint8_t)vector;
     b->error_code = error_code;
     b->flags = (uint8_t)(TRAP_BOUNCE_PENDING | (has_error_code ? TRAP_BOUNCE_ERROR_CODE : 0) |
                          (TI_GET_IF(t) ? TRAP_BOUNCE_INTERRUPT : 0));

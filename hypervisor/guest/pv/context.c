@@ -5,7 +5,6 @@
  */
 #include "arch/x86/fpu.h"
 #include "guest/pv/traps.h"
-#include "guest/pv_shadow.h"
 #include "lib/string.h"
 
 #define XSAVE_HEADER_OFFSET 512
@@ -72,7 +71,7 @@ void pv_context_load(struct vcpu *v)
         pv_shadow_flush(v, TLB_FLUSH_ALL); /* flushes meant for this CPU did not reach it meanwhile */
     pv_load_tables(v);
     gdt_load_guest(PERDOMAIN_GDT(v->id));
-    pv_ldt_load(v);
+    ldt_load(PERDOMAIN_LDT(v->id), v->pv->ldt_entries);
     context_load_segments(v);
     pv_debug_load(v);
     pv_cr4_load(v);

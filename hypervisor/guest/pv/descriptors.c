@@ -20,12 +20,7 @@
 
 static void *zero_page; /* stands where a GDT has no frame: selectors there are not present, rather than unmapped */
 
-uint16_t pv_fix_selector(uint16_t selector)
-{
-    return selector | 3;
-}
-
-bool pv_descriptor_ok(uint64_t *descriptor)
+static bool descriptor_ok(uint64_t *descriptor)
 {
     uint64_t d = *descriptor;
 
@@ -44,7 +39,7 @@ int pv_validate_segdesc(struct frame *f)
     for (unsigned i = 0; i < DESCRIPTORS_PER_PAGE; i++) {
         uint64_t d = table[i];
 
-        if (!pv_descriptor_ok(&d))
+        if (!descriptor_ok(&d))
             return -EINVAL;
         if (d != table[i])
             table[i] = d;
@@ -52,24 +47,12 @@ int pv_validate_segdesc(struct frame *f)
     return 0;
 }
 
-/* Frame mfn of d as a page of descriptors, with both references. */
-static int descriptor_frame_get(struct domain *d, mfn_t mfn, struct frame **frame)
+/* Frame mfn of d as a page of descriptors, with both references; NULL when it cannot be one. */
+static struct frame *descriptor_frame_get(struct domain *d, mfn_t mfn)
 {
-    struct frame *f;
-    int rc;
+    struct frame *f = mfn_to_frame(mfn);
 
-    if (!mfn_valid(mfn))
-        return -EINVAL;
-    f = mfn_to_frame(mfn);
-    if (!frame_get(f, d))
-        return -EINVAL;
-    rc = frame_get_type_now(f, FRAME_SEGDESC);
-    if (rc) {
-        frame_put(f);
-        return -EINVAL;
-    }
-    *frame = f;
-    return 0;
+    return mfn_valid(mfn) && !frame_get_both(f, d, FRAME_SEGDESC) ? f : NULL;
 }
 
 /* ---- GDT ---- */
@@ -79,34 +62,30 @@ void pv_gdt_clear(struct vcpu *v)
     struct pv_vcpu *pv = v->pv;
 
     for (unsigned i = 0; i < FIRST_RESERVED_GDT_PAGE; i++) {
-        pv->descriptor_l1[i] = zero_page ? pte_make(virt_to_mfn(zero_page), PTE_DESCRIPTORS & ~PTE_WRITE) : 0;
-        if (pv->gdt_frames[i].value != INVALID_MFN.value)
+        pv->descriptor_l1[i] = pte_make(virt_to_mfn(zero_page), PTE_DESCRIPTORS & ~PTE_WRITE);
+        if (i * DESCRIPTORS_PER_PAGE < pv->gdt_entries)
             frame_put_both(mfn_to_frame(pv->gdt_frames[i]));
-        pv->gdt_frames[i] = INVALID_MFN;
     }
     pv->gdt_entries = 0;
 }
 
 int pv_gdt_set(struct vcpu *v, const uint64_t *frames, unsigned entries)
 {
-    struct frame *taken[FIRST_RESERVED_GDT_PAGE];
-    unsigned count = (entries + DESCRIPTORS_PER_PAGE - 1) / DESCRIPTORS_PER_PAGE;
+    unsigned count = DIV_ROUND_UP(entries, DESCRIPTORS_PER_PAGE), taken = 0;
 
     if (entries > FIRST_RESERVED_GDT_ENTRY)
         return -EINVAL;
-    for (unsigned i = 0; i < count; i++) {
-        int rc = descriptor_frame_get(v->domain, MFN(frames[i]), &taken[i]);
-
-        if (rc) {
-            while (i--)
-                frame_put_both(taken[i]);
-            return rc;
-        }
+    while (taken < count && descriptor_frame_get(v->domain, MFN(frames[taken])))
+        taken++;
+    if (taken < count) {
+        while (taken--)
+            frame_put_both(mfn_to_frame(MFN(frames[taken])));
+        return -EINVAL;
     }
     pv_gdt_clear(v);
     for (unsigned i = 0; i < count; i++) {
-        v->pv->gdt_frames[i] = frame_to_mfn(taken[i]);
-        v->pv->descriptor_l1[i] = pte_make(frame_to_mfn(taken[i]), PTE_DESCRIPTORS);
+        v->pv->gdt_frames[i] = MFN(frames[i]);
+        v->pv->descriptor_l1[i] = pte_make(MFN(frames[i]), PTE_DESCRIPTORS);
     }
     v->pv->gdt_entries = entries;
     return 0;
@@ -116,15 +95,13 @@ long pv_set_gdt(uint64_t list, uint64_t entries, uint64_t, uint64_t, uint64_t)
 {
     uint64_t frames[FIRST_RESERVED_GDT_PAGE];
     unsigned n = (unsigned)entries;
-    unsigned count = n / DESCRIPTORS_PER_PAGE + (n % DESCRIPTORS_PER_PAGE != 0);
-    struct vcpu *v = current;
     int rc;
 
     if (n > FIRST_RESERVED_GDT_ENTRY)
         return -EINVAL;
-    if (guest_read(frames, GUEST_ADDR(list), count * sizeof(frames[0])))
+    if (guest_read(frames, GUEST_ADDR(list), DIV_ROUND_UP(n, DESCRIPTORS_PER_PAGE) * sizeof(frames[0])))
         return -EFAULT;
-    rc = pv_gdt_set(v, frames, n);
+    rc = pv_gdt_set(current, frames, n);
     if (!rc)
         tlb_flush_local(TLB_FLUSH_ALL, 0);
     return rc;
@@ -132,21 +109,12 @@ long pv_set_gdt(uint64_t list, uint64_t entries, uint64_t, uint64_t, uint64_t)
 
 long pv_update_descriptor(uint64_t maddr, uint64_t descriptor, uint64_t, uint64_t, uint64_t)
 {
-    struct domain *d = current->domain;
     mfn_t mfn = maddr_to_mfn(MADDR(maddr));
-    struct frame *f;
-    uint64_t type;
+    struct frame *f = mfn_to_frame(mfn);
 
-    if ((maddr & 7) || !mfn_valid(mfn) || !pv_descriptor_ok(&descriptor))
+    if ((maddr & 7) || !mfn_valid(mfn) || !descriptor_ok(&descriptor) ||
+        frame_get_both(f, current->domain, frame_type(f) == FRAME_SEGDESC ? FRAME_SEGDESC : FRAME_WRITABLE))
         return -EINVAL;
-    f = mfn_to_frame(mfn);
-    if (!frame_get(f, d))
-        return -EINVAL;
-    type = frame_type(f) == FRAME_SEGDESC ? FRAME_SEGDESC : FRAME_WRITABLE;
-    if (frame_get_type_now(f, type)) {
-        frame_put(f);
-        return -EINVAL;
-    }
     __atomic_store_n((uint64_t *)maddr_to_virt(MADDR(maddr)), descriptor, __ATOMIC_RELEASE);
     dirty_log_frame(f);
     frame_put_both(f);
@@ -179,11 +147,6 @@ void pv_ldt_clear(struct vcpu *v)
         tlb_flush_local(TLB_FLUSH_ALL, 0);
 }
 
-void pv_ldt_load(struct vcpu *v)
-{
-    ldt_load(PERDOMAIN_LDT(v->id), v->pv->ldt_entries);
-}
-
 int pv_ldt_set(struct vcpu *v, uint64_t base, unsigned entries)
 {
     if (entries > LDT_MAX_ENTRIES || (entries && ((base & ~PAGE_MASK) || !guest_range_ok(base, entries * 8UL))))
@@ -194,21 +157,8 @@ int pv_ldt_set(struct vcpu *v, uint64_t base, unsigned entries)
     v->pv->ldt_base = entries ? base : 0;
     v->pv->ldt_entries = entries;
     if (v == current)
-        pv_ldt_load(v);
+        ldt_load(PERDOMAIN_LDT(v->id), entries);
     return 0;
-}
-
-/* The kernel's view of its memory holds the LDT, whichever mode it was used in. */
-static bool ldt_lookup(struct vcpu *v, uint64_t address, uint64_t *l1e)
-{
-    bool user = !v->pv->kernel_mode, found;
-
-    if (user)
-        pv_mode_switch(v, true);
-    found = pv_guest_l1e(address, l1e);
-    if (user)
-        pv_mode_switch(v, false);
-    return found && (*l1e & PTE_PRESENT);
 }
 
 bool pv_map_ldt_page(uint64_t offset)
@@ -217,22 +167,24 @@ bool pv_map_ldt_page(uint64_t offset)
     struct pv_vcpu *pv = v->pv;
     unsigned page = (unsigned)(offset >> PAGE_SHIFT);
     struct frame *f;
-    uint64_t l1e;
+    uint64_t e;
+    bool fresh;
 
     if (!pv || offset >= (uint64_t)pv->ldt_entries * 8)
         return false;
-    if (!ldt_lookup(v, pv->ldt_base + (offset & PAGE_MASK), &l1e) ||
-        descriptor_frame_get(v->domain, pte_frame(l1e), &f))
+    e = pv_kernel_l1e(pv->ldt_base + (offset & PAGE_MASK));
+    f = e ? descriptor_frame_get(v->domain, pte_frame(e)) : NULL;
+    if (!f)
         return false;
     spin_lock(&pv->ldt_lock);
-    if (pv->ldt_mapped & 1u << page) {
-        spin_unlock(&pv->ldt_lock);
-        frame_put_both(f);
-        return true;
+    fresh = !(pv->ldt_mapped & 1u << page);
+    if (fresh) {
+        pv->descriptor_l1[LDT_PAGES + page] = pte_make(frame_to_mfn(f), PTE_DESCRIPTORS);
+        pv->ldt_mapped |= 1u << page;
     }
-    pv->descriptor_l1[LDT_PAGES + page] = pte_make(frame_to_mfn(f), PTE_DESCRIPTORS);
-    pv->ldt_mapped |= 1u << page;
     spin_unlock(&pv->ldt_lock);
+    if (!fresh)
+        frame_put_both(f);
     return true;
 }
 

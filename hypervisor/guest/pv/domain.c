@@ -5,7 +5,6 @@
  */
 #include "arch/x86/cpufeature.h"
 #include "guest/pv/traps.h"
-#include "guest/pv_shadow.h"
 #include "mm/dirty_log.h"
 #include "mm/heap.h"
 
@@ -14,13 +13,12 @@
 
 static uint64_t *domain_l2(const struct domain *d)
 {
-    return mfn_to_virt(pte_frame(d->pv->perdomain_l3[0]));
+    return d->pv->perdomain_l3 + PTES_PER_TABLE;
 }
 
 int pv_domain_init(struct domain *d)
 {
     struct pv_domain *pv;
-    uint64_t *l2;
     int rc = pv_descriptors_init();
 
     if (rc)
@@ -28,19 +26,14 @@ int pv_domain_init(struct domain *d)
     pv = mem_new(struct pv_domain);
     if (!pv)
         return -ENOMEM;
-    pv->perdomain_l3 = heap_alloc(0, HEAP_ZERO);
-    l2 = heap_alloc(0, HEAP_ZERO);
-    if (!pv->perdomain_l3 || !l2) {
-        if (l2)
-            heap_free(l2, 0);
-        if (pv->perdomain_l3)
-            heap_free(pv->perdomain_l3, 0);
+    pv->perdomain_l3 = heap_alloc(1, HEAP_ZERO);
+    if (!pv->perdomain_l3) {
         mem_free(pv);
         return -ENOMEM;
     }
-    pv->perdomain_l3[0] = pte_make(virt_to_mfn(l2), PTE_HYPERVISOR_TABLE);
     spin_init(&pv->tables_lock, RANK_PV_TABLES);
     d->pv = pv;
+    pv->perdomain_l3[0] = pte_make(virt_to_mfn(domain_l2(d)), PTE_HYPERVISOR_TABLE);
     return 0;
 }
 
@@ -56,8 +49,7 @@ void pv_domain_free(struct domain *d)
     for (unsigned i = 0; i < PTES_PER_TABLE; i++)
         if (l2[i] & PTE_PRESENT)
             heap_free(mfn_to_virt(pte_frame(l2[i])), 0);
-    heap_free(l2, 0);
-    heap_free(d->pv->perdomain_l3, 0);
+    heap_free(d->pv->perdomain_l3, 1);
     mem_free(d->pv);
     d->pv = NULL;
 }
@@ -101,8 +93,6 @@ int pv_vcpu_init(struct vcpu *v)
     pv->debug[6] = DR6_DEFAULT;
     pv->debug[7] = DR7_DEFAULT;
     spin_init(&pv->ldt_lock, RANK_NONE);
-    for (unsigned i = 0; i < 16; i++)
-        pv->gdt_frames[i] = INVALID_MFN;
     v->pv = pv;
     pv->cr4_guest = pv_cr4_guest(0);
     pv_gdt_clear(v);

@@ -158,9 +158,9 @@ static uint64_t *entry_at(struct vcpu *v, uint64_t address)
 /* A write to I/O memory that is read-only for everybody is dropped. */
 static bool io_write_drop(struct cpu_user_regs *regs, uint64_t address, const struct decoded_store *s)
 {
-    uint64_t e;
+    uint64_t e = pv_kernel_l1e(address);
 
-    if (s->kind != STORE_WRITE || !pv_guest_l1e(address, &e) || (e & PTE_WRITE) || frame_is_memory(pte_frame(e)) ||
+    if (s->kind != STORE_WRITE || !e || (e & PTE_WRITE) || frame_is_memory(pte_frame(e)) ||
         !rangeset_contains(&msix_table_pages, pte_frame(e).value, pte_frame(e).value))
         return false;
     registers_finish(regs, s, &(struct store_result){.stores = true}, 0);

@@ -220,47 +220,29 @@ int table_entry_get(unsigned level, uint64_t e, struct frame *table, struct doma
     return rc;
 }
 
-static bool entry_is_linear(unsigned level, const struct frame *f)
-{
-    return frame_type(f) == frame_level_type(level);
-}
-
-int table_entry_put(unsigned level, uint64_t e, struct frame *table)
+int table_entry_put(unsigned level, uint64_t e, struct frame *table, bool later)
 {
     struct frame *f = mfn_to_frame(pte_frame(e));
-    bool linear = entry_is_linear(level, f);
+    bool linear = frame_type(f) == frame_level_type(level);
     int rc;
 
     if (f == table)
         return 0;
-    if (unlikely(linear)) {
+    if (unlikely(linear)) { /* while f has its type: what follows is another use of that word */
         f->linear++;
         table->linear--;
     }
     rc = frame_put_type_preemptible(f);
     if (!rc) {
         frame_put(f);
+    } else if (later) {
+        pv_old_table_set(f, false);
+        rc = 0;
     } else if (linear) {
         f->linear--;
         table->linear++;
     }
     return rc;
-}
-
-void table_entry_put_later(unsigned level, uint64_t e, struct frame *table)
-{
-    struct frame *f = mfn_to_frame(pte_frame(e));
-
-    if (f == table)
-        return;
-    if (unlikely(entry_is_linear(level, f))) {
-        f->linear++;
-        table->linear--;
-    }
-    if (frame_put_type_preemptible(f))
-        pv_old_table_set(f, false);
-    else
-        frame_put(f);
 }
 
 static int table_validate(struct frame *f, unsigned level)
@@ -271,7 +253,7 @@ static int table_validate(struct frame *f, unsigned level)
     for (unsigned i = f->progress; i < PTES_PER_TABLE; i++) {
         int rc;
 
-        if (!(table[i] & PTE_PRESENT) || (level == 4 && !l4_slot_is_guest(i)))
+        if (!(table[i] & PTE_PRESENT) || !table_slot_is_guest(level, i))
             continue;
         rc = table_entry_get(level, table[i], f, d);
         if (unlikely(rc)) {
@@ -288,7 +270,7 @@ static int table_validate(struct frame *f, unsigned level)
         }
     }
     if (level == 4)
-        pv_init_l4_slots(table, d, true);
+        pv_init_l4_slots(table, d);
     return 0;
 }
 
@@ -308,14 +290,14 @@ static int table_devalidate(struct frame *f, unsigned level)
 {
     uint64_t *table = frame_to_virt(f);
     unsigned i = f->progress;
-    int rc = i < PTES_PER_TABLE && (level < 4 || l4_slot_is_guest(i)) ? abandoned_entry_clean(f, level, table[i]) : 0;
+    int rc = i < PTES_PER_TABLE && table_slot_is_guest(level, i) ? abandoned_entry_clean(f, level, table[i]) : 0;
 
     if (rc)
         return rc;
     while (i-- > 0) {
-        if (!(table[i] & PTE_PRESENT) || (level == 4 && !l4_slot_is_guest(i)))
+        if (!(table[i] & PTE_PRESENT) || !table_slot_is_guest(level, i))
             continue;
-        rc = table_entry_put(level, table[i], f);
+        rc = table_entry_put(level, table[i], f, false);
         if (rc) {
             f->progress = (uint16_t)(i + 1);
             return rc;
@@ -352,10 +334,8 @@ static int frame_devalidate(struct frame *f, uint64_t type)
 
 const struct frame_type_ops frame_type_ops = {.validate = frame_validate, .devalidate = frame_devalidate};
 
-void pv_init_l4_slots(uint64_t *l4, struct domain *d, bool with_m2p)
+void pv_init_l4_slots(uint64_t *l4, struct domain *d)
 {
     paging_copy_hypervisor_slots(l4);
-    if (!with_m2p)
-        l4[HYPERVISOR_FIRST_SLOT] = 0;
     l4[PERDOMAIN_SLOT] = pte_make(virt_to_mfn(d->pv->perdomain_l3), PTE_HYPERVISOR_TABLE);
 }

@@ -10,6 +10,8 @@
 #include "grant/grant.h"
 #include "guest/pv/tables.h"
 
+_Static_assert(GTF_PWT == PTE_PWT << 2 && GTF_PCD == PTE_PCD << 2 && GTF_PAT == PTE_PAT, "grant_entry() moves these bits");
+
 /* The lock is held: the slot host_addr names; NULL when there is none. */
 static uint64_t *grant_slot(struct domain *d, uint64_t host_addr, bool contains_pte)
 {
@@ -33,13 +35,16 @@ static uint64_t grant_entry(mfn_t frame, unsigned flags, unsigned cache)
     if (!(flags & GNTMAP_readonly))
         e |= PTE_WRITE;
     e |= (uint64_t)((flags >> _GNTMAP_guest_avail0) & 7) << 9;
-    if (cache & GTF_PCD)
-        e |= PTE_PCD;
-    if (cache & GTF_PWT)
-        e |= PTE_PWT;
-    if (cache & GTF_PAT)
-        e |= PTE_PAT;
-    return e;
+    return e | (cache >> 2 & (PTE_PWT | PTE_PCD)) | (cache & PTE_PAT);
+}
+
+/* The lock is held: puts an entry in place; what was there before. */
+static uint64_t slot_exchange(uint64_t *slot, uint64_t e)
+{
+    uint64_t old = __atomic_exchange_n(slot, e, __ATOMIC_ACQ_REL);
+
+    dirty_log_frame(virt_to_frame(slot));
+    return old;
 }
 
 static int grant_frame_get(mfn_t frame, bool writable)
@@ -59,7 +64,7 @@ static int grant_frame_get(mfn_t frame, bool writable)
 
 int pv_grant_map(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, unsigned cache)
 {
-    uint64_t e = grant_entry(frame, flags, cache), old, *slot;
+    uint64_t e = grant_entry(frame, flags, cache), *slot;
     int rc = GNTST_bad_virt_addr;
 
     if (grant_frame_get(frame, e & PTE_WRITE))
@@ -67,13 +72,10 @@ int pv_grant_map(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned fla
     spin_lock(&d->pv->tables_lock);
     slot = grant_slot(d, host_addr, flags & GNTMAP_contains_pte);
     if (slot) {
-        old = __atomic_exchange_n(slot, e, __ATOMIC_ACQ_REL);
-        dirty_log_frame(virt_to_frame(slot));
-        l1_entry_put(old, d);
+        e = slot_exchange(slot, e);
         rc = GNTST_okay;
-    } else {
-        l1_entry_put(e, d);
     }
+    l1_entry_put(e, d);
     spin_unlock(&d->pv->tables_lock);
     return rc;
 }
@@ -91,8 +93,7 @@ static int replacement_take(struct domain *d, uint64_t *slot, uint64_t new_addr,
     from = grant_slot(d, new_addr, false);
     if (!from || from == slot)
         return GNTST_bad_virt_addr;
-    *e = __atomic_exchange_n(from, 0, __ATOMIC_ACQ_REL);
-    dirty_log_frame(virt_to_frame(from));
+    *e = slot_exchange(from, 0);
     return GNTST_okay;
 }
 
@@ -113,11 +114,8 @@ int pv_grant_unmap(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned f
         if ((old & PTE_PRESENT) && mfn_equal(pte_frame(old), frame))
             rc = replacement_take(d, slot, new_addr, flags, &e);
     }
-    if (rc == GNTST_okay) {
-        old = __atomic_exchange_n(slot, e, __ATOMIC_ACQ_REL);
-        dirty_log_frame(virt_to_frame(slot));
-        l1_entry_put(old, d);
-    }
+    if (rc == GNTST_okay)
+        l1_entry_put(slot_exchange(slot, e), d);
     spin_unlock(&d->pv->tables_lock);
     return rc;
 }

@@ -86,18 +86,13 @@ int pv_log_dirty_disable(struct domain *d)
 {
     struct vcpu *v;
 
-    if (d->pv->new_dirty_log)
-        allocation_undo(d);
-    if (!d->dirty_log)
-        return 0;
-    domain_pause(d);
-    for_each_vcpu(d, v)
-        v->arch.shadow = NULL;
-    dirty_log_retire(d, d->dirty_log);
-    domain_unpause(d);
-    for_each_vcpu(d, v) {
-        pv_shadow_free(v->pv->shadow);
-        v->pv->shadow = NULL;
+    if (d->dirty_log) {
+        domain_pause(d);
+        for_each_vcpu(d, v)
+            v->arch.shadow = NULL;
+        dirty_log_retire(d, d->dirty_log);
+        domain_unpause(d);
     }
+    allocation_undo(d);
     return 0;
 }

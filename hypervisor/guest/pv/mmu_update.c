@@ -13,7 +13,7 @@
 
 #define CHUNK 16 /* requests copied in at a time */
 
-struct batch {
+struct owners {
     struct domain *tables; /* owner of the page tables: its lock is held while requests are done */
     struct domain *frames; /* owner of what is mapped */
     bool translated;       /* whose frames have names of their own */
@@ -53,7 +53,7 @@ int pv_frames_other(domid_t id, struct domain **owner)
     return rc;
 }
 
-static int batch_start(uint64_t domid, struct batch *b)
+static int owners_get(uint64_t domid, struct owners *b)
 {
     uint16_t tables = (uint16_t)(domid >> 16);
     int rc;
@@ -78,16 +78,10 @@ static int batch_start(uint64_t domid, struct batch *b)
     return rc;
 }
 
-static void batch_end(struct batch *b)
-{
-    pv_frames_owner_put(b->frames);
-    pv_frames_owner_put(b->tables);
-}
-
 /* ---- one request: the lock is held ---- */
 
 /* Of a translated guest the entry names a guest frame. */
-static int translated_store(uint64_t address, uint64_t value, bool preserve_ad, const struct batch *b)
+static int translated_store(uint64_t address, uint64_t value, bool preserve_ad, const struct owners *b)
 {
     struct frame *held;
     int rc = pv_frames_translate(b->frames, &value, &held);
@@ -100,7 +94,7 @@ static int translated_store(uint64_t address, uint64_t value, bool preserve_ad, 
     return rc;
 }
 
-static int m2p_store(uint64_t address, uint64_t value, const struct batch *b)
+static int m2p_store(uint64_t address, uint64_t value, const struct owners *b)
 {
     mfn_t m = maddr_to_mfn(MADDR(address));
 
@@ -114,7 +108,7 @@ static int m2p_store(uint64_t address, uint64_t value, const struct batch *b)
     return 0;
 }
 
-static inline int request_do(const struct mmu_update *r, const struct batch *b)
+static inline int request_do(const struct mmu_update *r, const struct owners *b)
 {
     uint64_t kind = r->ptr & 3, address = r->ptr & ~3UL;
 
@@ -128,7 +122,7 @@ static inline int request_do(const struct mmu_update *r, const struct batch *b)
 /* ---- the batch ---- */
 
 /* Does up to CHUNK requests at address; *did counts them. */
-static int chunk_do(uint64_t address, uint64_t count, const struct batch *b, uint64_t *did)
+static int chunk_do(uint64_t address, uint64_t count, const struct owners *b, uint64_t *did)
 {
     struct mmu_update requests[CHUNK];
     const struct pv_vcpu *pv = current->pv;
@@ -156,7 +150,7 @@ static int chunk_do(uint64_t address, uint64_t count, const struct batch *b, uin
     return rc;
 }
 
-int pv_done_report(uint64_t done, bool continued, uint64_t did)
+static int done_report(uint64_t done, bool continued, uint64_t did)
 {
     uint32_t total = 0;
 
@@ -166,7 +160,18 @@ int pv_done_report(uint64_t done, bool continued, uint64_t did)
     return guest_write(GUEST_ADDR(done), &total, sizeof(total));
 }
 
-static int batch_do(uint64_t requests, uint64_t count, const struct batch *b, uint64_t *did)
+long pv_batch_end(const struct pv_batch *b, uint64_t did, int rc)
+{
+    uint64_t left = ((uint32_t)b->count & ~MMU_UPDATE_PREEMPTED) - did;
+
+    if (b->done && done_report(b->done, b->count & MMU_UPDATE_PREEMPTED, did))
+        return -EFAULT;
+    if (rc != -ERESTART_LATER)
+        return rc;
+    return hypercall_continue(b->hypercall, 4, b->list + did * b->size, left | MMU_UPDATE_PREEMPTED, b->done, b->domid);
+}
+
+static int batch_do(uint64_t requests, uint64_t count, const struct owners *b, uint64_t *did)
 {
     int rc = 0;
 
@@ -181,7 +186,7 @@ static int batch_do(uint64_t requests, uint64_t count, const struct batch *b, ui
 /* One request of a domain on its own memory: most calls by far. */
 static int single_do(uint64_t address, struct domain *d)
 {
-    struct batch b = {.tables = d, .frames = d};
+    struct owners b = {.tables = d, .frames = d};
     struct mmu_update r;
     int rc;
 
@@ -195,45 +200,31 @@ static int single_do(uint64_t address, struct domain *d)
     return rc;
 }
 
-static long single_update(uint64_t request, uint64_t done)
-{
-    int rc = single_do(request, current->domain);
-
-    if (unlikely(done) && rc != -ERESTART_LATER && pv_done_report(done, false, rc ? 0 : 1))
-        return -EFAULT;
-    if (unlikely(rc == -ERESTART_LATER))
-        return hypercall_continue(__HYPERVISOR_mmu_update, 4, request, 1UL, done, (uint64_t)DOMID_SELF);
-    if (unlikely(current->pv->old_table) && !rc)
-        return hypercall_continue(__HYPERVISOR_mmu_update, 4, request, (uint64_t)MMU_UPDATE_PREEMPTED, done,
-                                  (uint64_t)DOMID_SELF);
-    return rc;
-}
-
 long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t domid, uint64_t)
 {
-    bool continued = count & MMU_UPDATE_PREEMPTED;
+    uint64_t did = 0, n = (uint32_t)count & ~MMU_UPDATE_PREEMPTED;
     struct vcpu *v = current;
-    struct batch b;
-    uint64_t did = 0;
+    struct owners owners;
     int rc;
 
-    if (likely(count == 1 && domid == DOMID_SELF && !v->pv->old_table))
-        return single_update(requests, done);
-    count = (uint32_t)count & ~MMU_UPDATE_PREEMPTED;
-    if (unlikely(pv_put_old_table(v)))
-        return hypercall_continue(__HYPERVISOR_mmu_update, 4, requests, count | (continued ? MMU_UPDATE_PREEMPTED : 0),
-                                  done, domid);
-    if (unlikely(!guest_range_ok(requests, count * sizeof(struct mmu_update))))
-        return -EFAULT;
-    rc = batch_start(domid, &b);
-    if (unlikely(rc))
-        return rc;
-    rc = batch_do(requests, count, &b, &did);
-    batch_end(&b);
-    if (unlikely(done) && pv_done_report(done, continued, did))
-        return -EFAULT;
-    if (rc != -ERESTART_LATER)
-        return rc;
-    return hypercall_continue(__HYPERVISOR_mmu_update, 4, requests + did * sizeof(struct mmu_update),
-                              (count - did) | MMU_UPDATE_PREEMPTED, done, domid);
+    if (likely(count == 1 && domid == DOMID_SELF && !v->pv->old_table)) {
+        rc = single_do(requests, current->domain);
+        if (likely(!rc && !done && !v->pv->old_table))
+            return 0;
+        did = !rc;
+        rc = rc || !v->pv->old_table ? rc : -ERESTART_LATER;
+    } else if (pv_put_old_table(v)) {
+        rc = -ERESTART_LATER;
+    } else {
+        if (unlikely(!guest_range_ok(requests, n * sizeof(struct mmu_update))))
+            return -EFAULT;
+        rc = owners_get(domid, &owners);
+        if (unlikely(rc))
+            return rc;
+        rc = batch_do(requests, n, &owners, &did);
+        pv_frames_owner_put(owners.frames);
+        pv_frames_owner_put(owners.tables);
+    }
+    return pv_batch_end(&(struct pv_batch){__HYPERVISOR_mmu_update, sizeof(struct mmu_update), requests, count, done, domid},
+                        did, rc);
 }

@@ -74,24 +74,6 @@ static int table_unpin(mfn_t m, struct domain *d)
 
 /* ---- flushes ---- */
 
-static int flush_vcpus(const struct mmuext_op *op, uint64_t address)
-{
-    cpu_mask_t mask;
-
-    if (pv_vcpu_mask(GUEST_HANDLE(op->arg2.vcpumask), &mask))
-        return -EFAULT;
-    tlb_flush_mask(&mask, address, 0);
-    return 0;
-}
-
-static void flush_all(uint64_t address)
-{
-    cpu_mask_t mask;
-
-    domain_running_cpus(current->domain, &mask);
-    tlb_flush_mask(&mask, address, 0);
-}
-
 static int flush_cache(bool everywhere)
 {
     struct domain *d = current->domain;
@@ -107,28 +89,29 @@ static int flush_cache(bool everywhere)
 
 /* ---- whole pages ---- */
 
-static int page_clear(mfn_t m, struct domain *d)
+/* from: NULL for zeros. */
+static int page_write(mfn_t to, const void *from, struct domain *d)
 {
-    if (!mfn_valid(m) || frame_get_both(mfn_to_frame(m), d, FRAME_WRITABLE))
+    struct frame *f = mfn_to_frame(to);
+
+    if (!mfn_valid(to) || frame_get_both(f, d, FRAME_WRITABLE))
         return -EINVAL;
-    memset(mfn_to_virt(m), 0, PAGE_SIZE);
-    dirty_log_frame(mfn_to_frame(m));
-    frame_put_both(mfn_to_frame(m));
+    if (from)
+        memcpy(mfn_to_virt(to), from, PAGE_SIZE);
+    else
+        memset(mfn_to_virt(to), 0, PAGE_SIZE);
+    dirty_log_frame(f);
+    frame_put_both(f);
     return 0;
 }
 
 static int page_copy(mfn_t to, mfn_t from, struct domain *d)
 {
-    int rc = -EINVAL;
+    int rc;
 
-    if (!mfn_valid(to) || !mfn_valid(from) || !frame_get(mfn_to_frame(from), d))
+    if (!mfn_valid(from) || !frame_get(mfn_to_frame(from), d))
         return -EINVAL;
-    if (!frame_get_both(mfn_to_frame(to), d, FRAME_WRITABLE)) {
-        memcpy(mfn_to_virt(to), mfn_to_virt(from), PAGE_SIZE);
-        dirty_log_frame(mfn_to_frame(to));
-        frame_put_both(mfn_to_frame(to));
-        rc = 0;
-    }
+    rc = page_write(to, mfn_to_virt(from), d);
     frame_put(mfn_to_frame(from));
     return rc;
 }
@@ -149,7 +132,7 @@ static int page_op(const struct mmuext_op *op, struct domain *owner)
     case MMUEXT_UNPIN_TABLE:
         return owner->pv ? table_unpin(m, owner) : -EINVAL;
     case MMUEXT_CLEAR_PAGE:
-        return page_clear(m, owner);
+        return page_write(m, NULL, owner);
     case MMUEXT_COPY_PAGE:
         return page_copy(m, MFN(op->arg2.src_mfn), owner);
     case MMUEXT_MARK_SUPER:
@@ -175,16 +158,13 @@ static int own_op(const struct mmuext_op *op)
         flush_page_here(op->arg1.linear_addr); /* of an address that is not canonical: does nothing */
         return 0;
     case MMUEXT_TLB_FLUSH_MULTI:
-        return flush_vcpus(op, TLB_FLUSH_ALL);
-    case MMUEXT_INVLPG_MULTI:
-        return address_canonical(op->arg1.linear_addr) ? flush_vcpus(op, op->arg1.linear_addr) : 0;
     case MMUEXT_TLB_FLUSH_ALL:
-        flush_all(TLB_FLUSH_ALL);
-        return 0;
+        return pv_flush(op->cmd == MMUEXT_TLB_FLUSH_ALL, GUEST_HANDLE(op->arg2.vcpumask), TLB_FLUSH_ALL);
+    case MMUEXT_INVLPG_MULTI:
     case MMUEXT_INVLPG_ALL:
-        if (address_canonical(op->arg1.linear_addr))
-            flush_all(op->arg1.linear_addr);
-        return 0;
+        if (!address_canonical(op->arg1.linear_addr))
+            return 0;
+        return pv_flush(op->cmd == MMUEXT_INVLPG_ALL, GUEST_HANDLE(op->arg2.vcpumask), op->arg1.linear_addr);
     case MMUEXT_FLUSH_CACHE:
         return flush_cache(false);
     case MMUEXT_FLUSH_CACHE_GLOBAL:
@@ -200,7 +180,8 @@ static bool op_is_own(unsigned cmd)
            cmd == MMUEXT_FLUSH_CACHE_GLOBAL;
 }
 
-static int op_do(uint64_t address, struct domain *owner)
+/* self: the owner is known to be the running domain. */
+static ALWAYS_INLINE int op_do(uint64_t address, struct domain *owner, bool self)
 {
     struct mmuext_op op;
 
@@ -208,7 +189,7 @@ static int op_do(uint64_t address, struct domain *owner)
         return -EFAULT;
     if (!op_is_own(op.cmd))
         return page_op(&op, owner);
-    return likely(owner == current->domain) ? own_op(&op) : -EPERM;
+    return self || likely(owner == current->domain) ? own_op(&op) : -EPERM;
 }
 
 static int ops_do(uint64_t ops, uint64_t count, struct domain *owner, uint64_t *did)
@@ -218,7 +199,7 @@ static int ops_do(uint64_t ops, uint64_t count, struct domain *owner, uint64_t *
     while (*did < count) {
         if (*did && hypercall_should_stop())
             return -ERESTART_LATER;
-        rc = op_do(ops + *did * sizeof(struct mmuext_op), owner);
+        rc = op_do(ops + *did * sizeof(struct mmuext_op), owner, false);
         if (unlikely(rc))
             return rc;
         ++*did;
@@ -228,51 +209,29 @@ static int ops_do(uint64_t ops, uint64_t count, struct domain *owner, uint64_t *
     return 0;
 }
 
-/* One operation of a domain on itself: most calls by far. */
-static long single_op(uint64_t address, uint64_t done)
-{
-    struct mmuext_op op;
-    int rc;
-
-    if (unlikely(guest_read(&op, GUEST_ADDR(address), sizeof(op))))
-        return -EFAULT;
-    rc = op_is_own(op.cmd) ? own_op(&op) : page_op(&op, current->domain);
-    if (unlikely(rc == -ERESTART_LATER))
-        return hypercall_continue(__HYPERVISOR_mmuext_op, 4, address, 1UL, done, (uint64_t)DOMID_SELF);
-    if (unlikely(done) && pv_done_report(done, false, rc ? 0 : 1))
-        return -EFAULT;
-    if (unlikely(current->pv->old_table) && !rc)
-        return hypercall_continue(__HYPERVISOR_mmuext_op, 4, address, (uint64_t)MMU_UPDATE_PREEMPTED, done,
-                                  (uint64_t)DOMID_SELF);
-    return rc;
-}
-
 long pv_mmuext_op(uint64_t ops, uint64_t count, uint64_t done, uint64_t domid, uint64_t)
 {
-    uint64_t continued = count & MMU_UPDATE_PREEMPTED, did = 0;
+    uint64_t did = 0, n = (uint32_t)count & ~MMU_UPDATE_PREEMPTED;
     struct domain *owner;
     int rc;
 
-    if (likely(count == 1 && domid == DOMID_SELF && !current->pv->old_table))
-        return single_op(ops, done);
-    count = (uint32_t)count & ~MMU_UPDATE_PREEMPTED;
-    if (unlikely(pv_put_old_table(current)))
-        return hypercall_continue(__HYPERVISOR_mmuext_op, 4, ops, count | continued, done, domid);
-    if (unlikely(!guest_range_ok(ops, count * sizeof(struct mmuext_op))))
-        return -EFAULT;
-    rc = pv_frames_owner((domid_t)domid, &owner);
-    if (unlikely(rc))
-        return rc;
-    if (unlikely(owner->is_hvm)) { /* nothing here is for frames that have other names */
+    if (likely(count == 1 && domid == DOMID_SELF && !current->pv->old_table)) {
+        rc = op_do(ops, current->domain, true);
+        if (likely(!rc && !done && !current->pv->old_table))
+            return 0;
+        did = !rc;
+        rc = rc || !current->pv->old_table ? rc : -ERESTART_LATER;
+    } else if (pv_put_old_table(current)) {
+        rc = -ERESTART_LATER;
+    } else {
+        if (unlikely(!guest_range_ok(ops, n * sizeof(struct mmuext_op))))
+            return -EFAULT;
+        rc = pv_frames_owner((domid_t)domid, &owner);
+        if (unlikely(rc))
+            return rc;
+        /* nothing here is for frames that have other names */
+        rc = likely(!owner->is_hvm) ? ops_do(ops, n, owner, &did) : -EOPNOTSUPP;
         pv_frames_owner_put(owner);
-        return -EOPNOTSUPP;
     }
-    rc = ops_do(ops, count, owner, &did);
-    pv_frames_owner_put(owner);
-    if (unlikely(done) && pv_done_report(done, continued, did))
-        return -EFAULT;
-    if (likely(rc != -ERESTART_LATER))
-        return rc;
-    return hypercall_continue(__HYPERVISOR_mmuext_op, 4, ops + did * sizeof(struct mmuext_op),
-                              (count - did) | MMU_UPDATE_PREEMPTED, done, domid);
+    return pv_batch_end(&(struct pv_batch){__HYPERVISOR_mmuext_op, sizeof(struct mmuext_op), ops, count, done, domid}, did, rc);
 }

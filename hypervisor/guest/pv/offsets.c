@@ -26,20 +26,12 @@ __attribute__((used, noinline)) void pv_offsets(void)
 }
 
 /* What entry.S assumes. */
-_Static_assert(offsetof(struct cpu_info, guest_regs) == 0, "guest registers open the CPU's stack block");
-_Static_assert(offsetof(struct cpu_user_regs, r15) == 0, "push order of entry.S");
-_Static_assert(offsetof(struct cpu_user_regs, rdi) == 112, "push order of entry.S");
-_Static_assert(offsetof(struct cpu_user_regs, error_code) == 120, "push order of entry.S");
-_Static_assert(offsetof(struct cpu_user_regs, entry_vector) == 124, "push order of entry.S");
-_Static_assert(offsetof(struct cpu_user_regs, rip) == 128, "push order of entry.S");
-_Static_assert(offsetof(struct cpu_user_regs, cs) == 136, "push order of entry.S");
-_Static_assert(offsetof(struct cpu_user_regs, rflags) == 144, "push order of entry.S");
-_Static_assert(offsetof(struct cpu_user_regs, rsp) == 152, "push order of entry.S");
-_Static_assert(offsetof(struct cpu_user_regs, ss) == 160, "push order of entry.S");
-_Static_assert(sizeof(struct cpu_info) == PV_CPU_INFO_SIZE,
-               "entry.S finds the registers from the end of the stack");
-_Static_assert(offsetof(struct vcpu, mce_pending) == offsetof(struct vcpu, nmi_pending) + 1,
-               "entry.S looks at both with one compare");
+#define REGISTER_AT(field, offset) (offsetof(struct cpu_user_regs, field) == (offset))
+_Static_assert(REGISTER_AT(r15, 0) && REGISTER_AT(rdi, 112) && REGISTER_AT(error_code, 120) && REGISTER_AT(entry_vector, 124) &&
+                   REGISTER_AT(rip, 128) && REGISTER_AT(cs, 136) && REGISTER_AT(rflags, 144) && REGISTER_AT(rsp, 152) &&
+                   REGISTER_AT(ss, 160), "push order");
+_Static_assert(offsetof(struct cpu_info, guest_regs) == 0 && sizeof(struct cpu_info) == PV_CPU_INFO_SIZE,
+               "the registers open the CPU's stack block, and are found from the end of the stack");
+_Static_assert(offsetof(struct vcpu, mce_pending) == offsetof(struct vcpu, nmi_pending) + 1, "looks at both with one compare");
 _Static_assert(offsetof(struct vcpu_info, evtchn_upcall_pending) == 0 &&
-                   offsetof(struct vcpu_info, evtchn_upcall_mask) == 1,
-               "entry.S reads both at once");
+                   offsetof(struct vcpu_info, evtchn_upcall_mask) == 1, "reads both at once");

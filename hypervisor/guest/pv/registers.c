@@ -52,28 +52,16 @@ long pv_fpu_taskswitch(uint64_t set, uint64_t, uint64_t, uint64_t, uint64_t)
 
 /* ---- debug registers ---- */
 
-static void debug_write_hardware(unsigned reg, uint64_t value)
-{
-    switch (reg) {
-    case 0: __asm__ volatile("mov %0, %%dr0" ::"r"(value)); break;
-    case 1: __asm__ volatile("mov %0, %%dr1" ::"r"(value)); break;
-    case 2: __asm__ volatile("mov %0, %%dr2" ::"r"(value)); break;
-    case 3: __asm__ volatile("mov %0, %%dr3" ::"r"(value)); break;
-    case 6: write_dr6(value); break;
-    default: write_dr7(value); break;
-    }
-}
-
 void pv_debug_load(struct vcpu *v)
 {
-    struct pv_vcpu *pv = v->pv;
+    const uint64_t *debug = v->pv->debug;
 
-    if (!(pv->debug[7] & DR7_ENABLE_MASK))
+    if (!(debug[7] & DR7_ENABLE_MASK))
         return;
-    for (unsigned i = 0; i < 4; i++)
-        debug_write_hardware(i, pv->debug[i]);
+    __asm__ volatile("mov %0, %%dr0\n   mov %1, %%dr1\n   mov %2, %%dr2\n   mov %3, %%dr3"
+                     ::"r"(debug[0]), "r"(debug[1]), "r"(debug[2]), "r"(debug[3]));
     write_dr6(DR6_DEFAULT);
-    write_dr7(pv->debug[7] | DR7_DEFAULT);
+    write_dr7(debug[7] | DR7_DEFAULT);
 }
 
 void pv_debug_save(struct vcpu *v)
@@ -95,7 +83,6 @@ static bool debug_control_ok(uint64_t value)
 int pv_debug_write(struct vcpu *v, unsigned reg, uint64_t value)
 {
     struct pv_vcpu *pv = v->pv;
-    bool here = v == current, was_active = pv->debug[7] & DR7_ENABLE_MASK;
 
     if (reg > 7)
         return -ENODEV;
@@ -104,26 +91,20 @@ int pv_debug_write(struct vcpu *v, unsigned reg, uint64_t value)
     if (reg < 4) {
         if (!address_canonical(value) || !guest_range_ok(value, 8))
             return -EPERM;
-        pv->debug[reg] = value;
-        if (here && was_active)
-            debug_write_hardware(reg, value);
-        return 0;
-    }
-    if (value >> 32)
+    } else if (value >> 32) {
         return -EINVAL;
-    if (reg == 6) {
-        pv->debug[6] = (value & 0xe00fUL) | DR6_DEFAULT;
-        return 0;
+    } else if (reg == 6) {
+        value = (value & 0xe00fUL) | DR6_DEFAULT;
+    } else {
+        if (!debug_control_ok(value))
+            return -EPERM;
+        value = (value & ~DR7_RESERVED_CLEAR) | DR7_DEFAULT;
     }
-    if (!debug_control_ok(value))
-        return -EPERM;
-    pv->debug[7] = (value & ~DR7_RESERVED_CLEAR) | DR7_DEFAULT;
-    if (here) {
-        if (pv->debug[7] & DR7_ENABLE_MASK)
-            pv_debug_load(v);
-        else if (was_active)
-            write_dr7(DR7_DEFAULT);
-    }
+    if (v == current)
+        pv_debug_save(v);
+    pv->debug[reg] = value;
+    if (v == current)
+        pv_debug_load(v);
     return 0;
 }
 

@@ -21,25 +21,23 @@
  */
 #include "guest/pv/tables.h"
 
-#include "arch/x86/regs.h"
 #include "guest/pv/traps.h"
 #include "lib/string.h"
 #include "mm/heap.h"
 
-#define SHADOW_TABLES 126 /* beside the two top levels */
+#define SHADOW_TABLES 128
 #define SHADOW_TABLE_ENTRY (PTE_PRESENT | PTE_WRITE | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
 
 struct pv_shadow {
-    uint64_t *roots[2];   /* by kernel_mode */
-    bool filled[2];       /* something is in there */
-    unsigned used;        /* of tables */
+    bool filled[2];       /* something is in the top level */
+    unsigned used;        /* of tables: at least the two top levels, by kernel_mode */
     unsigned allocated;
     uint64_t *tables[SHADOW_TABLES];
 };
 
 /* ---- memory ---- */
 
-uint64_t pv_shadow_bytes(void) { return sizeof(struct pv_shadow) + (SHADOW_TABLES + 2) * PAGE_SIZE; }
+uint64_t pv_shadow_bytes(void) { return sizeof(struct pv_shadow) + SHADOW_TABLES * PAGE_SIZE; }
 
 void pv_shadow_free(struct pv_shadow *s)
 {
@@ -47,9 +45,6 @@ void pv_shadow_free(struct pv_shadow *s)
         return;
     while (s->allocated)
         heap_free(s->tables[--s->allocated], 0);
-    for (unsigned i = 0; i < 2; i++)
-        if (s->roots[i])
-            heap_free(s->roots[i], 0);
     mem_free(s);
 }
 
@@ -59,35 +54,19 @@ struct pv_shadow *pv_shadow_new(struct domain *d)
 
     if (!s)
         return NULL;
-    for (unsigned i = 0; i < 2; i++) {
-        s->roots[i] = heap_alloc(0, HEAP_ZERO);
-        if (!s->roots[i])
-            goto fail;
-        pv_init_l4_slots(s->roots[i], d, true);
-    }
     for (; s->allocated < SHADOW_TABLES; s->allocated++) {
-        s->tables[s->allocated] = heap_alloc(0, HEAP_NO_SCRUB);
-        if (!s->tables[s->allocated])
-            goto fail;
+        s->tables[s->allocated] = heap_alloc(0, HEAP_ZERO);
+        if (!s->tables[s->allocated]) {
+            pv_shadow_free(s);
+            return NULL;
+        }
     }
+    for (; s->used < ARRAY_SIZE(s->filled); s->used++)
+        pv_init_l4_slots(s->tables[s->used], d);
     return s;
-fail:
-    pv_shadow_free(s);
-    return NULL;
 }
 
 /* ---- emptying ---- */
-
-static void root_clear(struct pv_shadow *s, unsigned which)
-{
-    uint64_t *root = s->roots[which];
-
-    if (!s->filled[which])
-        return;
-    memset(root, 0, HYPERVISOR_FIRST_SLOT * sizeof(*root));
-    memset(root + HYPERVISOR_LAST_SLOT + 1, 0, (PTES_PER_TABLE - HYPERVISOR_LAST_SLOT - 1) * sizeof(*root));
-    s->filled[which] = false;
-}
 
 /*
  * Interrupts are off.  The CPU may remember where tables were, so it forgets before they are used for
@@ -97,23 +76,39 @@ static void shadow_clear(struct vcpu *v)
 {
     struct pv_shadow *s = v->arch.shadow;
 
-    root_clear(s, 0);
-    root_clear(s, 1);
+    for (unsigned which = 0; which < ARRAY_SIZE(s->filled); which++) {
+        uint64_t *root = s->tables[which];
+
+        if (!s->filled[which])
+            continue;
+        memset(root, 0, HYPERVISOR_FIRST_SLOT * sizeof(*root));
+        memset(root + HYPERVISOR_LAST_SLOT + 1, 0, (PTES_PER_TABLE - HYPERVISOR_LAST_SLOT - 1) * sizeof(*root));
+        s->filled[which] = false;
+    }
     if (v == current)
         write_cr3(read_cr3());
-    s->used = 0;
+    s->used = ARRAY_SIZE(s->filled);
 }
 
-static void shadow_clear_one(uint64_t *table, uint64_t address)
+/* The first-level entry for address.  NULL: there is none; with create: the tables ran out. */
+static uint64_t *shadow_slot(struct pv_shadow *s, unsigned which, uint64_t address, bool create)
 {
-    for (unsigned level = 4; level > 1; level--) {
-        uint64_t e = table[table_index(address, level)];
+    uint64_t *table = s->tables[which];
 
-        if (!(e & PTE_PRESENT))
-            return;
-        table = mfn_to_virt(pte_frame(e));
+    for (unsigned level = 4; level > 1; level--) {
+        uint64_t *slot = &table[table_index(address, level)];
+
+        if (!(*slot & PTE_PRESENT)) {
+            if (!create || s->used == SHADOW_TABLES)
+                return NULL;
+            table = s->tables[s->used++];
+            memset(table, 0, PAGE_SIZE);
+            s->filled[which] = true;
+            *slot = pte_make(virt_to_mfn(table), SHADOW_TABLE_ENTRY);
+        }
+        table = mfn_to_virt(pte_frame(*slot));
     }
-    table[table_index(address, 1)] = 0;
+    return &table[table_index(address, 1)];
 }
 
 void pv_shadow_flush(struct vcpu *v, uint64_t address)
@@ -123,8 +118,12 @@ void pv_shadow_flush(struct vcpu *v, uint64_t address)
     if (address == TLB_FLUSH_ALL) {
         shadow_clear(v);
     } else if (guest_range_ok(address, 1) && address_canonical(address)) {
-        shadow_clear_one(v->arch.shadow->roots[0], address);
-        shadow_clear_one(v->arch.shadow->roots[1], address);
+        for (unsigned which = 0; which < 2; which++) {
+            uint64_t *slot = shadow_slot(v->arch.shadow, which, address, false);
+
+            if (slot)
+                *slot = 0;
+        }
     }
     irq_restore(irq);
 }
@@ -132,40 +131,11 @@ void pv_shadow_flush(struct vcpu *v, uint64_t address)
 /* The clock of flushes need not know: nothing is forgotten that it counts on, as the trees are kept. */
 void pv_shadow_load(struct vcpu *v)
 {
-    v->arch.cr3 = virt_to_mfn(v->arch.shadow->roots[v->pv->kernel_mode]).value << PAGE_SHIFT;
+    v->arch.cr3 = virt_to_mfn(v->arch.shadow->tables[v->pv->kernel_mode]).value << PAGE_SHIFT;
     write_cr3(v->arch.cr3);
 }
 
 /* ---- filling ---- */
-
-struct guest_walk {
-    uint64_t *slots[5], entries[5]; /* by level 1 to 4 */
-    uint64_t rights;                /* entries anded */
-    bool no_execute;
-};
-
-static bool guest_walk(struct vcpu *v, uint64_t address, struct guest_walk *w)
-{
-    mfn_t m = v->pv->kernel_mode ? v->pv->kernel_table : v->pv->user_table;
-
-    w->rights = ~0UL;
-    w->no_execute = false;
-    if (mfn_equal(m, INVALID_MFN))
-        return false;
-    for (unsigned level = 4; level >= 1; level--) {
-        uint64_t *slot = (uint64_t *)mfn_to_virt(m) + table_index(address, level);
-        uint64_t e = __atomic_load_n(slot, __ATOMIC_RELAXED);
-
-        if (!(e & PTE_PRESENT))
-            return false;
-        w->slots[level] = slot;
-        w->entries[level] = e;
-        w->rights &= e;
-        w->no_execute |= (e & PTE_NX) != 0;
-        m = pte_frame(e);
-    }
-    return true;
-}
 
 /* Sets bits of the entry of level.  False: the guest changed it meanwhile. */
 static bool entry_mark(struct guest_walk *w, unsigned level, uint64_t bits)
@@ -187,27 +157,6 @@ static bool walk_mark(struct guest_walk *w, bool write)
         if (!entry_mark(w, level, PTE_ACCESSED))
             return false;
     return entry_mark(w, 1, PTE_ACCESSED | (write ? PTE_DIRTY : 0));
-}
-
-/* The shadow's first-level entry for address; NULL when the tables ran out. */
-static uint64_t *shadow_slot(struct pv_shadow *s, unsigned which, uint64_t address)
-{
-    uint64_t *table = s->roots[which];
-
-    for (unsigned level = 4; level > 1; level--) {
-        uint64_t *slot = &table[table_index(address, level)];
-
-        if (!(*slot & PTE_PRESENT)) {
-            if (s->used == SHADOW_TABLES)
-                return NULL;
-            table = s->tables[s->used++];
-            memset(table, 0, PAGE_SIZE);
-            s->filled[which] = true;
-            *slot = pte_make(virt_to_mfn(table), SHADOW_TABLE_ENTRY);
-        }
-        table = mfn_to_virt(pte_frame(*slot));
-    }
-    return &table[table_index(address, 1)];
 }
 
 /* A mapping may be writable here: what it maps is noted as written, or is not ours to note. */
@@ -233,22 +182,18 @@ static void shadow_fill(struct vcpu *v, uint64_t address, const struct guest_wal
 {
     struct pv_shadow *s = v->arch.shadow;
     unsigned which = v->pv->kernel_mode;
-    uint64_t *slot = shadow_slot(s, which, address), e = w->entries[1];
+    uint64_t *slot = shadow_slot(s, which, address, true), e = w->entries[1];
 
     if (!slot) {
         shadow_clear(v);
-        slot = shadow_slot(s, which, address);
+        slot = shadow_slot(s, which, address, true);
     }
     if (!write_allowed(v, w, write))
         e &= ~PTE_WRITE;
     if (w->no_execute)
         e |= PTE_NX;
-    if (*slot & PTE_PRESENT) {
-        *slot = e;
+    if (__atomic_exchange_n(slot, e, __ATOMIC_RELAXED) & PTE_PRESENT)
         invlpg(address);
-    } else {
-        *slot = e;
-    }
 }
 
 bool pv_shadow_fault(struct vcpu *v, uint64_t address, uint32_t *error_code)
@@ -262,10 +207,10 @@ bool pv_shadow_fault(struct vcpu *v, uint64_t address, uint32_t *error_code)
     irq = irq_save();
     do {
         *error_code &= ~(uint32_t)PF_PRESENT;
-        if (!guest_walk(v, address, &w))
+        if (!pv_guest_walk(v, address, &w))
             break;
         *error_code |= PF_PRESENT;
-        allowed = !(write && !(w.rights & PTE_WRITE)) && !((*error_code & PF_FETCH) && w.no_execute);
+        allowed = walk_allows(&w, *error_code);
     } while (allowed && !walk_mark(&w, write));
     if (allowed)
         shadow_fill(v, address, &w, write);

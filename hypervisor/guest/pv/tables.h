@@ -8,10 +8,11 @@
 #ifndef XYLEM_GUEST_PV_TABLES_H
 #define XYLEM_GUEST_PV_TABLES_H
 
+#include "arch/x86/entry.h"
 #include "arch/x86/paging.h"
+#include "arch/x86/regs.h"
 #include "errno.h"
 #include "guest/pv.h"
-#include "guest/pv_shadow.h"
 #include "lib/base.h"
 #include "log.h"
 #include "mm/dirty_log.h"
@@ -25,9 +26,10 @@
 
 static inline uint64_t frame_level_type(unsigned level) { return (uint64_t)level << FRAME_TYPE_SHIFT; }
 
-static inline bool l4_slot_is_guest(unsigned slot)
+/* Of a table of that level: the others are the hypervisor's. */
+static inline bool table_slot_is_guest(unsigned level, unsigned slot)
 {
-    return slot < HYPERVISOR_FIRST_SLOT || slot > HYPERVISOR_LAST_SLOT;
+    return level < 4 || slot < HYPERVISOR_FIRST_SLOT || slot > HYPERVISOR_LAST_SLOT;
 }
 
 /* The level 1 to 4 a frame is validated as; 0 for anything else.  Stable under the lock. */
@@ -84,11 +86,16 @@ int l1_entry_get(uint64_t *e, struct domain *d, struct domain *from);
 void l1_entry_put(uint64_t e, struct domain *d);
 /* The same for entries of levels 2 to 4 in table (of d); the first also -ERESTART_LATER. */
 int table_entry_get(unsigned level, uint64_t e, struct frame *table, struct domain *d);
-int table_entry_put(unsigned level, uint64_t e, struct frame *table);
-/* The same, but what takes long is left to pv_put_old_table() of the running vcpu. */
-void table_entry_put_later(unsigned level, uint64_t e, struct frame *table);
+/* later: what takes long is left to pv_put_old_table() of the running vcpu; otherwise also -ERESTART_LATER. */
+int table_entry_put(unsigned level, uint64_t e, struct frame *table, bool later);
 
 /* ---- base.c ---- */
+
+/* The top-level table of the mode v is in: INVALID_MFN when it has none. */
+static inline mfn_t *pv_running_table(struct vcpu *v)
+{
+    return v->pv->kernel_mode ? &v->pv->kernel_table : &v->pv->user_table;
+}
 
 /* Leaves a table to be put away before the running vcpu's next page-table operation: with its reference and type reference, or (partial)
  * as an abandoned validation, for which it takes a reference. */
@@ -120,13 +127,36 @@ int pv_table_store(uint64_t address, uint64_t value, bool preserve_ad, struct do
 
 /* The first-level slot for address in the tables under l4; NULL when a level is missing.  Stable under the lock. */
 uint64_t *pv_walk(mfn_t l4, uint64_t address);
-/* CPUs on which vcpus of the guest's bitmap at address (running domain) run.  0 or -EFAULT. */
-int pv_vcpu_mask(guest_addr_t bitmap, cpu_mask_t *mask);
+/*
+ * Flushes address, or TLB_FLUSH_ALL, of the running domain: where any of its vcpus runs, or one of those in the guest's bitmap.
+ * 0 or -EFAULT.
+ */
+int pv_flush(bool all, guest_addr_t bitmap, uint64_t address);
+
+struct guest_walk {
+    uint64_t *slots[5], entries[5]; /* by level 1 to 4 */
+    uint64_t rights;                /* entries anded */
+    bool no_execute;
+};
+/* All levels of the tables of the mode v is in.  False: an entry is missing.  Interrupts are off, or the lock is held. */
+bool pv_guest_walk(struct vcpu *v, uint64_t address, struct guest_walk *w);
+/* Would the CPU allow the access a fault reports? */
+static inline bool walk_allows(const struct guest_walk *w, uint32_t error_code)
+{
+    return (!(error_code & PF_WRITE) || (w->rights & PTE_WRITE)) && (!(error_code & PF_FETCH) || !w->no_execute);
+}
 
 /* ---- mmu_update.c ---- */
 
 /* In the count of a batch: it is a continuation (what Xen's ABI leaves to the hypervisor). */
 #define MMU_UPDATE_PREEMPTED 0x80000000u
+/* A hypercall on a list of structs of one size, with its arguments as they came. */
+struct pv_batch {
+    unsigned hypercall, size;
+    uint64_t list, count, done, domid;
+};
+/* Adds what was done to the guest's count of it, and goes on later when rc is -ERESTART_LATER.  The hypercall's result. */
+long pv_batch_end(const struct pv_batch *b, uint64_t did, int rc);
 
 /* Whose frames: DOMID_SELF, DOMID_IO, DOMID_XEN or a domain the running one controls.  Referenced.  0, -ESRCH, -EPERM. */
 int pv_frames_other(domid_t id, struct domain **owner); /* not DOMID_SELF */
@@ -140,8 +170,6 @@ static inline void pv_frames_owner_put(struct domain *owner)
     if (unlikely(owner != current->domain) && !owner->is_system)
         domain_put(owner);
 }
-/* Writes (continued: adds) to address done how many requests were done.  0, -EFAULT. */
-int pv_done_report(uint64_t done, bool continued, uint64_t did);
 /*
  * An entry that is to map a frame of owner, a translated guest, names a guest frame: *entry gets the machine frame, which *held is a
  * reference to (NULL none).  0, -EINVAL.

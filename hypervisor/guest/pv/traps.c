@@ -4,7 +4,6 @@
  * pages), and what goes on to the guest's kernel by its trap table.  Exceptions: AMD64 APM volume 2, chapter 8.
  */
 #include "guest/pv/traps.h"
-#include "guest/pv_shadow.h"
 
 #define ERROR_CODE_IDT 2u /* in a selector error code: names a gate */
 #define ERROR_CODE_EXT 1u
@@ -22,23 +21,15 @@ unsigned pv_fetch(const struct cpu_user_regs *regs, uint8_t code[15])
 }
 
 /* Software interrupts of the guest: the trap table's privilege level says who may (xen/arch-x86/xen.h, TI_GET_DPL). */
-static bool trap_software_allowed(const struct vcpu *v, unsigned vector)
+static bool trap_software(unsigned vector)
 {
-    unsigned dpl = TI_GET_DPL(&v->pv->traps[vector]);
+    const struct pv_vcpu *pv = current->pv;
+    unsigned dpl = TI_GET_DPL(&pv->traps[vector]);
 
-    return dpl == 3 || (dpl && v->pv->kernel_mode);
-}
-
-static void trap_software(struct cpu_user_regs *regs, unsigned vector)
-{
-    struct vcpu *v = current;
-
-    if (!v->pv->traps[vector].address || !trap_software_allowed(v, vector)) {
-        regs->rip -= 2;
-        pv_inject_gp(vector << 3 | ERROR_CODE_IDT);
-        return;
-    }
+    if (!pv->traps[vector].address || !(dpl == 3 || (dpl && pv->kernel_mode)))
+        return false;
     pv_inject_trap(vector, 0, false);
+    return true;
 }
 
 /* A fault on the mapped LDT: its pages come in one by one.  False: it is the guest's, at the address it knows. */
@@ -53,14 +44,6 @@ static bool trap_descriptor_fault(uint64_t *address, uint32_t error_code)
         return true;
     *address = v->pv->ldt_base + offset;
     return false;
-}
-
-static inline bool fault_on_present(struct cpu_user_regs *regs, uint64_t address, uint32_t error_code)
-{
-    if (current->pv->kernel_mode && (error_code & (PF_WRITE | PF_RESERVED)) == PF_WRITE &&
-        pv_fault_emulate_write(regs, address, error_code))
-        return true;
-    return pv_fault_spurious(regs, address, error_code);
 }
 
 /*
@@ -78,7 +61,8 @@ void pv_page_fault(struct cpu_user_regs *regs, uint64_t address)
     } else {
         if (unlikely(v->arch.shadow) && pv_shadow_fault(v, address, &error_code))
             return;
-        if ((error_code & PF_PRESENT) && fault_on_present(regs, address, error_code))
+        if ((error_code & PF_PRESENT) &&
+            (pv_fault_emulate_write(regs, address, error_code) || pv_fault_spurious(address, error_code)))
             return;
     }
     pv_bounce_page_fault(v, address, error_code);
@@ -86,28 +70,20 @@ void pv_page_fault(struct cpu_user_regs *regs, uint64_t address)
 
 static void trap_general_protection(struct cpu_user_regs *regs)
 {
-    if ((regs->error_code & (ERROR_CODE_IDT | ERROR_CODE_EXT)) == ERROR_CODE_IDT) {
-        unsigned vector = (regs->error_code >> 3) & 0xff;
-
-        if (trap_software_allowed(current, vector) && current->pv->traps[vector].address) {
-            regs->rip += 2;
-            pv_inject_trap(vector, 0, false);
-            return;
-        }
-    } else if (!regs->error_code && pv_emulate_privileged(regs)) {
-        return;
-    }
-    pv_inject_gp(regs->error_code);
+    if ((regs->error_code & (ERROR_CODE_IDT | ERROR_CODE_EXT)) == ERROR_CODE_IDT &&
+        trap_software((regs->error_code >> 3) & 0xff))
+        regs->rip += 2;
+    else if (regs->error_code || !pv_emulate_privileged(regs))
+        pv_inject_gp(regs->error_code);
 }
 
-static void trap_debug(struct cpu_user_regs *regs)
+static void trap_debug(void)
 {
-    struct vcpu *v = current;
+    struct pv_vcpu *pv = current->pv;
     uint64_t dr6 = read_dr6();
 
-    (void)regs;
     write_dr6(DR6_DEFAULT);
-    v->pv->debug[6] = (v->pv->debug[6] & ~0xfUL) | (dr6 & 0xffffUL) | DR6_DEFAULT;
+    pv->debug[6] = (pv->debug[6] & ~0xfUL) | (dr6 & 0xffffUL) | DR6_DEFAULT;
     pv_inject_trap(VECTOR_DB, 0, false);
 }
 
@@ -124,12 +100,8 @@ static void trap_device_not_available(void)
     }
 }
 
-void pv_trap(struct cpu_user_regs *regs)
+static __attribute__((noinline)) void trap_other(struct cpu_user_regs *regs, unsigned vector)
 {
-    unsigned vector = regs->entry_vector & 0xff;
-
-    if (vector == VECTOR_UD && pv_emulate_forced(regs)) /* first: cpuid is asked for most */
-        return;
     switch (vector) {
     case VECTOR_GP:
         trap_general_protection(regs);
@@ -138,10 +110,13 @@ void pv_trap(struct cpu_user_regs *regs)
         trap_device_not_available();
         break;
     case VECTOR_DB:
-        trap_debug(regs);
+        trap_debug();
         break;
     case VECTOR_INT80:
-        trap_software(regs, vector);
+        if (!trap_software(vector)) {
+            regs->rip -= 2;
+            pv_inject_gp(vector << 3 | ERROR_CODE_IDT);
+        }
         break;
     case VECTOR_DE:
     case VECTOR_BP:
@@ -162,4 +137,12 @@ void pv_trap(struct cpu_user_regs *regs)
         domain_crash(current->domain, "unexpected trap %u\n", vector);
         break;
     }
+}
+
+void pv_trap(struct cpu_user_regs *regs)
+{
+    unsigned vector = regs->entry_vector & 0xff;
+
+    if (vector != VECTOR_UD || !pv_emulate_forced(regs)) /* first: cpuid is asked for most */
+        trap_other(regs, vector);
 }

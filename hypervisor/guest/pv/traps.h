@@ -120,11 +120,9 @@ void pv_cr4_load(struct vcpu *v);
 /* Descriptors (descriptors.c) */
 void pv_gdt_clear(struct vcpu *v);
 int pv_gdt_set(struct vcpu *v, const uint64_t *frames, unsigned entries);
-void pv_ldt_load(struct vcpu *v);
 int pv_descriptors_init(void);      /* 0, -ENOMEM; any number of times */
 /* The selector as ring 3 can use it. */
-uint16_t pv_fix_selector(uint16_t selector);
-bool pv_descriptor_ok(uint64_t *descriptor);
+static inline uint16_t pv_fix_selector(uint16_t selector) { return selector | 3; }
 
 /* Instruction of the guest at rip: up to 15 bytes, as many as are readable. */
 unsigned pv_fetch(const struct cpu_user_regs *regs, uint8_t code[15]);

@@ -48,17 +48,11 @@ static ALWAYS_INLINE bool rights_update(uint64_t *slot, uint64_t old, uint64_t v
 static __attribute__((noinline)) int entry_replace(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d,
                                                    struct domain *from, enum entry_mode mode)
 {
-    bool same = false;
+    bool same = (old & value & PTE_PRESENT) && !((old ^ value) & ~PTE_SOFT_BITS);
+    int rc = (value & PTE_PRESENT) && !same ? l1_entry_get(&value, d, from) : 0;
 
-    if (value & PTE_PRESENT) {
-        same = (old & PTE_PRESENT) && !((old ^ value) & ~PTE_SOFT_BITS);
-        if (!same) {
-            int rc = l1_entry_get(&value, d, from);
-
-            if (unlikely(rc))
-                return rc;
-        }
-    }
+    if (unlikely(rc))
+        return rc;
     if (unlikely(!entry_store(slot, &old, value, mode))) {
         if (!same)
             l1_entry_put(value, d);
@@ -94,7 +88,7 @@ int table_entry_update(uint64_t *slot, uint64_t value, struct frame *table, unsi
     bool same = false;
     int rc;
 
-    if (level == 4 && !l4_slot_is_guest((unsigned)((uint64_t)slot & (PAGE_SIZE - 1)) / sizeof(*slot)))
+    if (!table_slot_is_guest(level, (unsigned)((uint64_t)slot & (PAGE_SIZE - 1)) / sizeof(*slot)))
         return -EINVAL;
     if (value & PTE_PRESENT) {
         value |= PTE_USER;
@@ -111,7 +105,7 @@ int table_entry_update(uint64_t *slot, uint64_t value, struct frame *table, unsi
     if (unlikely(d->dirty_log))
         dirty_log_frame(table);
     if (!same && (old & PTE_PRESENT))
-        table_entry_put_later(level, old, table);
+        (void)table_entry_put(level, old, table, true);
     return 0;
 }
 

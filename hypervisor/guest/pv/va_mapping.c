@@ -24,24 +24,16 @@ static int mapping_update(uint64_t va, uint64_t value, struct domain *from)
 
 static int mapping_flush(uint64_t va, uint64_t flags)
 {
-    uint64_t address = (flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG ? va : TLB_FLUSH_ALL;
-    uint64_t where = flags & ~(uint64_t)UVMF_FLUSHTYPE_MASK;
-    cpu_mask_t mask;
+    uint64_t kind = flags & UVMF_FLUSHTYPE_MASK, where = flags & ~(uint64_t)UVMF_FLUSHTYPE_MASK;
 
-    if ((flags & UVMF_FLUSHTYPE_MASK) != UVMF_INVLPG && (flags & UVMF_FLUSHTYPE_MASK) != UVMF_TLB_FLUSH)
+    if (kind != UVMF_INVLPG && kind != UVMF_TLB_FLUSH)
         return 0;
-    if (likely(where == UVMF_LOCAL)) {
-        if (likely((flags & UVMF_FLUSHTYPE_MASK) == UVMF_INVLPG))
-            flush_page_here(va);
-        else
-            cr3_load(current->arch.cr3);
-        return 0;
-    }
-    if (where == UVMF_ALL)
-        domain_running_cpus(current->domain, &mask);
-    else if (pv_vcpu_mask(GUEST_ADDR(where), &mask))
-        return -EFAULT;
-    tlb_flush_mask(&mask, address, 0);
+    if (unlikely(where != UVMF_LOCAL))
+        return pv_flush(where == UVMF_ALL, GUEST_ADDR(where), kind == UVMF_INVLPG ? va : TLB_FLUSH_ALL);
+    if (likely(kind == UVMF_INVLPG))
+        flush_page_here(va);
+    else
+        cr3_load(current->arch.cr3);
     return 0;
 }
 

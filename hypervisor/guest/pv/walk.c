@@ -5,7 +5,6 @@
  * Tables are read through the direct map.  Every present entry of a validated table was checked, so a walk meets no large
  * page and nothing that is not a table; a linear entry only makes it find an entry of a higher level as the last one.
  */
-#include "arch/x86/regs.h"
 #include "guest/pv/tables.h"
 #include "lib/string.h"
 #include "mm/guest_copy.h"
@@ -16,45 +15,35 @@ uint64_t *pv_walk(mfn_t l4, uint64_t address)
 
     if (unlikely(!guest_range_ok(address, 1) || !address_canonical(address)))
         return NULL;
-    e = table[table_index(address, 4)];
-    if (unlikely(!(e & PTE_PRESENT)))
-        return NULL;
-    table = mfn_to_virt(pte_frame(e));
-    e = table[table_index(address, 3)];
-    if (unlikely(!(e & PTE_PRESENT)))
-        return NULL;
-    table = mfn_to_virt(pte_frame(e));
-    e = table[table_index(address, 2)];
-    if (unlikely(!(e & PTE_PRESENT)))
-        return NULL;
-    table = mfn_to_virt(pte_frame(e));
+#pragma GCC unroll 3
+    for (unsigned level = 4; level > 1; level--) {
+        e = table[table_index(address, level)];
+        if (unlikely(!(e & PTE_PRESENT)))
+            return NULL;
+        table = mfn_to_virt(pte_frame(e));
+    }
     return &table[table_index(address, 1)];
 }
 
-static mfn_t running_table(const struct vcpu *v)
-{
-    return v->pv->kernel_mode ? v->pv->kernel_table : v->pv->user_table;
-}
-
-bool pv_guest_l1e(uint64_t address, uint64_t *l1e)
+uint64_t pv_kernel_l1e(uint64_t address)
 {
     struct vcpu *v = current;
     struct domain *d = v->domain;
-    uint64_t *slot;
+    uint64_t *slot, e;
 
     /* With interrupts off for a page of the LDT: the holder may be waiting for this CPU to flush. */
     if (likely(irq_enabled()))
         spin_lock(&d->pv->tables_lock);
     else
         spin_lock_polling(&d->pv->tables_lock, smp_poll);
-    slot = pv_walk(running_table(v), address);
-    if (slot)
-        *l1e = __atomic_load_n(slot, __ATOMIC_RELAXED);
+    slot = pv_walk(v->pv->kernel_table, address);
+    e = slot ? __atomic_load_n(slot, __ATOMIC_RELAXED) : 0;
     spin_unlock(&d->pv->tables_lock);
-    return slot && (*l1e & PTE_PRESENT);
+    return e & PTE_PRESENT ? e : 0;
 }
 
-int pv_vcpu_mask(guest_addr_t bitmap, cpu_mask_t *mask)
+/* CPUs on which vcpus of the bitmap at address run. */
+static int vcpu_mask(guest_addr_t bitmap, cpu_mask_t *mask)
 {
     struct domain *d = current->domain;
     unsigned bytes = (d->max_vcpus + 7) / 8;
@@ -74,39 +63,54 @@ int pv_vcpu_mask(guest_addr_t bitmap, cpu_mask_t *mask)
     return 0;
 }
 
-/* Rights all levels grant: the entries' bits anded (NX inverted); 0 when a level is missing. */
-static uint64_t walk_rights(mfn_t l4, uint64_t address)
+int pv_flush(bool all, guest_addr_t bitmap, uint64_t address)
 {
-    uint64_t rights = ~PTE_NX, *table = mfn_to_virt(l4);
-    bool no_execute = false;
+    cpu_mask_t mask;
 
-    for (unsigned level = 4; level >= 1; level--) {
-        uint64_t e = __atomic_load_n(&table[table_index(address, level)], __ATOMIC_RELAXED);
-
-        if (!(e & PTE_PRESENT))
-            return 0;
-        rights &= e;
-        no_execute |= (e & PTE_NX) != 0;
-        table = level > 1 ? mfn_to_virt(pte_frame(e)) : table;
-    }
-    return rights | (no_execute ? PTE_NX : 0);
+    if (all)
+        domain_running_cpus(current->domain, &mask);
+    else if (vcpu_mask(bitmap, &mask))
+        return -EFAULT;
+    tlb_flush_mask(&mask, address, 0);
+    return 0;
 }
 
-bool pv_fault_spurious(struct cpu_user_regs *regs, uint64_t address, uint32_t error_code)
+bool pv_guest_walk(struct vcpu *v, uint64_t address, struct guest_walk *w)
+{
+    mfn_t m = *pv_running_table(v);
+
+    w->rights = ~0UL;
+    w->no_execute = false;
+    if (mfn_equal(m, INVALID_MFN))
+        return false;
+    for (unsigned level = 4; level >= 1; level--) {
+        uint64_t *slot = (uint64_t *)mfn_to_virt(m) + table_index(address, level);
+        uint64_t e = __atomic_load_n(slot, __ATOMIC_RELAXED);
+
+        if (!(e & PTE_PRESENT))
+            return false;
+        w->slots[level] = slot;
+        w->entries[level] = e;
+        w->rights &= e;
+        w->no_execute |= (e & PTE_NX) != 0;
+        m = pte_frame(e);
+    }
+    return true;
+}
+
+bool pv_fault_spurious(uint64_t address, uint32_t error_code)
 {
     struct vcpu *v = current;
-    struct domain *d = v->domain;
-    uint64_t rights;
+    struct guest_walk w;
+    bool found;
 
-    (void)regs;
     if ((error_code & ~(uint32_t)(PF_PRESENT | PF_WRITE | PF_USER | PF_FETCH)) || !address_canonical(address) ||
-        !guest_range_ok(address, 1) || mfn_equal(running_table(v), INVALID_MFN))
+        !guest_range_ok(address, 1))
         return false;
-    spin_lock(&d->pv->tables_lock);
-    rights = walk_rights(running_table(v), address);
-    spin_unlock(&d->pv->tables_lock);
-    if (!(rights & PTE_PRESENT) || ((error_code & PF_WRITE) && !(rights & PTE_WRITE)) ||
-        ((error_code & PF_FETCH) && (rights & PTE_NX)))
+    spin_lock(&v->domain->pv->tables_lock);
+    found = pv_guest_walk(v, address, &w);
+    spin_unlock(&v->domain->pv->tables_lock);
+    if (!found || !walk_allows(&w, error_code))
         return false;
     tlb_flush_local(address, 0);
     return true;

@@ -14,7 +14,6 @@ struct trap_bounce {
     uint64_t rip;
     uint32_t error_code;
     uint8_t flags; /* TRAP_BOUNCE_* */
-    uint8_t vector;
 };
 #define TRAP_BOUNCE_PENDING    (1u << 0)
 #define TRAP_BOUNCE_ERROR_CODE (1u << 1)
@@ -42,7 +41,7 @@ struct pv_vcpu {
     bool old_table_partial;
 
     /* descriptor tables */
-    mfn_t gdt_frames[16];
+    mfn_t gdt_frames[16];                /* as many as hold the entries */
     unsigned gdt_entries;                /* of the guest; 0 none */
     uint64_t ldt_base;                   /* guest virtual address */
     unsigned ldt_entries;
@@ -58,7 +57,7 @@ struct pv_vcpu {
 
 struct pv_domain {
     spinlock_t tables_lock;              /* RANK_PV_TABLES: every change to this domain's page tables */
-    uint64_t *perdomain_l3;              /* what slot PERDOMAIN_SLOT points to */
+    uint64_t *perdomain_l3;              /* what slot PERDOMAIN_SLOT points to; the one L2 below it is the page behind it */
     struct dirty_log *new_dirty_log;     /* log-dirty mode being switched on: what is allocated so far */
 };
 
@@ -87,16 +86,16 @@ int pv_old_table_step(struct vcpu *v);
 static inline int pv_put_old_table(struct vcpu *v) { return likely(!v->pv->old_table) ? 0 : pv_old_table_step(v); }
 void pv_load_tables(struct vcpu *v);     /* writes cr3 for the mode v is in */
 /* Fills the hypervisor's slots of an L4 that is becoming a page table of d. */
-void pv_init_l4_slots(uint64_t *l4, struct domain *d, bool with_m2p);
+void pv_init_l4_slots(uint64_t *l4, struct domain *d);
 /*
  * A write fault of the running guest's kernel on one of its own page-table pages, or on a read-only mapping of I/O configuration
  * space: true when it was emulated (or handled) and the guest goes on.
  */
 bool pv_fault_emulate_write(struct cpu_user_regs *regs, uint64_t address, uint32_t error_code);
 /* True if a fault was spurious (stale TLB entry). */
-bool pv_fault_spurious(struct cpu_user_regs *regs, uint64_t address, uint32_t error_code);
-/* The L1 entry that maps a guest virtual address in the running guest's tables: false if not mapped. */
-bool pv_guest_l1e(uint64_t address, uint64_t *l1e);
+bool pv_fault_spurious(uint64_t address, uint32_t error_code);
+/* The L1 entry that maps a guest virtual address in the running guest's kernel's tables: 0 if not mapped. */
+uint64_t pv_kernel_l1e(uint64_t address);
 /* Takes back all frames of a dying domain.  0 or -ERESTART_LATER. */
 int pv_release_memory(struct domain *d);
 /* Checks a frame of descriptors, raising privilege levels in place.  0, -EINVAL. */
@@ -105,6 +104,19 @@ int pv_validate_segdesc(struct frame *f);
 int pv_ldt_set(struct vcpu *v, uint64_t base, unsigned entries);
 /* Forgets every mapped page of v's LDT: they come back when used. */
 void pv_ldt_clear(struct vcpu *v);
+
+/*
+ * Tables the CPU walks in place of a PV guest's while the guest's writes are tracked (docs/design/log-dirty.md): to the guest
+ * they are no more than another translation cache.  v->arch.shadow is NULL while there are none.
+ */
+struct pv_shadow *pv_shadow_new(struct domain *d); /* memory for a vcpu's; NULL when it is short */
+void pv_shadow_free(struct pv_shadow *s);
+uint64_t pv_shadow_bytes(void); /* of one vcpu */
+/* Loads the tables of the mode v is in; what they hold is still true. */
+void pv_shadow_load(struct vcpu *v);
+/* Log-dirty mode.  Preemptible; under the control lock.  d is not the caller's. */
+int pv_log_dirty_enable(struct domain *d); /* 0, -EINVAL on already, -ENOMEM, -ERESTART_LATER */
+int pv_log_dirty_disable(struct domain *d);
 
 /* Grants (grant/grant.h). */
 int pv_grant_map(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, unsigned cache);

@@ -11,13 +11,13 @@
 #define NOISE_ROUNDS 200000
 
 const struct hvm_vendor *hvm_vendor;
-int hvm_copy_from(void *to, uint64_t linear, size_t size, unsigned access, uint64_t *fault, uint32_t *error_code)
+int hvm_copy(uint64_t linear, void *buffer, size_t size, unsigned access, struct hvm_fault *fault)
 {
-    (void)to, (void)linear, (void)size, (void)access, (void)fault, (void)error_code;
+    (void)linear, (void)buffer, (void)size, (void)access, (void)fault;
     return -EFAULT;
 }
 void hvm_crash(struct vcpu *v, const char *why, uint64_t number) { (void)v, (void)why, (void)number; }
-void hvm_inject_page_fault(uint64_t address, uint32_t error_code) { (void)address, (void)error_code; }
+void hvm_inject_page_fault(const struct hvm_fault *fault) { (void)fault; }
 
 #define BYTES(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
 

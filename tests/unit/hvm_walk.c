@@ -249,8 +249,7 @@ static void tables_in_memory_that_is_none_end_the_walk(void **state)
 static void copies_cross_pages(void **state)
 {
     uint8_t out[3 * PAGE_SIZE], in[sizeof(out)];
-    uint32_t code;
-    uint64_t fault;
+    struct hvm_fault fault;
 
     (void)state;
     four_levels(7);
@@ -258,37 +257,37 @@ static void copies_cross_pages(void **state)
         *at(4, i) = (uint64_t)(20 - i) << 12 | 7; /* in another order */
     for (unsigned i = 0; i < sizeof(out); i++)
         out[i] = (uint8_t)(i * 7 + i / 256);
-    assert_int_equal(hvm_copy_to(0x1801, out, sizeof(out), 0, &fault, &code), 0);
-    assert_int_equal(hvm_copy_from(in, 0x1801, sizeof(in), 0, &fault, &code), 0);
+    assert_int_equal(hvm_copy(0x1801, out, sizeof(out), HVM_ACCESS_WRITE, &fault), 0);
+    assert_int_equal(hvm_copy(0x1801, in, sizeof(in), 0, &fault), 0);
     assert_memory_equal(in, out, sizeof(in));
     assert_memory_equal((char *)mfn_to_virt(frames[18]), out + 0x7ff, PAGE_SIZE);
     /* The page behind is not there: the copy says where it stopped. */
-    assert_int_equal(hvm_copy_to(0x4ffc, out, 8, HVM_ACCESS_USER, &fault, &code), -EFAULT);
-    assert_int_equal(fault, 0x5000);
-    assert_int_equal(code, HVM_ACCESS_WRITE | HVM_ACCESS_USER);
+    assert_int_equal(hvm_copy(0x4ffc, out, 8, HVM_ACCESS_WRITE | HVM_ACCESS_USER, &fault), -EFAULT);
+    assert_int_equal(fault.linear, 0x5000);
+    assert_int_equal(fault.code, HVM_ACCESS_WRITE | HVM_ACCESS_USER);
 }
 
 static void only_memory_is_copied(void **state)
 {
-    uint64_t word = 42, fault;
-    uint32_t code;
+    uint64_t word = 42;
+    struct hvm_fault fault;
 
     (void)state;
     four_levels(7);
     assert_int_equal(physmap_clear(guest, GFN(10), 0), 0);
-    assert_int_equal(hvm_copy_from(&word, 0, 8, 0, &fault, &code), -EFAULT);
-    assert_int_equal(code, NO_MEMORY);
+    assert_int_equal(hvm_copy(0, &word, 8, 0, &fault), -EFAULT);
+    assert_int_equal(fault.code, NO_MEMORY);
     assert_int_equal(physmap_set(guest, GFN(10), MFN(0), 0, PHYSMAP_MMIO), 0);
-    assert_int_equal(hvm_copy_from(&word, 0, 8, 0, &fault, &code), -EFAULT);
-    assert_int_equal(code, NO_MEMORY);
+    assert_int_equal(hvm_copy(0, &word, 8, 0, &fault), -EFAULT);
+    assert_int_equal(fault.code, NO_MEMORY);
     assert_int_equal(physmap_set(guest, GFN(10), frames[10], 0, PHYSMAP_RAM_RO), 0);
-    assert_int_equal(hvm_copy_from(&word, 0, 8, 0, &fault, &code), 0);
+    assert_int_equal(hvm_copy(0, &word, 8, 0, &fault), 0);
     word = 42;
-    assert_int_equal(hvm_copy_to(0, &word, 8, 0, &fault, &code), -EFAULT);
+    assert_int_equal(hvm_copy(0, &word, 8, HVM_ACCESS_WRITE, &fault), -EFAULT);
     assert_int_equal(*at(10, 0), 0);
     *at(4, 0) = 1UL << 51 | 7; /* beyond every guest frame there can be */
-    assert_int_equal(hvm_copy_from(&word, 0, 8, 0, &fault, &code), -EFAULT);
-    assert_int_equal(code, NO_MEMORY);
+    assert_int_equal(hvm_copy(0, &word, 8, 0, &fault), -EFAULT);
+    assert_int_equal(fault.code, NO_MEMORY);
 }
 
 /* Memory lies on both sides of 4 GiB; an argument of a hypercall from 32-bit code ends there. */
@@ -321,8 +320,8 @@ static void arguments_of_32_bit_code_end_at_4_gib(void **state)
 
 static void stores_are_noted_in_log_dirty_mode(void **state)
 {
-    uint64_t words[PAGE_SIZE / 8], word = 1, fault;
-    uint32_t code;
+    uint64_t words[PAGE_SIZE / 8], word = 1;
+    struct hvm_fault fault;
 
     (void)state;
     four_levels(7);
@@ -330,11 +329,11 @@ static void stores_are_noted_in_log_dirty_mode(void **state)
     while (hvm_log_dirty_enable(guest))
         ;
     host_set_current(v);
-    assert_int_equal(hvm_copy_to(8, &word, sizeof(word), 0, &fault, &code), 0);
+    assert_int_equal(hvm_copy(8, &word, sizeof(word), HVM_ACCESS_WRITE, &fault), 0);
     dirty_log_harvest(guest->dirty_log, 0, true, words);
     assert_int_equal(words[0], 1UL << 1 | 1UL << 2 | 1UL << 3 | 1UL << 4 | 1UL << 10); /* the tables' bits too */
     hvm_log_dirty_protect(guest, 0, words);
-    assert_int_equal(hvm_copy_to(8, &word, sizeof(word), 0, &fault, &code), 0);
+    assert_int_equal(hvm_copy(8, &word, sizeof(word), HVM_ACCESS_WRITE, &fault), 0);
     dirty_log_harvest(guest->dirty_log, 0, true, words);
     assert_int_equal(words[0], 1UL << 10);
 }
@@ -342,8 +341,8 @@ static void stores_are_noted_in_log_dirty_mode(void **state)
 /* Tables made of noise: whatever they say, the walk ends within the guest's memory (or AddressSanitizer tells). */
 static void noise_stays_within_the_guest(void **state)
 {
-    uint64_t random = 99, word, fault;
-    uint32_t code;
+    uint64_t random = 99, word;
+    struct hvm_fault fault;
 
     (void)state;
     for (unsigned i = 0; i < PAGES; i++)
@@ -362,9 +361,9 @@ static void noise_stays_within_the_guest(void **state)
         if ((r & 9) == 9 && r & 32)
             hvm.efer = EFER_LMA | EFER_LME | (r & 64 ? EFER_NXE : 0);
         if (r & 128)
-            (void)hvm_copy_to(random_next(&random), &r, 8, r >> 50 & 0x16, &fault, &code);
+            (void)hvm_copy(random_next(&random), &r, 8, HVM_ACCESS_WRITE | (r >> 50 & 0x16), &fault);
         else
-            (void)hvm_copy_from(&word, random_next(&random), 8, r >> 50 & 0x14, &fault, &code);
+            (void)hvm_copy(random_next(&random), &word, 8, r >> 50 & 0x14, &fault);
     }
 }
 

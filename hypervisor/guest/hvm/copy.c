@@ -10,8 +10,6 @@
 #include "lib/string.h"
 #include "mm/guest_copy.h"
 
-#define NO_MEMORY (~0u)
-
 /* Words of constant size are single moves: what other vcpus watch changes at once. */
 static void piece_copy(void *to, const void *from, size_t size)
 {
@@ -47,7 +45,7 @@ static int piece_do(struct vcpu *v, uint64_t linear, void *buffer, size_t size, 
         return rc;
     at = physmap_at(d->hvm->physmap, gpa, write, &type);
     if (unlikely(!at)) {
-        *error_code = NO_MEMORY;
+        *error_code = HVM_NO_MEMORY;
         return -EFAULT;
     }
     if (!write) {
@@ -62,18 +60,18 @@ static int piece_do(struct vcpu *v, uint64_t linear, void *buffer, size_t size, 
     return 0;
 }
 
-static int copy(uint64_t linear, void *buffer, size_t size, unsigned access, uint64_t *fault, uint32_t *error_code)
+int hvm_copy(uint64_t linear, void *buffer, size_t size, unsigned access, struct hvm_fault *fault)
 {
     struct vcpu *v = current;
 
     while (size) {
         size_t piece = min(size, PAGE_SIZE - (linear & ~PAGE_MASK));
         uint64_t flags = irq_save();
-        int rc = piece_do(v, linear, buffer, piece, access, error_code);
+        int rc = piece_do(v, linear, buffer, piece, access, &fault->code);
 
         irq_restore(flags);
         if (unlikely(rc)) {
-            *fault = linear;
+            fault->linear = linear;
             return rc;
         }
         linear += piece;
@@ -83,44 +81,29 @@ static int copy(uint64_t linear, void *buffer, size_t size, unsigned access, uin
     return 0;
 }
 
-int hvm_copy_from(void *to, uint64_t linear, size_t size, unsigned access, uint64_t *fault, uint32_t *error_code)
-{
-    return copy(linear, to, size, access & ~HVM_ACCESS_WRITE, fault, error_code);
-}
-
-int hvm_copy_to(uint64_t linear, const void *from, size_t size, unsigned access, uint64_t *fault, uint32_t *error_code)
-{
-    return copy(linear, (void *)(uintptr_t)from, size, access | HVM_ACCESS_WRITE, fault, error_code);
-}
-
 /* ---- hypercalls' arguments (mm/guest_copy.h) ---- */
 
 /* 32-bit code has 4 GiB, whatever an offset is added to. */
-static bool in_reach(uint64_t linear, size_t size)
+static int copy_argument(uint64_t linear, void *buffer, size_t size, unsigned access)
 {
-    return !cpu_info()->guest_32bit || (linear <= UINT32_MAX && size <= (1UL << 32) - linear);
+    struct hvm_fault fault;
+
+    if (cpu_info()->guest_32bit && (linear > UINT32_MAX || size > (1UL << 32) - linear))
+        return -EFAULT;
+    return hvm_copy(linear, buffer, size, access, &fault);
 }
 
 int guest_read_walked(void *to, uint64_t from, size_t size)
 {
-    uint64_t fault;
-    uint32_t code;
-
-    return in_reach(from, size) ? copy(from, to, size, 0, &fault, &code) : -EFAULT;
+    return copy_argument(from, to, size, 0);
 }
 
 int guest_write_walked(uint64_t to, const void *from, size_t size)
 {
-    uint64_t fault;
-    uint32_t code;
-
-    return in_reach(to, size) ? copy(to, (void *)(uintptr_t)from, size, HVM_ACCESS_WRITE, &fault, &code) : -EFAULT;
+    return copy_argument(to, (void *)(uintptr_t)from, size, HVM_ACCESS_WRITE);
 }
 
 int guest_zero_walked(uint64_t to, size_t size)
 {
-    uint64_t fault;
-    uint32_t code;
-
-    return in_reach(to, size) ? copy(to, NULL, size, HVM_ACCESS_WRITE, &fault, &code) : -EFAULT;
+    return copy_argument(to, NULL, size, HVM_ACCESS_WRITE);
 }

@@ -7,18 +7,16 @@
 #include "guest/hvm/lapic.h"
 #include "guest/pv/decode.h"
 
-static uint64_t mask_of(unsigned size) { return size >= 8 ? ~0UL : (1UL << size * 8) - 1; }
-
 static uint64_t memory_load(struct vcpu *v, uint64_t address, unsigned size)
 {
     unsigned offset = (unsigned)(address - APIC_BASE_ADDRESS);
     uint32_t value;
 
     if (offset >= PAGE_SIZE || size > 4 || (offset & 3) + size > 4)
-        return mask_of(size);
+        return size_mask(size);
     if (lapic_read(v, offset & ~15u, &value) || (offset & 0xc))
         return 0;
-    return value >> (offset & 3) * 8 & mask_of(size);
+    return value >> (offset & 3) * 8 & size_mask(size);
 }
 
 static void memory_store(struct vcpu *v, uint64_t address, unsigned size, uint64_t value)
@@ -31,13 +29,13 @@ static void memory_store(struct vcpu *v, uint64_t address, unsigned size, uint64
 
 static uint64_t register_get(struct cpu_user_regs *regs, const struct decoded_access *a)
 {
-    return (*decode_register(regs, a->number) >> (a->high_byte ? 8 : 0)) & mask_of(a->register_size);
+    return (*decode_register(regs, a->number) >> (a->high_byte ? 8 : 0)) & size_mask(a->register_size);
 }
 
 /* Writing 32 bits clears the upper half; less leaves the rest. */
 static void register_put(struct cpu_user_regs *regs, const struct decoded_access *a, uint64_t value)
 {
-    uint64_t *to = decode_register(regs, a->number), mask = mask_of(a->register_size);
+    uint64_t *to = decode_register(regs, a->number), mask = size_mask(a->register_size);
     unsigned shift = a->high_byte ? 8 : 0;
 
     value &= mask;
@@ -47,26 +45,21 @@ static void register_put(struct cpu_user_regs *regs, const struct decoded_access
 static uint64_t extended(const struct decoded_access *a, uint64_t value)
 {
     if (a->sign_extend && value >> (a->size * 8 - 1) & 1)
-        value |= ~mask_of(a->size);
+        value |= ~size_mask(a->size);
     return value;
 }
 
 /* One step of stos; with a repeat prefix the instruction goes on until rcx is 0. */
 static void string_step(struct vcpu *v, struct cpu_user_regs *regs, const struct decoded_access *a)
 {
-    uint64_t mask = mask_of(a->address_size), step = regs->rflags & RFLAGS_DF ? -(uint64_t)a->size : a->size;
+    uint64_t mask = size_mask(a->address_size);
 
-    if (a->repeat && !(regs->rcx & mask)) {
-        hvm_skip(v, regs, a->length);
-        return;
+    if (!a->repeat || (regs->rcx & mask)) {
+        add_masked(&regs->rdi, mask, regs->rflags & RFLAGS_DF ? -(uint64_t)a->size : a->size);
+        if (a->repeat)
+            add_masked(&regs->rcx, mask, ~0UL);
     }
-    regs->rdi = (regs->rdi & ~mask) | ((regs->rdi + step) & mask);
-    if (!a->repeat) {
-        hvm_skip(v, regs, a->length);
-        return;
-    }
-    regs->rcx = (regs->rcx & ~mask) | ((regs->rcx - 1) & mask);
-    if (!(regs->rcx & mask))
+    if (!a->repeat || !(regs->rcx & mask))
         hvm_skip(v, regs, a->length);
 }
 

@@ -58,9 +58,8 @@ static void dump(struct vcpu *v)
 {
     const struct cpu_user_regs *r = hvm_regs(v);
     struct hvm_hw_cpu cpu = {0};
-    uint64_t fault;
-    uint32_t error_code;
-    uint8_t c[MAX_INSTRUCTION] = {0};
+    struct hvm_fault fault;
+    uint8_t c[8];
 
     hvm_vendor->state_get(v, &cpu);
     cpu_info()->guest_regs.cs = (uint16_t)cpu.cs_sel;
@@ -71,7 +70,7 @@ static void dump(struct vcpu *v)
              cpu.cs_limit, cpu.cs_arbytes, cpu.ss_sel, cpu.ss_base, cpu.ss_limit, cpu.ss_arbytes);
     log_vcpu(LOG_ERROR, v, "gdt %016lx %04x idt %016lx %04x tr %04x fs %016lx gs %016lx\n", cpu.gdtr_base, cpu.gdtr_limit,
              cpu.idtr_base, cpu.idtr_limit, cpu.tr_sel, cpu.fs_base, cpu.gs_base);
-    if (!hvm_copy_from(c, hvm_vendor->code(v).base + r->rip, 8, HVM_ACCESS_FETCH, &fault, &error_code))
+    if (!hvm_copy(hvm_vendor->code(v).base + r->rip, c, sizeof(c), HVM_ACCESS_FETCH, &fault))
         log_vcpu(LOG_ERROR, v, "code %02x %02x %02x %02x %02x %02x %02x %02x\n", c[0], c[1], c[2], c[3], c[4], c[5],
                  c[6], c[7]);
 }
@@ -159,12 +158,11 @@ void hvm_exit_hlt(struct vcpu *v, struct cpu_user_regs *regs)
  */
 void hvm_exit_in_shadow(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    uint32_t error_code;
-    uint64_t fault;
+    struct hvm_fault fault;
     uint8_t code;
 
     if (!v->hvm->cpl && !v->hvm->inject.pending &&
-        !hvm_copy_from(&code, hvm_vendor->code(v).base + regs->rip, 1, HVM_ACCESS_FETCH, &fault, &error_code) && code == 0xf4)
+        !hvm_copy(hvm_vendor->code(v).base + regs->rip, &code, 1, HVM_ACCESS_FETCH, &fault) && code == 0xf4)
         hvm_exit_hlt(v, regs);
 }
 
@@ -220,29 +218,17 @@ void hvm_exit_cache(struct vcpu *v, struct cpu_user_regs *regs)
 
 /* ---- control registers ---- */
 
-static int control_write(struct vcpu *v, unsigned number, uint64_t value)
-{
-    switch (number) {
-    case 0:
-        return hvm_cr0_write(v, value);
-    case 4:
-        return hvm_cr4_write(v, value);
-    default:
-        return -EPERM;
-    }
-}
-
 static int control_do(struct vcpu *v, struct cpu_user_regs *regs, const struct decoded_control *in)
 {
     uint64_t *general = decode_register(regs, in->general);
-    bool wide = hvm_vendor->code(v).bits == 64;
+    uint64_t value = hvm_vendor->code(v).bits == 64 ? *general : (uint32_t)*general;
 
     switch (in->kind) {
     case CONTROL_READ:
         *general = in->number == 0 ? v->hvm->cr0 : v->hvm->cr4;
         return 0;
     case CONTROL_WRITE:
-        return control_write(v, in->number, wide ? *general : (uint32_t)*general);
+        return in->number == 0 ? hvm_cr0_write(v, value) : in->number == 4 ? hvm_cr4_write(v, value) : -EPERM;
     case CONTROL_CLTS:
         return hvm_cr0_write(v, v->hvm->cr0 & ~(uint64_t)CR0_TS);
     case CONTROL_LMSW: /* cannot clear PE */
@@ -274,23 +260,19 @@ void hvm_exit_control(struct vcpu *v, struct cpu_user_regs *regs)
 
 /* ---- ports: none of them leads anywhere ---- */
 
-static uint64_t size_mask(unsigned size) { return size >= 8 ? ~0UL : (1UL << size * 8) - 1; }
-
-static void add_masked(uint64_t *reg, uint64_t mask, uint64_t step) { *reg = (*reg & ~mask) | ((*reg + step) & mask); }
-
 /* One element of ins stores ones; outs only moves on.  False: a fault was injected. */
 static bool string_element(struct vcpu *v, struct cpu_user_regs *regs, const struct hvm_port_access *a, uint64_t mask)
 {
-    uint64_t step = regs->rflags & RFLAGS_DF ? -(uint64_t)a->size : a->size, ones = ~0UL, fault;
+    uint64_t step = regs->rflags & RFLAGS_DF ? -(uint64_t)a->size : a->size, ones = ~0UL;
     uint64_t *index = a->in ? &regs->rdi : &regs->rsi;
-    uint32_t error_code;
+    struct hvm_fault fault;
 
     if (a->in) {
         uint64_t linear = (hvm_vendor->code(v).bits == 64 ? 0 : hvm_vendor->segment_base(v, 0)) + (*index & mask);
         unsigned access = HVM_ACCESS_WRITE | (v->hvm->cpl == 3 ? HVM_ACCESS_USER : 0);
 
-        if (hvm_copy_to(linear, &ones, a->size, access, &fault, &error_code) && error_code != ~0u) {
-            hvm_inject_page_fault(fault, error_code);
+        if (hvm_copy(linear, &ones, a->size, access, &fault) && fault.code != HVM_NO_MEMORY) {
+            hvm_inject_page_fault(&fault);
             return false;
         }
     }

@@ -40,10 +40,10 @@ void hvm_inject_exception(unsigned vector, bool has_error_code, uint32_t error_c
                                                   .has_error_code = has_error_code, .error_code = error_code});
 }
 
-void hvm_inject_page_fault(uint64_t address, uint32_t error_code)
+void hvm_inject_page_fault(const struct hvm_fault *f)
 {
     exception_put(current, (struct hvm_injection){.vector = VECTOR_PF, .type = TYPE_EXCEPTION,
-                                                  .has_error_code = true, .error_code = error_code, .address = address});
+                                                  .has_error_code = true, .error_code = f->code, .address = f->linear});
 }
 
 void hvm_inject_debug(uint64_t dr6)
@@ -107,19 +107,11 @@ void hvm_take_event(struct vcpu *v, enum hvm_source source, uint8_t vector)
 bool hvm_event_pending(struct vcpu *v)
 {
     uint8_t vector;
+    enum hvm_source source = hvm_next_event(v, &vector);
 
-    switch (hvm_next_event(v, &vector)) {
-    case HVM_NOTHING:
+    if (source == HVM_NOTHING || (source == HVM_APIC && !lapic_above_task_priority(v, vector)))
         return false;
-    case HVM_NMI:
-        return true;
-    case HVM_APIC:
-        if (!lapic_above_task_priority(v, vector))
-            return false;
-        return hvm_regs(v)->rflags & RFLAGS_IF;
-    default:
-        return hvm_regs(v)->rflags & RFLAGS_IF;
-    }
+    return source == HVM_NMI || (hvm_regs(v)->rflags & RFLAGS_IF);
 }
 
 int hvm_upcall_vector_set(struct vcpu *v, unsigned vector)

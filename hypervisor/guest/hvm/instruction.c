@@ -13,23 +13,20 @@
 unsigned hvm_fetch(struct vcpu *v, const struct cpu_user_regs *regs, uint8_t code[MAX_INSTRUCTION])
 {
     struct hvm_code mode = hvm_vendor->code(v);
-    uint64_t linear = mode.bits == 64 ? regs->rip : (uint32_t)(mode.base + regs->rip), fault;
+    uint64_t linear = mode.bits == 64 ? regs->rip : (uint32_t)(mode.base + regs->rip);
     unsigned to_page_end = (unsigned)(PAGE_SIZE - (linear & (PAGE_SIZE - 1)));
     unsigned first = min(to_page_end, (unsigned)MAX_INSTRUCTION);
     unsigned access = HVM_ACCESS_FETCH | (v->hvm->cpl == 3 ? HVM_ACCESS_USER : 0);
-    uint32_t error_code;
+    struct hvm_fault fault;
 
-    if (hvm_copy_from(code, linear, first, access, &fault, &error_code)) {
-        if (error_code != ~0u)
-            hvm_inject_page_fault(fault, error_code);
+    if (hvm_copy(linear, code, first, access, &fault)) {
+        if (fault.code != HVM_NO_MEMORY)
+            hvm_inject_page_fault(&fault);
         else
             hvm_crash(v, "its instruction is in no memory, at", linear);
         return 0;
     }
-    if (first < MAX_INSTRUCTION &&
-        hvm_copy_from(code + first, linear + first, MAX_INSTRUCTION - first, access, &fault, &error_code))
-        return first;
-    return MAX_INSTRUCTION;
+    return hvm_copy(linear + first, code + first, MAX_INSTRUCTION - first, access, &fault) ? first : MAX_INSTRUCTION;
 }
 
 struct bytes {
@@ -161,98 +158,64 @@ int decode_control(const uint8_t *code, unsigned length, unsigned bits, struct d
 
 /* ---- moves ---- */
 
-static void access_modrm(struct bytes *in, struct decoded_access *out, enum access_kind kind, bool byte)
-{
-    out->kind = kind;
-    out->size = out->register_size = byte ? 1 : operand_size(in);
-    take_modrm(in);
-    out->number = in->reg;
-    if (byte && !in->rex && in->reg >= 4) {
-        out->high_byte = true;
-        out->number = in->reg & 3;
-    }
-}
+/* size: of memory, when it is not the register's; otherwise the opcode's lowest bit tells bytes from words. */
+static const struct access_form {
+    uint16_t opcode; /* 0x0fNN for two bytes */
+    enum access_kind kind;
+    enum { BY_MODRM, BY_OFFSET, IMMEDIATE, STRING } operand;
+    uint8_t size;
+    bool sign_extend;
+} access_forms[] = {
+    {0x86, ACCESS_EXCHANGE, BY_MODRM, 0, false},
+    {0x88, ACCESS_STORE, BY_MODRM, 0, false},
+    {0x8a, ACCESS_LOAD, BY_MODRM, 0, false},
+    {0xa0, ACCESS_LOAD, BY_OFFSET, 0, false},
+    {0xa2, ACCESS_STORE, BY_OFFSET, 0, false},
+    {0xaa, ACCESS_STORE, STRING, 0, false},
+    {0xc6, ACCESS_STORE, IMMEDIATE, 0, false},
+    {0x63, ACCESS_LOAD, BY_MODRM, 4, true}, /* of 64-bit code */
+    {0x0fb6, ACCESS_LOAD, BY_MODRM, 1, false},
+    {0x0fb7, ACCESS_LOAD, BY_MODRM, 2, false},
+    {0x0fbe, ACCESS_LOAD, BY_MODRM, 1, true},
+    {0x0fbf, ACCESS_LOAD, BY_MODRM, 2, true},
+};
 
-/* movzx and movsx: the memory's size is the opcode's, the register's the prefixes'. */
-static void access_extend(struct bytes *in, struct decoded_access *out, unsigned size, bool sign)
+static const struct access_form *access_form(unsigned opcode, unsigned bits)
 {
-    access_modrm(in, out, ACCESS_LOAD, false);
-    out->size = size;
-    out->sign_extend = sign;
-}
-
-static void access_immediate(struct bytes *in, struct decoded_access *out, bool byte)
-{
-    access_modrm(in, out, ACCESS_STORE, byte);
-    out->immediate = true;
-    out->value = take(in, min(out->size, 4u));
-}
-
-static void access_offset(struct bytes *in, struct decoded_access *out, enum access_kind kind, bool byte)
-{
-    out->kind = kind;
-    out->size = out->register_size = byte ? 1 : operand_size(in);
-    (void)take(in, address_bits(in) / 8);
-}
-
-static void access_string(struct bytes *in, struct decoded_access *out, bool byte)
-{
-    out->kind = ACCESS_STORE;
-    out->size = out->register_size = byte ? 1 : operand_size(in);
-    out->string = true;
-    out->repeat = in->repeat;
-}
-
-static int decode_two_byte(struct bytes *in, struct decoded_access *out)
-{
-    switch (take8(in)) {
-    case 0xb6: access_extend(in, out, 1, false); return 0;
-    case 0xb7: access_extend(in, out, 2, false); return 0;
-    case 0xbe: access_extend(in, out, 1, true); return 0;
-    case 0xbf: access_extend(in, out, 2, true); return 0;
-    default: return -EOPNOTSUPP;
-    }
-}
-
-static int decode_one_byte(struct bytes *in, struct decoded_access *out, uint8_t opcode)
-{
-    bool byte = !(opcode & 1);
-
-    switch (opcode) {
-    case 0x86: case 0x87: access_modrm(in, out, ACCESS_EXCHANGE, byte); return 0;
-    case 0x88: case 0x89: access_modrm(in, out, ACCESS_STORE, byte); return 0;
-    case 0x8a: case 0x8b: access_modrm(in, out, ACCESS_LOAD, byte); return 0;
-    case 0xa0: case 0xa1: access_offset(in, out, ACCESS_LOAD, byte); return 0;
-    case 0xa2: case 0xa3: access_offset(in, out, ACCESS_STORE, byte); return 0;
-    case 0xaa: case 0xab: access_string(in, out, byte); return 0;
-    case 0xc6: case 0xc7:
-        access_immediate(in, out, byte);
-        return in->reg & 7 ? -EOPNOTSUPP : 0;
-    case 0x63:
-        if (in->bits != 64)
-            return -EOPNOTSUPP;
-        access_extend(in, out, 4, true);
-        return 0;
-    default:
-        return -EOPNOTSUPP;
-    }
+    for (unsigned i = 0; i < ARRAY_SIZE(access_forms); i++)
+        if (access_forms[i].opcode == (access_forms[i].size ? opcode : opcode & ~1u) && (opcode != 0x63 || bits == 64))
+            return &access_forms[i];
+    return NULL;
 }
 
 int decode_access(const uint8_t *code, unsigned length, unsigned bits, struct decoded_access *out)
 {
     struct bytes in = {.code = code, .length = length, .bits = bits};
-    uint8_t opcode = take_prefixes(&in);
-    int rc;
+    unsigned opcode = take_prefixes(&in);
+    const struct access_form *form;
+    bool byte;
 
-    *out = (struct decoded_access){0};
-    rc = opcode == 0x0f ? decode_two_byte(&in, out) : decode_one_byte(&in, out, opcode);
+    if (opcode == 0x0f)
+        opcode = 0x0f00 | take8(&in);
+    form = access_form(opcode, bits);
+    if (in.failed || !form)
+        return in.failed ? -EFAULT : -EOPNOTSUPP;
+    byte = !form->size && !(opcode & 1);
+    *out = (struct decoded_access){.kind = form->kind, .register_size = byte ? 1 : operand_size(&in),
+        .sign_extend = form->sign_extend, .immediate = form->operand == IMMEDIATE, .string = form->operand == STRING,
+        .repeat = form->operand == STRING && in.repeat, .address_size = address_bits(&in) / 8};
+    out->size = form->size ? form->size : out->register_size;
+    if (form->operand == BY_OFFSET) {
+        (void)take(&in, out->address_size);
+    } else if (form->operand != STRING) {
+        take_modrm(&in);
+        out->high_byte = byte && !in.rex && in.reg >= 4;
+        out->number = out->high_byte ? in.reg & 3 : in.reg;
+    }
+    if (form->operand == IMMEDIATE)
+        out->value = take(&in, min(out->size, 4u));
+    out->length = in.at;
     if (in.failed)
         return -EFAULT;
-    if (rc)
-        return rc;
-    if (in.mod == 3 && !out->string && (opcode & 0xfc) != 0xa0)
-        return -EOPNOTSUPP;
-    out->address_size = address_bits(&in) / 8;
-    out->length = in.at;
-    return 0;
+    return in.mod == 3 || (form->operand == IMMEDIATE && (in.reg & 7)) ? -EOPNOTSUPP : 0;
 }

@@ -14,10 +14,7 @@
 #define SPURIOUS_RESET 0xffu
 #define VECTOR_WORDS 8
 #define ICR_RESERVED 0xfff32000u
-#define LVT_TIMER_MASK (LAPIC_LVT_MASKED | LAPIC_LVT_PERIODIC | LAPIC_LVT_DEADLINE | 0xffu)
-#define LVT_MASK (LAPIC_LVT_MASKED | 0x700u | 0xffu)
-#define LVT_LINT_MASK (LVT_MASK | 0xa000u)
-#define X2APIC_LAST 0x83f
+#define DFR_FIXED 0x0fffffffu
 
 static inline uint32_t *vector_word(struct lapic *l, unsigned base, unsigned word)
 {
@@ -104,72 +101,67 @@ void lapic_end_of_interrupt(struct vcpu *v)
 
 /* ---- registers ---- */
 
-static uint32_t lvt_mask(unsigned offset)
+#define READ 1
+#define WRITE 2
+#define BOTH (READ | WRITE)
+#define LVT_BITS (LAPIC_LVT_MASKED | 0xffu)
+#define LVT_STATUS 0x1000u
+
+/* What may be done to a register in either mode, and the bits a write keeps; in x2APIC mode others fault, but for its status. */
+static const struct register_rule {
+    uint8_t xapic, x2apic;
+    uint32_t bits, status;
+} register_rules[LAPIC_REGISTERS / 16] = {
+    [LAPIC_ID / 16] = {BOTH, READ, 0xff000000, 0},
+    [LAPIC_VERSION / 16] = {READ, READ, 0, 0},
+    [LAPIC_TPR / 16] = {BOTH, BOTH, 0xff, 0},
+    [LAPIC_PPR / 16] = {READ, READ, 0, 0},
+    [LAPIC_EOI / 16] = {WRITE, WRITE, 0, 0},
+    [LAPIC_LDR / 16] = {BOTH, READ, 0xff000000, 0},
+    [LAPIC_DFR / 16] = {BOTH, 0, ~DFR_FIXED, 0},
+    [LAPIC_SPURIOUS / 16] = {BOTH, BOTH, 0x1ff, 0},
+    [LAPIC_ISR / 16 ... LAPIC_IRR / 16 + 7] = {READ, READ, 0, 0}, /* TMR is between */
+    [LAPIC_ESR / 16] = {BOTH, BOTH, 0, 0},
+    [LAPIC_ICR / 16] = {BOTH, READ, 0xffffffff, 0}, /* written whole in x2APIC mode */
+    [LAPIC_ICR_HIGH / 16] = {BOTH, 0, 0xff000000, 0},
+    [LAPIC_LVT_TIMER / 16] = {BOTH, BOTH, LVT_BITS | LAPIC_LVT_PERIODIC | LAPIC_LVT_DEADLINE, LVT_STATUS},
+    [LAPIC_LVT_THERMAL / 16] = {BOTH, BOTH, LVT_BITS | 0x700, LVT_STATUS},
+    [LAPIC_LVT_PERF / 16] = {BOTH, BOTH, LVT_BITS | 0x700, LVT_STATUS},
+    [LAPIC_LVT_LINT0 / 16 ... LAPIC_LVT_LINT1 / 16] = {BOTH, BOTH, LVT_BITS | 0xa700, LVT_STATUS},
+    [LAPIC_LVT_ERROR / 16] = {BOTH, BOTH, LVT_BITS, LVT_STATUS},
+    [LAPIC_TIMER_INITIAL / 16] = {BOTH, BOTH, 0xffffffff, 0},
+    [LAPIC_TIMER_CURRENT / 16] = {READ, READ, 0, 0},
+    [LAPIC_TIMER_DIVIDE / 16] = {BOTH, BOTH, 0xb, 0},
+    [LAPIC_SELF_IPI / 16] = {0, WRITE, 0xff, 0},
+};
+
+/* NULL: not for this access in v's mode. */
+static const struct register_rule *register_rule(struct vcpu *v, unsigned offset, unsigned access)
 {
-    switch (offset) {
-    case LAPIC_LVT_TIMER:
-        return LVT_TIMER_MASK;
-    case LAPIC_LVT_LINT0:
-    case LAPIC_LVT_LINT1:
-        return LVT_LINT_MASK;
-    case LAPIC_LVT_ERROR:
-        return LAPIC_LVT_MASKED | 0xffu;
-    default:
-        return LVT_MASK;
-    }
+    const struct register_rule *rule = offset < LAPIC_REGISTERS ? &register_rules[offset / 16] : NULL;
+
+    return rule && ((lapic_x2apic(v) ? rule->x2apic : rule->xapic) & access) ? rule : NULL;
 }
 
 int lapic_read(struct vcpu *v, unsigned offset, uint32_t *value)
 {
     struct lapic *l = v->hvm->lapic;
 
-    switch (offset) {
-    case LAPIC_ID:
-        *value = lapic_x2apic(v) ? lapic_id(v) : *lapic_register(l, LAPIC_ID);
-        return 0;
-    case LAPIC_PPR:
-        *value = priority(l);
-        return 0;
-    case LAPIC_TIMER_CURRENT:
-        *value = lapic_timer_current(l);
-        return 0;
-    case LAPIC_VERSION:
-    case LAPIC_TPR:
-    case LAPIC_LDR:
-    case LAPIC_DFR:
-    case LAPIC_SPURIOUS:
-    case LAPIC_ISR ... LAPIC_ISR + 0x70:
-    case LAPIC_TMR ... LAPIC_TMR + 0x70:
-    case LAPIC_IRR ... LAPIC_IRR + 0x70:
-    case LAPIC_ESR:
-    case LAPIC_ICR:
-    case LAPIC_ICR_HIGH:
-    case LAPIC_LVT_TIMER:
-    case LAPIC_LVT_THERMAL:
-    case LAPIC_LVT_PERF:
-    case LAPIC_LVT_LINT0:
-    case LAPIC_LVT_LINT1:
-    case LAPIC_LVT_ERROR:
-    case LAPIC_TIMER_INITIAL:
-    case LAPIC_TIMER_DIVIDE:
-        *value = __atomic_load_n(lapic_register(l, offset), __ATOMIC_RELAXED);
-        return 0;
-    default:
+    if (!register_rule(v, offset, READ))
         return -EPERM;
-    }
+    if (offset == LAPIC_PPR)
+        *value = priority(l);
+    else if (offset == LAPIC_TIMER_CURRENT)
+        *value = lapic_timer_current(l);
+    else
+        *value = __atomic_load_n(lapic_register(l, offset), __ATOMIC_RELAXED);
+    return 0;
 }
 
-/* Switched off by software: all local vectors are masked and stay so. */
-static void spurious_write(struct vcpu *v, uint32_t value)
+static void local_vectors_mask(struct lapic *l)
 {
-    struct lapic *l = v->hvm->lapic;
-
-    *lapic_register(l, LAPIC_SPURIOUS) = value & 0x1ff;
-    if (value & 0x100)
-        return;
     for (unsigned offset = LAPIC_LVT_TIMER; offset <= LAPIC_LVT_ERROR; offset += 16)
         *lapic_register(l, offset) |= LAPIC_LVT_MASKED;
-    lapic_timer_changed(l);
 }
 
 static void lvt_write(struct vcpu *v, unsigned offset, uint32_t value)
@@ -177,10 +169,9 @@ static void lvt_write(struct vcpu *v, unsigned offset, uint32_t value)
     struct lapic *l = v->hvm->lapic;
     uint32_t old = *lapic_register(l, offset), modes = LAPIC_LVT_PERIODIC | LAPIC_LVT_DEADLINE;
 
-    value &= lvt_mask(offset);
     if (!(*lapic_register(l, LAPIC_SPURIOUS) & 0x100))
         value |= LAPIC_LVT_MASKED;
-    if (offset == LAPIC_LVT_TIMER && !policy_has(v->domain->policy, XEN_X86_FEATURE_TSC_DEADLINE))
+    if (!policy_has(v->domain->policy, XEN_X86_FEATURE_TSC_DEADLINE))
         value &= ~LAPIC_LVT_DEADLINE;
     *lapic_register(l, offset) = value;
     if (offset == LAPIC_LVT_TIMER && ((old ^ value) & modes)) {
@@ -201,97 +192,48 @@ static void icr_write(struct vcpu *v, uint32_t destination, uint32_t command)
 
 int lapic_write(struct vcpu *v, unsigned offset, uint32_t value)
 {
+    const struct register_rule *rule = register_rule(v, offset, WRITE);
     struct lapic *l = v->hvm->lapic;
 
+    if (!rule)
+        return -EPERM;
+    value &= rule->bits;
     switch (offset) {
-    case LAPIC_TPR:
-        *lapic_register(l, offset) = value & 0xff;
-        return 0;
     case LAPIC_EOI:
         lapic_end_of_interrupt(v);
-        return 0;
-    case LAPIC_SPURIOUS:
-        spurious_write(v, value);
-        return 0;
-    case LAPIC_ESR:
-        *lapic_register(l, offset) = 0;
-        return 0;
-    case LAPIC_LVT_TIMER:
-    case LAPIC_LVT_THERMAL:
-    case LAPIC_LVT_PERF:
-    case LAPIC_LVT_LINT0:
-    case LAPIC_LVT_LINT1:
-    case LAPIC_LVT_ERROR:
-        lvt_write(v, offset, value);
-        return 0;
-    case LAPIC_TIMER_INITIAL:
-        *lapic_register(l, offset) = value;
-        lapic_timer_changed(l);
-        return 0;
-    case LAPIC_TIMER_DIVIDE:
-        *lapic_register(l, offset) = value & 0xb;
-        lapic_timer_changed(l);
-        return 0;
-    default:
-        break;
-    }
-    if (lapic_x2apic(v)) {
-        if (offset != LAPIC_SELF_IPI)
-            return -EPERM;
-        lapic_interrupt(v, (uint8_t)value);
-        return 0;
-    }
-    switch (offset) {
-    case LAPIC_ID:
-        *lapic_register(l, offset) = value & 0xff000000;
-        return 0;
-    case LAPIC_LDR:
-        *lapic_register(l, offset) = value & 0xff000000;
-        return 0;
-    case LAPIC_DFR:
-        *lapic_register(l, offset) = value | 0x0fffffff;
         return 0;
     case LAPIC_ICR:
         icr_write(v, *lapic_register(l, LAPIC_ICR_HIGH), value);
         return 0;
-    case LAPIC_ICR_HIGH:
-        *lapic_register(l, offset) = value & 0xff000000;
+    case LAPIC_SELF_IPI:
+        lapic_interrupt(v, (uint8_t)value);
         return 0;
+    case LAPIC_LVT_TIMER ... LAPIC_LVT_ERROR:
+        lvt_write(v, offset, value);
+        return 0;
+    case LAPIC_DFR:
+        value |= DFR_FIXED;
+        break;
     default:
-        return -EPERM;
+        break;
     }
+    *lapic_register(l, offset) = value;
+    if (offset == LAPIC_SPURIOUS && !(value & 0x100)) /* switched off: all local vectors are masked and stay so */
+        local_vectors_mask(l);
+    else if (offset != LAPIC_TIMER_INITIAL && offset != LAPIC_TIMER_DIVIDE)
+        return 0;
+    lapic_timer_changed(l);
+    return 0;
 }
 
 /* ---- x2APIC ---- */
-
-/* Bits that may be set, by register; the others fault. */
-static uint64_t x2apic_writable(unsigned offset)
-{
-    switch (offset) {
-    case LAPIC_TPR:
-    case LAPIC_SELF_IPI:
-        return 0xff;
-    case LAPIC_EOI:
-    case LAPIC_ESR:
-        return 0;
-    case LAPIC_SPURIOUS:
-        return 0x1ff;
-    case LAPIC_LVT_TIMER ... LAPIC_LVT_ERROR:
-        return lvt_mask(offset) | 0x1000;
-    case LAPIC_TIMER_DIVIDE:
-        return 0xb;
-    default:
-        return 0xffffffff;
-    }
-}
 
 int lapic_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
     unsigned offset = (msr - MSR_X2APIC_BASE) << 4;
     uint32_t low = 0;
 
-    if (!lapic_x2apic(v) || msr > X2APIC_LAST || offset == LAPIC_DFR || offset == LAPIC_ICR_HIGH ||
-        lapic_read(v, offset, &low))
+    if (!lapic_x2apic(v) || lapic_read(v, offset, &low))
         return -EPERM;
     *value = low;
     if (offset == LAPIC_ICR)
@@ -302,33 +244,24 @@ int lapic_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 int lapic_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
     unsigned offset = (msr - MSR_X2APIC_BASE) << 4;
+    const struct register_rule *rule = register_rule(v, offset, WRITE);
 
-    if (!lapic_x2apic(v) || msr > X2APIC_LAST)
+    if (!lapic_x2apic(v))
         return -EPERM;
-    if (offset == LAPIC_ICR) {
-        if ((uint32_t)value & ICR_RESERVED)
-            return -EPERM;
+    if (offset == LAPIC_ICR && !((uint32_t)value & ICR_RESERVED)) {
         icr_write(v, (uint32_t)(value >> 32), (uint32_t)value);
         return 0;
     }
-    if (value & ~x2apic_writable(offset))
-        return -EPERM;
-    return lapic_write(v, offset, (uint32_t)value);
+    return !rule || (value & ~(uint64_t)(rule->bits | rule->status)) ? -EPERM : lapic_write(v, offset, (uint32_t)value);
 }
 
 /* In x2APIC mode the logical id follows from the id: cluster and bit. */
-static void x2apic_ids(struct vcpu *v)
+static void ids_set(struct vcpu *v)
 {
     uint32_t id = lapic_id(v);
 
-    *lapic_register(v->hvm->lapic, LAPIC_ID) = id;
-    *lapic_register(v->hvm->lapic, LAPIC_LDR) = id >> 4 << 16 | 1u << (id & 15);
-}
-
-static void xapic_ids(struct vcpu *v)
-{
-    *lapic_register(v->hvm->lapic, LAPIC_ID) = lapic_id(v) << 24;
-    *lapic_register(v->hvm->lapic, LAPIC_LDR) = 0;
+    *lapic_register(v->hvm->lapic, LAPIC_ID) = lapic_x2apic(v) ? id : id << 24;
+    *lapic_register(v->hvm->lapic, LAPIC_LDR) = lapic_x2apic(v) ? id >> 4 << 16 | 1u << (id & 15) : 0;
 }
 
 /* Its place in memory is fixed; modes change as Intel SDM volume 3, 11.12.5 draws it. */
@@ -336,19 +269,16 @@ int lapic_base_write(struct vcpu *v, uint64_t value)
 {
     uint64_t old = v->hvm->apic_base, modes = APIC_BASE_ENABLED | APIC_BASE_X2APIC;
 
-    if ((value & ~modes) != (old & ~modes))
-        return -EPERM;
-    if ((value & modes) == APIC_BASE_X2APIC)
+    if ((value & ~modes) != (old & ~modes) || (value & modes) == APIC_BASE_X2APIC ||
+        ((old & modes) == modes && (value & modes) == APIC_BASE_ENABLED))
         return -EPERM;
     if ((value & APIC_BASE_X2APIC) && (!policy_has(v->domain->policy, XEN_X86_FEATURE_X2APIC) || !(old & APIC_BASE_ENABLED)))
-        return -EPERM;
-    if ((old & modes) == modes && (value & modes) == APIC_BASE_ENABLED)
         return -EPERM;
     v->hvm->apic_base = value;
     if (!(value & APIC_BASE_ENABLED))
         lapic_reset(v);
     else if ((value ^ old) & APIC_BASE_X2APIC)
-        x2apic_ids(v);
+        ids_set(v);
     return 0;
 }
 
@@ -366,12 +296,8 @@ void lapic_reset(struct vcpu *v)
     *lapic_register(l, LAPIC_VERSION) = VERSION;
     *lapic_register(l, LAPIC_DFR) = DFR_FLAT;
     *lapic_register(l, LAPIC_SPURIOUS) = SPURIOUS_RESET;
-    for (unsigned offset = LAPIC_LVT_TIMER; offset <= LAPIC_LVT_ERROR; offset += 16)
-        *lapic_register(l, offset) = LAPIC_LVT_MASKED;
-    if (lapic_x2apic(v))
-        x2apic_ids(v);
-    else
-        xapic_ids(v);
+    local_vectors_mask(l);
+    ids_set(v);
 }
 
 int lapic_init(struct vcpu *v)
@@ -424,7 +350,7 @@ int hvm_lapic_set(struct vcpu *v, const struct hvm_hw_lapic *lapic, const struct
     memcpy(l->registers, regs->data, sizeof(l->registers));
     *lapic_register(l, LAPIC_VERSION) = VERSION;
     if (lapic_x2apic(v))
-        x2apic_ids(v);
+        ids_set(v);
     __atomic_store_n(&l->urgent, 1, __ATOMIC_SEQ_CST);
     lapic_timer_changed(l);
     if (lapic->tdt_msr)

@@ -124,7 +124,7 @@ void *physmap_at(const struct physmap *p, uint64_t gpa, bool write, enum physmap
 void physmap_written(struct domain *d, uint64_t gpa, const void *at, enum physmap_type type);
 /*
  * Where a linear address of the running vcpu v leads, walking its tables with the rights of access and setting accessed and
- * dirty bits; interrupts are off.  0; -EFAULT with *error_code as hvm_copy_from has it.
+ * dirty bits; interrupts are off.  0; -EFAULT with *error_code as hvm_copy has it in its fault.
  */
 int hvm_walk(struct vcpu *v, uint64_t linear, unsigned access, uint64_t *gpa, uint32_t *error_code);
 

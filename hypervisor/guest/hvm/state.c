@@ -22,37 +22,26 @@
      RFLAGS_OF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC | RFLAGS_VIF | RFLAGS_VIP | RFLAGS_ID)
 #define TSC_TOGETHER 3000000000UL /* vcpus whose records are this many cycles apart were saved together */
 
-/* ---- reading ---- */
+/* Registers that have one name in struct cpu_user_regs, struct hvm_hw_cpu and struct vcpu_hvm_x86_64, */
+#define GENERAL_REGISTERS(F)                                                                                           \
+    F(rax) F(rbx) F(rcx) F(rdx) F(rbp) F(rsi) F(rdi) F(rsp) F(r8) F(r9) F(r10) F(r11) F(r12) F(r13) F(r14) F(r15)      \
+    F(rip) F(rflags)
+#define LOW_REGISTERS(F) F(ax) F(cx) F(dx) F(bx) F(sp) F(bp) F(si) F(di) F(ip) F(flags) /* less their r or e, */
+#define DEBUG_REGISTERS(F) F(0) F(1) F(2) F(3)                                          /* and those of addresses. */
 
-static void get_general(const struct cpu_user_regs *r, struct hvm_hw_cpu *cpu)
-{
-    cpu->rax = r->rax;
-    cpu->rbx = r->rbx;
-    cpu->rcx = r->rcx;
-    cpu->rdx = r->rdx;
-    cpu->rbp = r->rbp;
-    cpu->rsi = r->rsi;
-    cpu->rdi = r->rdi;
-    cpu->rsp = r->rsp;
-    cpu->r8 = r->r8;
-    cpu->r9 = r->r9;
-    cpu->r10 = r->r10;
-    cpu->r11 = r->r11;
-    cpu->r12 = r->r12;
-    cpu->r13 = r->r13;
-    cpu->r14 = r->r14;
-    cpu->r15 = r->r15;
-    cpu->rip = r->rip;
-    cpu->rflags = r->rflags;
-}
+/* ---- reading ---- */
 
 void hvm_cpu_get(struct vcpu *v, struct hvm_hw_cpu *cpu)
 {
+    const struct cpu_user_regs *r = hvm_regs(v);
     const struct hvm_vcpu *h = v->hvm;
 
     memset(cpu, 0, sizeof(*cpu));
     hvm_vendor->state_get(v, cpu);
-    get_general(hvm_regs(v), cpu);
+#define GET_GENERAL(name) cpu->name = r->name;
+#define GET_DEBUG(n) cpu->dr##n = h->debug[n];
+    GENERAL_REGISTERS(GET_GENERAL)
+    DEBUG_REGISTERS(GET_DEBUG)
     if (v->arch.xsave_area) {
         memcpy(cpu->fpu_regs, v->arch.xsave_area, sizeof(cpu->fpu_regs));
         cpu->flags = XEN_X86_FPU_INITIALISED;
@@ -60,10 +49,6 @@ void hvm_cpu_get(struct vcpu *v, struct hvm_hw_cpu *cpu)
     cpu->cr0 = h->cr0;
     cpu->cr4 = h->cr4;
     cpu->msr_efer = h->efer;
-    cpu->dr0 = h->debug[0];
-    cpu->dr1 = h->debug[1];
-    cpu->dr2 = h->debug[2];
-    cpu->dr3 = h->debug[3];
     cpu->msr_tsc_aux = v->arch.tsc_aux;
     cpu->tsc = hvm_tsc(v);
     if (h->inject.pending) {
@@ -130,29 +115,21 @@ static bool state_ok(struct vcpu *v, const struct hvm_hw_cpu *c)
 
 /* ---- setting ---- */
 
-static void set_general(struct cpu_user_regs *r, const struct hvm_hw_cpu *cpu)
-{
-    *r = (struct cpu_user_regs){
-        .rax = cpu->rax, .rbx = cpu->rbx, .rcx = cpu->rcx, .rdx = cpu->rdx, .rbp = cpu->rbp, .rsi = cpu->rsi,
-        .rdi = cpu->rdi, .rsp = cpu->rsp, .r8 = cpu->r8, .r9 = cpu->r9, .r10 = cpu->r10, .r11 = cpu->r11,
-        .r12 = cpu->r12, .r13 = cpu->r13, .r14 = cpu->r14, .r15 = cpu->r15, .rip = cpu->rip,
-        .rflags = cpu->rflags | RFLAGS_MBS, .cs = (uint16_t)cpu->cs_sel, .ss = (uint16_t)cpu->ss_sel,
-    };
-}
-
 void hvm_state_apply(struct vcpu *v, const struct hvm_hw_cpu *cpu)
 {
+    struct cpu_user_regs *r = hvm_regs(v);
     struct hvm_vcpu *h = v->hvm;
 
-    set_general(hvm_regs(v), cpu);
+    *r = (struct cpu_user_regs){.cs = (uint16_t)cpu->cs_sel, .ss = (uint16_t)cpu->ss_sel};
+#define SET_GENERAL(name) r->name = cpu->name;
+#define SET_DEBUG(n) h->debug[n] = cpu->dr##n;
+    GENERAL_REGISTERS(SET_GENERAL)
+    DEBUG_REGISTERS(SET_DEBUG)
+    r->rflags |= RFLAGS_MBS;
     h->cr0 = cpu->cr0 | CR0_ET;
     h->cr3 = cpu->cr3;
     h->cr4 = cpu->cr4;
     h->efer = cpu->msr_efer;
-    h->debug[0] = cpu->dr0;
-    h->debug[1] = cpu->dr1;
-    h->debug[2] = cpu->dr2;
-    h->debug[3] = cpu->dr3;
     h->debug_loaded = false;
     h->flush_nested = true;
     v->arch.tsc_aux = (uint32_t)cpu->msr_tsc_aux;
@@ -209,54 +186,30 @@ int hvm_cpu_set(struct vcpu *v, const struct hvm_hw_cpu *cpu)
 
 static void from_32(const struct vcpu_hvm_x86_32 *r, struct hvm_hw_cpu *c)
 {
-    c->rax = r->eax;
-    c->rcx = r->ecx;
-    c->rdx = r->edx;
-    c->rbx = r->ebx;
-    c->rsp = r->esp;
-    c->rbp = r->ebp;
-    c->rsi = r->esi;
-    c->rdi = r->edi;
-    c->rip = r->eip;
-    c->rflags = r->eflags;
+#define FROM_32(name) c->r##name = r->e##name;
+#define SEGMENT_FROM_32(name)                                                                                          \
+    c->name##_base = r->name##_base, c->name##_limit = r->name##_limit, c->name##_arbytes = r->name##_ar & 0xfff;
+    LOW_REGISTERS(FROM_32)
+    SEGMENT_FROM_32(cs)
+    SEGMENT_FROM_32(ds)
+    SEGMENT_FROM_32(ss)
+    SEGMENT_FROM_32(es)
+    SEGMENT_FROM_32(tr)
     c->cr0 = r->cr0;
     c->cr3 = r->cr3;
     c->cr4 = r->cr4;
     c->msr_efer = r->efer;
-    c->cs_base = r->cs_base;
-    c->ds_base = r->ds_base;
-    c->ss_base = r->ss_base;
-    c->es_base = r->es_base;
-    c->tr_base = r->tr_base;
-    c->cs_limit = r->cs_limit;
-    c->ds_limit = r->ds_limit;
-    c->ss_limit = r->ss_limit;
-    c->es_limit = r->es_limit;
-    c->tr_limit = r->tr_limit;
-    c->cs_arbytes = r->cs_ar & 0xfff;
-    c->ds_arbytes = r->ds_ar & 0xfff;
-    c->ss_arbytes = r->ss_ar & 0xfff;
-    c->es_arbytes = r->es_ar & 0xfff;
-    c->tr_arbytes = r->tr_ar & 0xfff;
 }
 
 static void from_64(const struct vcpu_hvm_x86_64 *r, struct hvm_hw_cpu *c)
 {
-    c->rax = r->rax;
-    c->rcx = r->rcx;
-    c->rdx = r->rdx;
-    c->rbx = r->rbx;
-    c->rsp = r->rsp;
-    c->rbp = r->rbp;
-    c->rsi = r->rsi;
-    c->rdi = r->rdi;
-    c->rip = r->rip;
-    c->rflags = r->rflags;
+#define FROM_64(name) c->r##name = r->r##name;
+    LOW_REGISTERS(FROM_64)
     c->cr0 = r->cr0;
     c->cr3 = r->cr3;
     c->cr4 = r->cr4;
     c->msr_efer = r->efer;
-    c->cs_limit = c->ds_limit = c->ss_limit = c->es_limit = c->tr_limit = 0xffffffff;
+    c->cs_limit = c->ds_limit = c->ss_limit = c->es_limit = 0xffffffff;
     c->cs_arbytes = ATTRIBUTES_CODE64;
     c->ds_arbytes = c->ss_arbytes = c->es_arbytes = ATTRIBUTES_DATA32;
     c->tr_limit = 0x67;
@@ -302,4 +255,45 @@ int hvm_context_set(struct vcpu *v, const struct vcpu_hvm_context *context)
     __atomic_store_n(&v->hvm->boot, 0, __ATOMIC_SEQ_CST);
     v->is_initialised = true;
     return 0;
+}
+
+/* ---- struct vcpu_guest_context, for core dumps and resumed checkpoints ---- */
+
+void hvm_guest_context_get(struct vcpu *v, struct vcpu_guest_context *c)
+{
+    struct hvm_hw_cpu cpu;
+
+    memset(c, 0, sizeof(*c));
+    hvm_cpu_get(v, &cpu);
+    memcpy(&c->fpu_ctxt, cpu.fpu_regs, min(sizeof(c->fpu_ctxt), sizeof(cpu.fpu_regs)));
+    c->flags = VGCF_in_kernel | (v->arch.fpu_initialised ? VGCF_i387_valid : 0);
+    c->user_regs = v->arch.user_regs;
+#define SELECTOR_GET(name) c->user_regs.name = (uint16_t)cpu.name##_sel;
+#define DEBUG_GET(n) c->debugreg[n] = cpu.dr##n;
+    SELECTOR_GET(cs)
+    SELECTOR_GET(ss)
+    SELECTOR_GET(ds)
+    SELECTOR_GET(es)
+    SELECTOR_GET(fs)
+    SELECTOR_GET(gs)
+    DEBUG_REGISTERS(DEBUG_GET)
+    DEBUG_GET(6)
+    DEBUG_GET(7)
+    c->fs_base = cpu.fs_base;
+    c->gs_base_kernel = cpu.gs_base;
+    c->gs_base_user = cpu.shadow_gs;
+    c->ctrlreg[0] = cpu.cr0;
+    c->ctrlreg[2] = cpu.cr2;
+    c->ctrlreg[3] = cpu.cr3;
+    c->ctrlreg[4] = cpu.cr4;
+}
+
+int hvm_guest_context_set(struct vcpu *v, const struct vcpu_guest_context *c)
+{
+    struct hvm_hw_cpu cpu;
+
+    hvm_cpu_get(v, &cpu);
+#define GENERAL_SET(name) cpu.name = c->user_regs.name;
+    GENERAL_REGISTERS(GENERAL_SET)
+    return hvm_cpu_set(v, &cpu);
 }

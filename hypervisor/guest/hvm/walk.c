@@ -11,8 +11,6 @@
 #include "errno.h"
 #include "mm/dirty_log.h"
 
-#define NO_MEMORY (~0u)
-
 #define LEVELS_MAX 4
 
 struct walk_shape {
@@ -134,7 +132,7 @@ static ALWAYS_INLINE int walk(struct vcpu *v, struct walk_shape shape, uint64_t 
         s->gpa = base + (linear >> shift & ((1u << shape.index_bits) - 1)) * shape.entry_size;
         s->at = physmap_at(p, s->gpa, false, &s->type);
         if (!s->at) {
-            *error_code = NO_MEMORY;
+            *error_code = HVM_NO_MEMORY;
             return -EFAULT;
         }
         s->entry = entry_load(s, shape.entry_size);
@@ -186,7 +184,7 @@ int hvm_walk(struct vcpu *v, uint64_t linear, unsigned access, uint64_t *gpa, ui
     if (unlikely(!(v->hvm->efer & EFER_LMA)))
         return walk_narrow(v, (uint32_t)linear, access, gpa, error_code);
     if (unlikely(!address_canonical(linear))) {
-        *error_code = NO_MEMORY;
+        *error_code = HVM_NO_MEMORY;
         return -EFAULT;
     }
     return walk(v, (struct walk_shape){4, 8, 9, v->hvm->cr3 & PTE_FRAME_MASK}, linear, access, gpa, error_code);

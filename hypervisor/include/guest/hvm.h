@@ -17,6 +17,7 @@
 
 struct physmap;
 struct lapic;
+struct hvm_fault;
 struct vcpu_hvm_context;
 
 struct hvm_domain {
@@ -97,7 +98,7 @@ int hvm_upcall_vector_set(struct vcpu *v, unsigned vector);
 
 /* ---- injection into the current vcpu ---- */
 void hvm_inject_exception(unsigned vector, bool has_error_code, uint32_t error_code);
-void hvm_inject_page_fault(uint64_t address, uint32_t error_code);
+void hvm_inject_page_fault(const struct hvm_fault *fault);
 void hvm_inject_debug(uint64_t dr6); /* bits of DR6 to set */
 
 /* ---- guest memory by linear address (copy.c): walked with the given rights ---- */
@@ -106,12 +107,14 @@ void hvm_inject_debug(uint64_t dr6); /* bits of DR6 to set */
 #define HVM_ACCESS_WRITE 2u
 #define HVM_ACCESS_USER  4u
 #define HVM_ACCESS_FETCH 16u
+/* What a page fault would say; or nothing is behind what the address translates to. */
+struct hvm_fault { uint64_t linear; uint32_t code; };
+#define HVM_NO_MEMORY (~0u)
 /*
- * The current vcpu's memory: size bytes at a linear address.  0; -EFAULT with *fault and *error_code as a page
- * fault would have them (error_code ~0u: translated, but no memory behind it).
+ * The current vcpu's memory: size bytes from a linear address on to buffer, or with HVM_ACCESS_WRITE from there (NULL: zeros).
+ * 0; -EFAULT with *fault.
  */
-int hvm_copy_from(void *to, uint64_t linear, size_t size, unsigned access, uint64_t *fault, uint32_t *error_code);
-int hvm_copy_to(uint64_t linear, const void *from, size_t size, unsigned access, uint64_t *fault, uint32_t *error_code);
+int hvm_copy(uint64_t linear, void *buffer, size_t size, unsigned access, struct hvm_fault *fault);
 
 /* ---- the physmap (physmap.c): guest frames to machine frames ---- */
 

@@ -69,7 +69,7 @@ static void features_consistent(uint32_t words[POLICY_WORDS])
         {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_BF16}, {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_VP2INTERSECT},
     };
 
-    for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+    for (unsigned i = 0; i < ARRAY_SIZE(pairs); i++)
         if (!(words[pairs[i][0] / 32] >> (pairs[i][0] % 32) & 1))
             feature_put(words, pairs[i][1], false);
 }
@@ -95,60 +95,59 @@ static void policy_make_host(struct cpu_policy *host, const struct cpu_policy *r
     policy_features_set(host, words);
 }
 
-/* Bits that describe the guest rather than the CPU are always possible. */
-static void policy_make_max(struct cpu_policy *p, struct cpu_policy *host, bool hvm)
+/* from, without what the allow lists do not have. */
+static void policy_restrict(struct cpu_policy *p, struct cpu_policy *from, bool hvm, bool optional, uint32_t words[POLICY_WORDS])
 {
-    uint32_t words[POLICY_WORDS], mask[POLICY_WORDS];
+    uint32_t mask[POLICY_WORDS];
 
-    *p = *host;
-    policy_features_get(host, words);
-    policy_feature_mask(mask, hvm, true);
+    *p = *from;
+    policy_features_get(from, words);
+    policy_feature_mask(mask, hvm, optional);
     for (unsigned i = 0; i < POLICY_WORDS; i++)
         words[i] &= mask[i];
-    feature_put(words, XEN_X86_FEATURE_HYPERVISOR, true);
-    feature_put(words, XEN_X86_FEATURE_HTT, true);
-    feature_put(words, XEN_X86_FEATURE_CMP_LEGACY, true);
-    feature_put(words, XEN_X86_FEATURE_X2APIC, hvm);
-    if (hvm && cpu_policy_hvm_without_xsave)
-        feature_put(words, XEN_X86_FEATURE_XSAVE, false);
+}
+
+static void policy_finish(struct cpu_policy *p, uint32_t words[POLICY_WORDS], struct cpu_policy *host)
+{
     features_consistent(words);
     policy_features_set(p, words);
     policy_derive(p, host);
 }
 
-static void policy_make_default(struct cpu_policy *p, struct cpu_policy *max, struct cpu_policy *host, bool hvm)
+/* What a kind of guest may have, and what it has unless asked.  Bits that describe the guest rather than the CPU are always possible. */
+static void policies_make(struct cpu_policy *max, struct cpu_policy *usual, struct cpu_policy *host, bool hvm)
 {
-    uint32_t words[POLICY_WORDS], mask[POLICY_WORDS];
+    static const uint16_t of_guest[] = {XEN_X86_FEATURE_HTT, XEN_X86_FEATURE_CMP_LEGACY};
+    uint32_t words[POLICY_WORDS];
 
-    *p = *max;
-    policy_features_get(max, words);
-    policy_feature_mask(mask, hvm, false);
-    for (unsigned i = 0; i < POLICY_WORDS; i++)
-        words[i] &= mask[i];
-    feature_put(words, XEN_X86_FEATURE_HTT, policy_has(host, XEN_X86_FEATURE_HTT));
-    feature_put(words, XEN_X86_FEATURE_CMP_LEGACY, policy_has(host, XEN_X86_FEATURE_CMP_LEGACY));
-    features_consistent(words);
-    policy_features_set(p, words);
-    policy_derive(p, host);
+    policy_restrict(max, host, hvm, true, words);
+    feature_put(words, XEN_X86_FEATURE_HYPERVISOR, true);
+    feature_put(words, XEN_X86_FEATURE_X2APIC, hvm);
+    for (unsigned i = 0; i < ARRAY_SIZE(of_guest); i++)
+        feature_put(words, of_guest[i], true);
+    if (hvm && cpu_policy_hvm_without_xsave)
+        feature_put(words, XEN_X86_FEATURE_XSAVE, false);
+    policy_finish(max, words, host);
+    policy_restrict(usual, max, hvm, false, words);
+    for (unsigned i = 0; i < ARRAY_SIZE(of_guest); i++)
+        feature_put(words, of_guest[i], policy_has(host, of_guest[i]));
+    policy_finish(usual, words, host);
 }
 
 static int policies_init(void)
 {
-    struct cpu_policy **s = system_policies;
+    struct cpu_policy **s = system_policies, *host;
 
     for (unsigned i = 0; i < NR_SYSTEM_POLICIES; i++) {
         s[i] = mem_new(struct cpu_policy);
         if (!s[i])
             return -ENOMEM;
     }
+    host = s[XEN_SYSCTL_cpu_policy_host];
     policy_read_cpu(s[XEN_SYSCTL_cpu_policy_raw]);
-    policy_make_host(s[XEN_SYSCTL_cpu_policy_host], s[XEN_SYSCTL_cpu_policy_raw]);
-    policy_make_max(s[XEN_SYSCTL_cpu_policy_pv_max], s[XEN_SYSCTL_cpu_policy_host], false);
-    policy_make_max(s[XEN_SYSCTL_cpu_policy_hvm_max], s[XEN_SYSCTL_cpu_policy_host], true);
-    policy_make_default(s[XEN_SYSCTL_cpu_policy_pv_default], s[XEN_SYSCTL_cpu_policy_pv_max],
-                        s[XEN_SYSCTL_cpu_policy_host], false);
-    policy_make_default(s[XEN_SYSCTL_cpu_policy_hvm_default], s[XEN_SYSCTL_cpu_policy_hvm_max],
-                        s[XEN_SYSCTL_cpu_policy_host], true);
+    policy_make_host(host, s[XEN_SYSCTL_cpu_policy_raw]);
+    policies_make(s[XEN_SYSCTL_cpu_policy_pv_max], s[XEN_SYSCTL_cpu_policy_pv_default], host, false);
+    policies_make(s[XEN_SYSCTL_cpu_policy_hvm_max], s[XEN_SYSCTL_cpu_policy_hvm_default], host, true);
     return 0;
 }
 
@@ -179,11 +178,8 @@ int cpu_policy_init_domain(struct domain *d)
     if (!d->policy)
         return -ENOMEM;
     *d->policy = *from;
-    if (d->is_privileged && policy_has(policy_system(XEN_SYSCTL_cpu_policy_host), XEN_X86_FEATURE_ITSC)) {
-        uint32_t *w = policy_word(d->policy, XEN_X86_FEATURE_ITSC / 32);
-
-        *w |= 1u << (XEN_X86_FEATURE_ITSC % 32);
-    }
+    if (d->is_privileged && policy_has(policy_system(XEN_SYSCTL_cpu_policy_host), XEN_X86_FEATURE_ITSC))
+        *policy_word(d->policy, XEN_X86_FEATURE_ITSC / 32) |= 1u << (XEN_X86_FEATURE_ITSC % 32);
     return 0;
 }
 
@@ -330,7 +326,7 @@ static const xen_cpuid_leaf_t limit_leaves[] = {
     {.leaf = 0x40000000, .subleaf = XEN_CPUID_NO_SUBLEAF},
     {.leaf = 0x40000100, .subleaf = XEN_CPUID_NO_SUBLEAF},
 };
-#define NR_LIMIT_LEAVES (sizeof(limit_leaves) / sizeof(limit_leaves[0]))
+#define NR_LIMIT_LEAVES ((uint32_t)ARRAY_SIZE(limit_leaves))
 
 int cpu_policy_get(struct domain *d, unsigned which, xen_cpuid_leaf_t *leaves, uint32_t *nr_leaves,
                    xen_msr_entry_t *msrs, uint32_t *nr_msrs)
@@ -372,9 +368,7 @@ static void policy_clamp(struct cpu_policy *p, struct cpu_policy *max)
     policy_features_get(max, limit);
     for (unsigned i = 0; i < POLICY_WORDS; i++)
         words[i] &= limit[i];
-    features_consistent(words);
-    policy_features_set(p, words);
-    policy_derive(p, policy_system(XEN_SYSCTL_cpu_policy_host));
+    policy_finish(p, words, policy_system(XEN_SYSCTL_cpu_policy_host));
 }
 
 static bool leaf_known(uint32_t leaf, uint32_t subleaf)

@@ -30,14 +30,10 @@ static const uint16_t features_all[] = {
 static const uint16_t features_all_optional[] = {
     F(HLE), F(MOVDIRI), F(MOVDIR64B), F(ITSC), F(AVX512_VP2INTERSECT), F(TSXLDTRK),
 };
-/* Hardware-assisted guests: they run their own page tables and privileged instructions. */
+/* Hardware-assisted guests: they run their own (nested) page tables and privileged instructions. */
 static const uint16_t features_hvm[] = {
     F(VME), F(PSE), F(MTRR), F(PGE), F(PSE36), F(X2APIC), F(TSC_DEADLINE), F(CR8_LEGACY), F(XSAVES),
-    F(TSC_ADJUST), F(SMEP), F(SMAP), F(UMIP), F(NO_LMSL),
-};
-/* Hardware-assisted guests with nested paging. */
-static const uint16_t features_hap[] = {
-    F(PCID), F(PAGE1GB), F(INVPCID),
+    F(TSC_ADJUST), F(SMEP), F(SMAP), F(UMIP), F(NO_LMSL), F(PCID), F(PAGE1GB), F(INVPCID),
 };
 
 static void features_add(uint32_t *words, const uint16_t *list, unsigned count)
@@ -46,7 +42,7 @@ static void features_add(uint32_t *words, const uint16_t *list, unsigned count)
         words[list[i] / 32] |= 1u << (list[i] % 32);
 }
 
-#define FEATURES_ADD(words, list) features_add(words, list, sizeof(list) / sizeof((list)[0]))
+#define FEATURES_ADD(words, list) features_add(words, list, ARRAY_SIZE(list))
 
 void policy_feature_mask(uint32_t words[POLICY_WORDS], bool hvm, bool optional)
 {
@@ -55,8 +51,6 @@ void policy_feature_mask(uint32_t words[POLICY_WORDS], bool hvm, bool optional)
     FEATURES_ADD(words, features_all);
     if (optional)
         FEATURES_ADD(words, features_all_optional);
-    if (!hvm)
-        return;
-    FEATURES_ADD(words, features_hvm);
-    FEATURES_ADD(words, features_hap);
+    if (hvm)
+        FEATURES_ADD(words, features_hvm);
 }

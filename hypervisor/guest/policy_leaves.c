@@ -41,16 +41,6 @@ static const struct {
     {0x80000021, XEN_CPUID_NO_SUBLEAF, 2},
 };
 
-static uint32_t *leaf_register(xen_cpuid_leaf_t *l, unsigned reg)
-{
-    switch (reg) {
-    case 0: return &l->a;
-    case 1: return &l->b;
-    case 2: return &l->c;
-    default: return &l->d;
-    }
-}
-
 uint32_t *policy_word(struct cpu_policy *p, unsigned word)
 {
     xen_cpuid_leaf_t *l;
@@ -58,7 +48,7 @@ uint32_t *policy_word(struct cpu_policy *p, unsigned word)
     if (word >= POLICY_WORDS || !word_places[word].leaf)
         return NULL;
     l = policy_leaf(p, word_places[word].leaf, word_places[word].subleaf);
-    return l ? leaf_register(l, word_places[word].reg) : NULL;
+    return l ? &l->a + word_places[word].reg : NULL;
 }
 
 void policy_features_get(struct cpu_policy *p, uint32_t words[POLICY_WORDS])
@@ -143,14 +133,9 @@ static void leaf_add_basic(struct cpu_policy *p, uint32_t leaf)
     }
 }
 
-static uint32_t at_most(uint32_t a, uint32_t b)
-{
-    return a < b ? a : b;
-}
-
 void policy_read_cpu(struct cpu_policy *p)
 {
-    uint32_t basic = at_most(cpuid(0, 0).eax, POLICY_BASIC_MAX);
+    uint32_t basic = min(cpuid(0, 0).eax, POLICY_BASIC_MAX);
     uint32_t extended = cpuid(POLICY_EXTENDED_BASE, 0).eax;
 
     p->count = 0;
@@ -158,7 +143,7 @@ void policy_read_cpu(struct cpu_policy *p)
         leaf_add_basic(p, i);
     if (extended >> 16 != POLICY_EXTENDED_BASE >> 16)
         return;
-    for (uint32_t i = POLICY_EXTENDED_BASE; i <= at_most(extended, POLICY_EXTENDED_MAX); i++)
+    for (uint32_t i = POLICY_EXTENDED_BASE; i <= min(extended, POLICY_EXTENDED_MAX); i++)
         leaf_add(p, i, XEN_CPUID_NO_SUBLEAF);
 }
 
@@ -166,18 +151,11 @@ void policy_read_cpu(struct cpu_policy *p)
 
 static uint64_t xstates_of(struct cpu_policy *p)
 {
-    uint64_t states = 0;
-
     if (!policy_has(p, XEN_X86_FEATURE_XSAVE))
         return 0;
-    states = XSTATE_X87_SSE;
-    if (policy_has(p, XEN_X86_FEATURE_AVX))
-        states |= XSTATE_AVX;
-    if (policy_has(p, XEN_X86_FEATURE_AVX512F))
-        states |= XSTATE_AVX512;
-    if (policy_has(p, XEN_X86_FEATURE_PKU))
-        states |= XSTATE_PKRU;
-    return states;
+    return XSTATE_X87_SSE | (policy_has(p, XEN_X86_FEATURE_AVX) ? XSTATE_AVX : 0) |
+           (policy_has(p, XEN_X86_FEATURE_AVX512F) ? XSTATE_AVX512 : 0) |
+           (policy_has(p, XEN_X86_FEATURE_PKU) ? XSTATE_PKRU : 0);
 }
 
 /* Bytes of the standard format for these states; each sub-leaf says where its state lies. */
@@ -196,12 +174,9 @@ static uint32_t xstate_size(struct cpu_policy *host, uint64_t states)
 
 static void derive_xsave(struct cpu_policy *p, struct cpu_policy *host)
 {
-    uint64_t states = xstates_of(p), offered = 0;
-    xen_cpuid_leaf_t *h = policy_leaf(host, 0xd, 0);
+    const xen_cpuid_leaf_t *h = policy_leaf(host, 0xd, 0);
+    uint64_t states = h ? xstates_of(p) & ((uint64_t)h->d << 32 | h->a) : 0;
 
-    if (h)
-        offered = (uint64_t)h->d << 32 | h->a;
-    states &= offered;
     for (unsigned i = 0; i < p->count; i++) {
         xen_cpuid_leaf_t *l = &p->leaves[i];
 
@@ -220,27 +195,25 @@ static void derive_xsave(struct cpu_policy *p, struct cpu_policy *host)
     }
 }
 
-static void leaf_clear(struct cpu_policy *p, uint32_t first, uint32_t last)
-{
-    for (unsigned i = 0; i < p->count; i++) {
-        xen_cpuid_leaf_t *l = &p->leaves[i];
-
-        if (l->leaf >= first && l->leaf <= last)
-            l->a = l->b = l->c = l->d = 0;
-    }
-}
 
 /* Power, monitoring, performance and topology of the machine's own are not a guest's. */
+static const struct { uint32_t first, last; } leaves_hidden[] = {
+    {3, 3}, {5, 6}, {8, 0xa}, {0xc, 0xc}, {0x8000000a, 0x80000018}, {0x8000001b, 0x80000020},
+};
+
+static void leaves_hide(struct cpu_policy *p)
+{
+    for (xen_cpuid_leaf_t *l = p->leaves; l < &p->leaves[p->count]; l++)
+        for (unsigned i = 0; i < ARRAY_SIZE(leaves_hidden); i++)
+            if (l->leaf >= leaves_hidden[i].first && l->leaf <= leaves_hidden[i].last)
+                l->a = l->b = l->c = l->d = 0;
+}
+
 void policy_derive(struct cpu_policy *p, struct cpu_policy *host)
 {
     xen_cpuid_leaf_t *l;
 
-    leaf_clear(p, 3, 3);
-    leaf_clear(p, 5, 6);
-    leaf_clear(p, 8, 0xa);
-    leaf_clear(p, 0xc, 0xc);
-    leaf_clear(p, 0x8000000a, 0x80000018);
-    leaf_clear(p, 0x8000001b, 0x80000020);
+    leaves_hide(p);
     derive_xsave(p, host);
     l = policy_leaf(p, 1, XEN_CPUID_NO_SUBLEAF);
     if (l)

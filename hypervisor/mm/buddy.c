@@ -248,7 +248,7 @@ static struct frame *block_take(struct heap_node *node, unsigned order, unsigned
 
 /* ---- for the room ---- */
 
-uint64_t buddy_free_pages(void)
+uint64_t heap_free_pages(void)
 {
     uint64_t pages = 0;
 
@@ -262,12 +262,12 @@ uint64_t heap_node_free_pages(unsigned node)
     return nodes[node].free_pages;
 }
 
-uint64_t buddy_total_pages(void)
+uint64_t heap_total_pages(void)
 {
     return total_pages;
 }
 
-uint64_t buddy_unscrubbed_pages(void)
+uint64_t heap_scrub_pages(void)
 {
     return unscrubbed_pages;
 }
@@ -291,7 +291,7 @@ static void flush_stale(struct frame *f, unsigned order)
 
 static bool pages_suffice(uint64_t reserved, unsigned order)
 {
-    return buddy_free_pages() >= reserved + (1UL << order);
+    return heap_free_pages() >= reserved + (1UL << order);
 }
 
 /* There is no such block: joins buddies of different cleanness until there is one.  The lock is given up in
@@ -382,7 +382,7 @@ static void frames_free(uint64_t first, uint64_t last)
     }
 }
 
-void buddy_give_list(struct frame_list *list)
+void heap_free_list(struct frame_list *list)
 {
     struct frame *f = frame_list_first(list);
 

@@ -17,10 +17,5 @@ struct frame *buddy_take(unsigned order, unsigned width_bits, uint64_t reserved,
                          bool nodes_only);
 /* Gives them back, with whatever they hold. */
 void buddy_give(struct frame *f, unsigned order);
-/* The same for each frame of a list, which is empty afterwards: frames that follow each other go back as one. */
-void buddy_give_list(struct frame_list *frames);
-uint64_t buddy_free_pages(void);
-uint64_t buddy_total_pages(void);
-uint64_t buddy_unscrubbed_pages(void);
 
 #endif

@@ -10,44 +10,31 @@ void frame_list_init(struct frame_list *list)
     *list = (struct frame_list){.head = FRAME_LIST_END, .tail = FRAME_LIST_END};
 }
 
-void frame_list_add(struct frame_list *list, struct frame *f)
+static void link_between(struct frame_list *list, struct frame *f, uint32_t prev, uint32_t next)
 {
     uint32_t index = (uint32_t)frame_to_mfn(f).value;
 
-    f->next = FRAME_LIST_END;
-    f->prev = list->count ? list->tail : FRAME_LIST_END;
-    if (list->count)
-        frame_table[list->tail].next = index;
-    else
-        list->head = index;
-    list->tail = index;
+    f->prev = prev;
+    f->next = next;
+    *(prev == FRAME_LIST_END ? &list->head : &frame_table[prev].next) = index;
+    *(next == FRAME_LIST_END ? &list->tail : &frame_table[next].prev) = index;
     list->count++;
+}
+
+void frame_list_add(struct frame_list *list, struct frame *f)
+{
+    link_between(list, f, list->count ? list->tail : FRAME_LIST_END, FRAME_LIST_END);
 }
 
 void frame_list_add_head(struct frame_list *list, struct frame *f)
 {
-    uint32_t index = (uint32_t)frame_to_mfn(f).value;
-
-    f->prev = FRAME_LIST_END;
-    f->next = list->count ? list->head : FRAME_LIST_END;
-    if (list->count)
-        frame_table[list->head].prev = index;
-    else
-        list->tail = index;
-    list->head = index;
-    list->count++;
+    link_between(list, f, FRAME_LIST_END, list->count ? list->head : FRAME_LIST_END);
 }
 
 void frame_list_remove(struct frame_list *list, struct frame *f)
 {
-    if (f->prev == FRAME_LIST_END)
-        list->head = f->next;
-    else
-        frame_table[f->prev].next = f->next;
-    if (f->next == FRAME_LIST_END)
-        list->tail = f->prev;
-    else
-        frame_table[f->next].prev = f->prev;
+    *(f->prev == FRAME_LIST_END ? &list->head : &frame_table[f->prev].next) = f->next;
+    *(f->next == FRAME_LIST_END ? &list->tail : &frame_table[f->next].prev) = f->prev;
     list->count--;
 }
 

@@ -239,11 +239,6 @@ void heap_give_back(struct domain *d, struct frame_list *frames)
     heap_free_list(frames);
 }
 
-void heap_free_list(struct frame_list *frames)
-{
-    buddy_give_list(frames);
-}
-
 /* ---- sharing ---- */
 
 void heap_share(void *page, struct domain *d, enum share_access access)
@@ -270,21 +265,6 @@ void heap_unshare_release(void *page)
 
 /* ---- figures and claims ---- */
 
-uint64_t heap_total_pages(void)
-{
-    return buddy_total_pages();
-}
-
-uint64_t heap_free_pages(void)
-{
-    return buddy_free_pages();
-}
-
-uint64_t heap_scrub_pages(void)
-{
-    return buddy_unscrubbed_pages();
-}
-
 uint64_t heap_outstanding_claims(void)
 {
     return __atomic_load_n(&claimed_pages, __ATOMIC_RELAXED);
@@ -292,7 +272,7 @@ uint64_t heap_outstanding_claims(void)
 
 uint64_t heap_unclaimed_free_pages(void)
 {
-    uint64_t free = buddy_free_pages(), claimed = heap_outstanding_claims();
+    uint64_t free = heap_free_pages(), claimed = heap_outstanding_claims();
 
     return free > claimed ? free - claimed : 0;
 }

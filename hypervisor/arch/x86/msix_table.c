@@ -9,6 +9,7 @@
 #include "arch/x86/msix_table.h"
 
 #include "errno.h"
+#include "lib/list.h"
 #include "mm/heap.h"
 
 struct protected_device {

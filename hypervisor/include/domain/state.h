@@ -9,7 +9,6 @@
 
 #include "arch/vcpu.h"
 #include "lib/base.h"
-#include "lib/list.h"
 #include "mm/frame.h"
 #include "mm/rangeset.h"
 #include "public.h"
@@ -54,7 +53,6 @@ struct domain {
     uint32_t cpupool;
 
     spinlock_t lock;     /* RANK_DOMAIN: life cycle, vcpu creation */
-    struct list_node link; /* all domains, ascending id: domain list lock for writers */
     struct quiesce_node quiesce;
 
     unsigned max_vcpus;  /* slots in vcpus */

@@ -67,7 +67,7 @@ int heap_steal_extents(struct domain *d, const uint64_t *numbers, unsigned count
                        struct frame_list *taken);
 /* Makes stolen frames d's again, and frees those it may no longer have; the list is empty afterwards. */
 void heap_give_back(struct domain *d, struct frame_list *frames);
-/* Frees frames that nobody owns; the list is empty afterwards. */
+/* Frees frames that nobody owns, those that follow each other as one; the list is empty afterwards. */
 void heap_free_list(struct frame_list *frames);
 
 /* A dying domain's frame that others still use leaves its list for relinquish_pages; page_lock is held. */

@@ -5,13 +5,12 @@
 #ifndef XYLEM_MM_RANGESET_H
 #define XYLEM_MM_RANGESET_H
 
-#include "lib/list.h"
 #include "sync/spinlock.h"
 
 struct rangeset {
     spinlock_t lock;
-    struct list ranges; /* ascending, disjoint, not adjacent */
     unsigned count;
+    struct range { uint64_t first, last; } *ranges; /* count of them, ascending, disjoint, not adjacent */
 };
 
 void rangeset_init(struct rangeset *r);

@@ -245,7 +245,7 @@ static long sysctl_getdomaininfolist(struct xen_sysctl *op)
 
 static long sysctl_sched_id(struct xen_sysctl *op)
 {
-    op->u.sched_id.sched_id = sched_id();
+    op->u.sched_id.sched_id = SCHED_ID;
     return 0;
 }
 
@@ -271,7 +271,7 @@ static long cpupool_info(struct xen_sysctl_cpupool_op *p)
     if (p->cpupool_id != 0 && p->cpupool_id != XEN_SYSCTL_CPUPOOL_PAR_ANY) /* asks for this one or the next */
         return -ENOENT;
     p->cpupool_id = 0;
-    p->sched_id = sched_id();
+    p->sched_id = SCHED_ID;
     p->n_dom = count_domains();
     return domctl_bitmap_out(&p->cpumap, cpu_online_mask.bits, MAX_CPUS);
 }

@@ -22,17 +22,14 @@
 #include "sched/policy.h"
 
 #define BALANCE_INTERVAL 2000000UL /* how often a busy CPU looks for vcpus that are behind; ns */
-#define CAP_DEFAULT 0
-#define WEIGHT_DEFAULT 256
 
 static PER_CPU_DEFINE(struct run_queue, run_queue);
 static cpu_mask_t idle_mask; /* CPUs with nothing to run that nobody has called yet; atomic bits */
-static const struct sched_policy *policy = &sched_weighted;
 
 static int sched_option(const char *value)
 {
-    if (strcmp(value, policy->name) != 0)
-        log_warning("sched=%s is not offered, using %s\n", value, policy->name);
+    if (strcmp(value, SCHED_NAME) != 0)
+        log_warning("sched=%s is not offered, using " SCHED_NAME "\n", value);
     return 0;
 }
 OPTION_FUNCTION(sched_name, "sched", sched_option);
@@ -83,6 +80,15 @@ static void sched_ask(unsigned cpu)
         softirq_raise(SOFTIRQ_SCHEDULE);
     else
         softirq_raise_on(cpu, SOFTIRQ_SCHEDULE);
+}
+
+/* The same of one that may be idle; MAX_CPUS: nobody. */
+static void sched_call(unsigned cpu)
+{
+    if (likely(cpu >= MAX_CPUS))
+        return;
+    bitmap_atomic_clear(idle_mask.bits, cpu);
+    sched_ask(cpu);
 }
 
 static int stopped_runstate(const struct vcpu *v)
@@ -152,11 +158,10 @@ static void queue_add(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t n
     nanoseconds_t when;
 
     s->parked = false;
-    policy->enqueue(q, s, ENQUEUE_WAKE);
-    when = policy->preempts(q, s, now);
+    weighted_enqueue(q, s, ENQUEUE_WAKE);
+    when = weighted_preempts(q, s, now);
     if (when == 0) {
-        bitmap_atomic_clear(idle_mask.bits, q->cpu);
-        sched_ask(q->cpu);
+        sched_call(q->cpu);
     } else if (when != ~0UL && timer_armed(&q->tick) && when < timer_expires(&q->tick)) {
         timer_set(&q->tick, when);
     }
@@ -167,12 +172,12 @@ static void queue_add(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t n
  * other queue's CPU, then is looked at again under that one's lock, since anything may have happened in
  * between.
  */
-static void sched_place(struct vcpu *v)
+void sched_wake(struct vcpu *v)
 {
     struct sched_vcpu *s = v->sched;
     bool chosen = false;
 
-    for (;;) {
+    while (s) {
         nanoseconds_t now = time_now();
         uint64_t flags;
         struct run_queue *q = vcpu_queue_lock(v, &flags);
@@ -204,12 +209,6 @@ static void sched_place(struct vcpu *v)
     }
 }
 
-void sched_wake(struct vcpu *v)
-{
-    if (v->sched)
-        sched_place(v);
-}
-
 void sched_sleep(struct vcpu *v)
 {
     struct run_queue *q;
@@ -223,7 +222,7 @@ void sched_sleep(struct vcpu *v)
             sched_ask(q->cpu);
         } else {
             if (v->sched->waiting)
-                policy->dequeue(q, v->sched);
+                weighted_dequeue(q, v->sched);
             v->sched->homeless = false;
             vcpu_runstate_change(v, stopped_runstate(v), time_now());
         }
@@ -244,7 +243,7 @@ void sched_unpark(struct sched_domain *sd)
 
     for_each_vcpu(sd->domain, v)
         if (v->sched && v->sched->parked)
-            sched_place(v);
+            sched_wake(v);
 }
 
 /* ---- choosing ---- */
@@ -267,14 +266,14 @@ static void sched_put_back(struct run_queue *q, struct vcpu *prev, nanoseconds_t
 
     if (prev->is_idle)
         return;
-    policy->charge(q, s, now - q->charged);
+    weighted_charge(q, s, now - q->charged);
     q->charged = now;
     if (!vcpu_runnable(prev)) {
         s->yielding = false;
         return;
     }
     if (sched_allowed(s, q->cpu) && !sched_prefers_another(s, q->cpu))
-        policy->enqueue(q, s, ENQUEUE_AGAIN);
+        weighted_enqueue(q, s, ENQUEUE_AGAIN);
     else
         s->homeless = true;
 }
@@ -290,17 +289,9 @@ static unsigned sched_helper(struct run_queue *q)
 
     if (likely(q->count == 0) || bitmap_empty(idle_mask.bits, MAX_CPUS))
         return MAX_CPUS;
-    s = policy->movable(q, &idle_mask);
+    s = weighted_movable(q, &idle_mask);
     cpu = s ? mask_pick_idle(&s->hard, q->cpu) : MAX_CPUS;
     return cpu == q->cpu ? MAX_CPUS : cpu;
-}
-
-static void sched_call_helper(unsigned cpu)
-{
-    if (likely(cpu >= MAX_CPUS))
-        return;
-    bitmap_atomic_clear(idle_mask.bits, cpu);
-    sched_ask(cpu);
 }
 
 static struct sched_vcpu *sched_steal(struct run_queue *q, struct sched_vcpu *choice)
@@ -313,9 +304,9 @@ static struct sched_vcpu *sched_steal(struct run_queue *q, struct sched_vcpu *ch
         if (!cpu_online(cpu))
             continue;
         victim = queue_of(cpu);
-        if (!policy->wants(q, choice, victim) || !spin_trylock(&victim->lock))
+        if (!weighted_wants(choice, victim) || !spin_trylock(&victim->lock))
             continue;
-        s = policy->steal(q, choice, victim);
+        s = weighted_steal(q, choice, victim);
         if (s)
             __atomic_store_n(&s->vcpu->cpu, q->cpu, __ATOMIC_RELAXED);
         spin_unlock(&victim->lock);
@@ -327,7 +318,7 @@ static struct sched_vcpu *sched_steal(struct run_queue *q, struct sched_vcpu *ch
 
 static struct vcpu *sched_choose(struct run_queue *q, nanoseconds_t now)
 {
-    struct sched_vcpu *choice = policy->pick(q), *better = NULL;
+    struct sched_vcpu *choice = weighted_pick(q), *better = NULL;
 
     if (cpu_online_count > 1 && (!choice || now >= q->next_balance)) {
         q->next_balance = now + BALANCE_INTERVAL;
@@ -335,7 +326,7 @@ static struct vcpu *sched_choose(struct run_queue *q, nanoseconds_t now)
     }
     if (better) {
         if (choice)
-            policy->enqueue(q, choice, ENQUEUE_AGAIN);
+            weighted_enqueue(q, choice, ENQUEUE_AGAIN);
         choice = better;
     }
     return choice ? choice->vcpu : idle_vcpu[q->cpu];
@@ -388,13 +379,13 @@ static void sched_run(void)
     sched_put_back(q, prev, now);
     next = sched_choose(q, now);
     if (!next->is_idle)
-        slice = policy->slice(q, next->sched);
+        slice = weighted_slice(q, next->sched);
     sched_set_running(q, prev, next, now);
     if (next == prev)
         helper = sched_helper(q); /* else in sched_switched(), when prev may be taken, too */
     spin_unlock(&q->lock);
 
-    sched_call_helper(helper);
+    sched_call(helper);
     if (next->is_idle)
         timer_stop(&q->tick);
     else
@@ -429,10 +420,10 @@ void sched_switched(struct vcpu *prev)
         prev->sched->homeless = false;
         helper = sched_helper(q);
         spin_unlock_irqrestore(&q->lock, flags);
-        sched_call_helper(helper);
+        sched_call(helper);
     }
     if (homeless)
-        sched_place(prev);
+        sched_wake(prev);
     if (!current->is_idle) { /* the next one, in its own tables */
         time_update_vcpu(current);
         vcpu_runstate_publish(current);
@@ -452,13 +443,13 @@ static void sched_apply_affinity(struct vcpu *v)
         if (q->running == v) {
             sched_ask(q->cpu);
         } else if (v->sched->waiting) {
-            policy->dequeue(q, v->sched);
+            weighted_dequeue(q, v->sched);
             move = true;
         }
     }
     spin_unlock_irqrestore(&q->lock, flags);
     if (move)
-        sched_place(v);
+        sched_wake(v);
 }
 
 int sched_set_affinity(struct vcpu *v, const cpu_mask_t *hard, const cpu_mask_t *soft)
@@ -515,23 +506,14 @@ int sched_pin_override(struct vcpu *v, int cpu)
 
 int sched_domain_adjust(struct domain *d, struct xen_domctl_scheduler_op *op)
 {
-    if (op->sched_id != policy->id)
-        return -EINVAL;
-    return policy->domain_adjust(d->sched, op);
+    return op->sched_id == SCHED_ID ? weighted_domain_adjust(d->sched, op) : -EINVAL;
 }
 
 int sched_global_adjust(struct xen_sysctl_scheduler_op *op)
 {
     if (op->cpupool_id != 0)
         return -ESRCH;
-    if (op->sched_id != policy->id)
-        return -EINVAL;
-    return policy->global_adjust(op);
-}
-
-unsigned sched_id(void)
-{
-    return policy->id;
+    return op->sched_id == SCHED_ID ? weighted_global_adjust(op) : -EINVAL;
 }
 
 uint64_t sched_cpu_idle_ns(unsigned cpu)
@@ -585,7 +567,7 @@ int sched_cpu_init(unsigned cpu)
     spin_init(&q->lock, RANK_SCHED);
     q->cpu = cpu;
     q->running = idle;
-    policy->queue_init(q);
+    weighted_queue_init(q);
     timer_init(&q->tick, sched_tick, q, cpu);
     bitmap_atomic_set(idle_mask.bits, cpu);
     return 0;
@@ -593,16 +575,14 @@ int sched_cpu_init(unsigned cpu)
 
 int sched_domain_init(struct domain *d)
 {
-    struct xen_domctl_scheduler_op probe = {.cmd = XEN_DOMCTL_SCHEDOP_getinfo};
     struct sched_domain *sd = mem_new(struct sched_domain);
 
     if (!sd)
         return -ENOMEM;
     sd->domain = d;
-    sd->weight = WEIGHT_DEFAULT;
-    sd->cap = CAP_DEFAULT;
+    weighted_domain_init(sd);
     d->sched = sd;
-    return policy->domain_adjust(sd, &probe); /* prepares the policy's part */
+    return 0;
 }
 
 void sched_domain_destroy(struct domain *d)
@@ -646,7 +626,7 @@ void sched_vcpu_destroy(struct vcpu *v)
         return;
     q = vcpu_queue_lock(v, &flags);
     if (v->sched->waiting)
-        policy->dequeue(q, v->sched);
+        weighted_dequeue(q, v->sched);
     spin_unlock_irqrestore(&q->lock, flags);
     mem_free(v->sched);
     v->sched = NULL;
@@ -675,7 +655,7 @@ static void sched_dump(void)
 {
     size_t cpu;
 
-    log_error("scheduler %s, idle CPUs %016lx\n", policy->name, idle_mask.bits[0]);
+    log_error("scheduler " SCHED_NAME ", idle CPUs %016lx\n", idle_mask.bits[0]);
     bitmap_for_each(cpu, cpu_online_mask.bits, MAX_CPUS) {
         const struct run_queue *q = queue_of((unsigned)cpu);
         const struct vcpu *v = q->running;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What a scheduling policy is: a few functions over one CPU's run queue.  Private to the room.
+ * Between the core and the policy.  Private to the room.
  *
- * The core (sched/core.c) owns run queues, locks, CPUs and context switches; it calls a policy with the
- * queue's lock held and interrupts off.  The policy owns the order of a queue, time accounting, and who
- * should move between queues.
+ * The core (sched/core.c) owns run queues, locks, CPUs and context switches; it calls the policy (sched/weighted.c) with the
+ * queue's lock held and interrupts off.  The policy owns the order of a queue, time accounting, and who should move between
+ * queues.
  */
 #ifndef XYLEM_SCHED_POLICY_H
 #define XYLEM_SCHED_POLICY_H
@@ -51,41 +51,34 @@ struct sched_vcpu {
 
 enum enqueue_reason { ENQUEUE_WAKE, ENQUEUE_AGAIN, ENQUEUE_MOVED };
 
-struct sched_policy {
-    const char *name;            /* as in sched= and xl info */
-    unsigned id;                 /* XEN_SCHEDULER_* */
-    void (*queue_init)(struct run_queue *q);
-    void (*enqueue)(struct run_queue *q, struct sched_vcpu *s, enum enqueue_reason reason);
-    void (*dequeue)(struct run_queue *q, struct sched_vcpu *s);
-    /*
-     * Takes the next to run off the queue; NULL when nobody can.  Out-of-budget ones are parked on the way.
-     */
-    struct sched_vcpu *(*pick)(struct run_queue *q);
-    /* s ran for that long. */
-    void (*charge)(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t ran);
-    /* How long may s run before the next choice?  ns. */
-    nanoseconds_t (*slice)(struct run_queue *q, struct sched_vcpu *s);
-    /* s just came into q: 0 it replaces the running one now, ~0 not at all, else at that system time. */
-    nanoseconds_t (*preempts)(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t now);
-    /*
-     * Would q's CPU, about to run choice (NULL: nothing), rather run somebody from victim?  A hint, no lock
-     * of victim.
-     */
-    bool (*wants)(const struct run_queue *q, const struct sched_vcpu *choice, const struct run_queue *victim);
-    /* Takes such a one off victim (locked); NULL when none may move. */
-    struct sched_vcpu *(*steal)(struct run_queue *q, const struct sched_vcpu *choice,
-                                struct run_queue *victim);
-    /* Of those that wait, the first that may run on one of these CPUs; NULL when none may. */
-    struct sched_vcpu *(*movable)(struct run_queue *q, const cpu_mask_t *cpus);
-    int (*domain_adjust)(struct sched_domain *sd, struct xen_domctl_scheduler_op *op);
-    int (*global_adjust)(struct xen_sysctl_scheduler_op *op);
-};
+/* ---- weighted.c ---- */
 
-extern const struct sched_policy sched_weighted;
+void weighted_queue_init(struct run_queue *q);
+void weighted_domain_init(struct sched_domain *sd); /* usual weight, no cap */
+void weighted_enqueue(struct run_queue *q, struct sched_vcpu *s, enum enqueue_reason reason);
+void weighted_dequeue(struct run_queue *q, struct sched_vcpu *s);
+/* Takes the next to run off the queue; NULL when nobody can.  Out-of-budget ones are parked on the way. */
+struct sched_vcpu *weighted_pick(struct run_queue *q);
+/* s ran for that long. */
+void weighted_charge(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t ran);
+/* How long may s run before the next choice?  ns. */
+nanoseconds_t weighted_slice(struct run_queue *q, struct sched_vcpu *s);
+/* s just came into q: 0 it replaces the running one now, ~0 not at all, else at that system time. */
+nanoseconds_t weighted_preempts(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t now);
+/* Would a CPU about to run choice (NULL: nothing) rather run somebody from victim?  A hint, no lock of victim. */
+bool weighted_wants(const struct sched_vcpu *choice, const struct run_queue *victim);
+/* Takes such a one off victim (locked) for q; NULL when none may move. */
+struct sched_vcpu *weighted_steal(struct run_queue *q, const struct sched_vcpu *choice, struct run_queue *victim);
+/* Of those that wait, the first that may run on one of these CPUs; NULL when none may. */
+struct sched_vcpu *weighted_movable(struct run_queue *q, const cpu_mask_t *cpus);
+int weighted_domain_adjust(struct sched_domain *sd, struct xen_domctl_scheduler_op *op);
+int weighted_global_adjust(struct xen_sysctl_scheduler_op *op);
+
+/* ---- core.c ---- */
 
 /* May s run on cpu? */
 bool sched_allowed(const struct sched_vcpu *s, unsigned cpu);
-/* Puts the parked vcpus of a domain back into their queues (core). */
+/* Puts the parked vcpus of a domain back into their queues. */
 void sched_unpark(struct sched_domain *sd);
 
 #endif

@@ -59,7 +59,7 @@ static uint64_t minus(uint64_t a, uint64_t b)
     return a > b ? a - b : 0;
 }
 
-static void weighted_queue_init(struct run_queue *q)
+void weighted_queue_init(struct run_queue *q)
 {
     tree_init(&q->waiting, weighted_compare);
     q->first = UINT64_MAX;
@@ -106,7 +106,7 @@ static void weighted_bring_near(struct run_queue *q, struct sched_vcpu *s, enum 
         s->virtual_time = high;
 }
 
-static void weighted_enqueue(struct run_queue *q, struct sched_vcpu *s, enum enqueue_reason reason)
+void weighted_enqueue(struct run_queue *q, struct sched_vcpu *s, enum enqueue_reason reason)
 {
     if (reason != ENQUEUE_AGAIN)
         weighted_bring_near(q, s, reason);
@@ -120,7 +120,7 @@ static void weighted_enqueue(struct run_queue *q, struct sched_vcpu *s, enum enq
         __atomic_store_n(&q->first, s->virtual_time, __ATOMIC_RELAXED);
 }
 
-static void weighted_dequeue(struct run_queue *q, struct sched_vcpu *s)
+void weighted_dequeue(struct run_queue *q, struct sched_vcpu *s)
 {
     tree_remove(&q->waiting, &s->node);
     s->waiting = false;
@@ -133,7 +133,7 @@ static bool weighted_out_of_budget(const struct sched_vcpu *s)
     return s->domain->cap && __atomic_load_n(&s->domain->budget, __ATOMIC_RELAXED) <= 0;
 }
 
-static struct sched_vcpu *weighted_pick(struct run_queue *q)
+struct sched_vcpu *weighted_pick(struct run_queue *q)
 {
     struct sched_vcpu *s;
 
@@ -148,7 +148,7 @@ static struct sched_vcpu *weighted_pick(struct run_queue *q)
     return NULL;
 }
 
-static void weighted_charge(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t ran)
+void weighted_charge(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t ran)
 {
     s->virtual_time += ran * WEIGHT_DEFAULT / s->domain->weight;
     weighted_raise_floor(q, s->virtual_time);
@@ -160,7 +160,7 @@ static void weighted_charge(struct run_queue *q, struct sched_vcpu *s, nanosecon
 }
 
 /* Until it would have overtaken the next by some margin, within limits. */
-static nanoseconds_t weighted_slice(struct run_queue *q, struct sched_vcpu *s)
+nanoseconds_t weighted_slice(struct run_queue *q, struct sched_vcpu *s)
 {
     nanoseconds_t least = ratelimit_us ? ratelimit_us * MICROSECONDS : SLICE_MIN;
     nanoseconds_t slice = SLICE_MAX;
@@ -179,7 +179,7 @@ static nanoseconds_t weighted_slice(struct run_queue *q, struct sched_vcpu *s)
     return slice < least ? least : slice;
 }
 
-static nanoseconds_t weighted_preempts(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t now)
+nanoseconds_t weighted_preempts(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t now)
 {
     struct sched_vcpu *running = q->running->is_idle ? NULL : q->running->sched;
     nanoseconds_t earliest = q->run_start + ratelimit_us * MICROSECONDS;
@@ -193,22 +193,17 @@ static nanoseconds_t weighted_preempts(struct run_queue *q, struct sched_vcpu *s
     return earliest <= now ? 0 : earliest;
 }
 
-static bool weighted_wants(const struct run_queue *q, const struct sched_vcpu *choice,
-                           const struct run_queue *victim)
+bool weighted_wants(const struct sched_vcpu *choice, const struct run_queue *victim)
 {
     uint64_t first = __atomic_load_n(&victim->first, __ATOMIC_RELAXED);
 
-    (void)q;
-    if (first == UINT64_MAX)
-        return false;
-    return !choice || first + STEAL_LAG < choice->virtual_time;
+    return first != UINT64_MAX && (!choice || first + STEAL_LAG < choice->virtual_time);
 }
 
 /* Bounded: looks at no more than this many waiting ones. */
 #define STEAL_LOOKS 64
 
-static struct sched_vcpu *weighted_steal(struct run_queue *q, const struct sched_vcpu *choice,
-                                         struct run_queue *victim)
+struct sched_vcpu *weighted_steal(struct run_queue *q, const struct sched_vcpu *choice, struct run_queue *victim)
 {
     struct tree_node *node = tree_first(&victim->waiting);
 
@@ -229,7 +224,7 @@ static struct sched_vcpu *weighted_steal(struct run_queue *q, const struct sched
     return NULL;
 }
 
-static struct sched_vcpu *weighted_movable(struct run_queue *q, const cpu_mask_t *cpus)
+struct sched_vcpu *weighted_movable(struct run_queue *q, const cpu_mask_t *cpus)
 {
     struct tree_node *node = tree_first(&q->waiting);
 
@@ -264,12 +259,16 @@ static void weighted_refill(void *data)
         sched_unpark(sd);
 }
 
-static int weighted_domain_adjust(struct sched_domain *sd, struct xen_domctl_scheduler_op *op)
+void weighted_domain_init(struct sched_domain *sd)
+{
+    sd->weight = WEIGHT_DEFAULT;
+    timer_init(&sd->refill, weighted_refill, sd, cpu_id());
+}
+
+int weighted_domain_adjust(struct sched_domain *sd, struct xen_domctl_scheduler_op *op)
 {
     struct xen_domctl_sched_credit2 *values = &op->u.credit2;
 
-    if (!sd->refill.fn)
-        timer_init(&sd->refill, weighted_refill, sd, cpu_id());
     switch (op->cmd) {
     case XEN_DOMCTL_SCHEDOP_getinfo:
         values->weight = sd->weight;
@@ -289,7 +288,7 @@ static int weighted_domain_adjust(struct sched_domain *sd, struct xen_domctl_sch
     }
 }
 
-static int weighted_global_adjust(struct xen_sysctl_scheduler_op *op)
+int weighted_global_adjust(struct xen_sysctl_scheduler_op *op)
 {
     uint32_t *value = &op->u.sched_credit2.ratelimit_us;
 
@@ -306,20 +305,3 @@ static int weighted_global_adjust(struct xen_sysctl_scheduler_op *op)
         return -EINVAL;
     }
 }
-
-const struct sched_policy sched_weighted = {
-    .name = "credit2",
-    .id = XEN_SCHEDULER_CREDIT2,
-    .queue_init = weighted_queue_init,
-    .enqueue = weighted_enqueue,
-    .dequeue = weighted_dequeue,
-    .pick = weighted_pick,
-    .charge = weighted_charge,
-    .slice = weighted_slice,
-    .preempts = weighted_preempts,
-    .wants = weighted_wants,
-    .steal = weighted_steal,
-    .movable = weighted_movable,
-    .domain_adjust = weighted_domain_adjust,
-    .global_adjust = weighted_global_adjust,
-};

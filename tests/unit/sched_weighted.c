@@ -38,8 +38,8 @@ void sched_unpark(struct sched_domain *sd)
     if (!s->parked)
         return;
     s->parked = false;
-    sched_weighted.enqueue(q, s, ENQUEUE_WAKE);
-    when = sched_weighted.preempts(q, s, host_time);
+    weighted_enqueue(q, s, ENQUEUE_WAKE);
+    when = weighted_preempts(q, s, host_time);
     if (when < slice_end[q->cpu])
         slice_end[q->cpu] = when;
 }
@@ -59,7 +59,7 @@ static void world(unsigned nr_cpus)
         idle[cpu].is_idle = true;
         queues[cpu].cpu = cpu;
         queues[cpu].running = &idle[cpu];
-        sched_weighted.queue_init(&queues[cpu]);
+        weighted_queue_init(&queues[cpu]);
     }
 }
 
@@ -70,8 +70,8 @@ static unsigned add(unsigned weight, unsigned cap, uint64_t hard, unsigned cpu)
     unsigned n = count++;
 
     shares[n].domain = &domains[n];
-    shares[n].weight = 256;
-    assert_int_equal(sched_weighted.domain_adjust(&shares[n], &op), 0);
+    weighted_domain_init(&shares[n]);
+    assert_int_equal(weighted_domain_adjust(&shares[n], &op), 0);
     vcpus[n].domain = &domains[n];
     vcpus[n].cpu = cpu;
     vcpus[n].sched = &states[n];
@@ -79,7 +79,7 @@ static unsigned add(unsigned weight, unsigned cap, uint64_t hard, unsigned cpu)
     states[n].domain = &shares[n];
     states[n].hard.bits[0] = hard;
     states[n].pinned_to = -1;
-    sched_weighted.enqueue(&queues[cpu], &states[n], ENQUEUE_WAKE);
+    weighted_enqueue(&queues[cpu], &states[n], ENQUEUE_WAKE);
     return n;
 }
 
@@ -91,21 +91,21 @@ static void choose(unsigned cpu)
     if (!q->running->is_idle) {
         struct sched_vcpu *was = q->running->sched;
 
-        sched_weighted.charge(q, was, host_time - q->charged);
+        weighted_charge(q, was, host_time - q->charged);
         q->charged = host_time;
         q->running->is_running = 0;
         if (!blocked[was - states])
-            sched_weighted.enqueue(q, was, ENQUEUE_AGAIN);
+            weighted_enqueue(q, was, ENQUEUE_AGAIN);
     }
-    s = sched_weighted.pick(q);
+    s = weighted_pick(q);
     for (unsigned i = 1; i < cpus; i++) {
         struct run_queue *victim = &queues[(cpu + i) % cpus];
 
-        if (!sched_weighted.wants(q, s, victim) || !(better = sched_weighted.steal(q, s, victim)))
+        if (!weighted_wants(s, victim) || !(better = weighted_steal(q, s, victim)))
             continue;
         better->vcpu->cpu = cpu;
         if (s)
-            sched_weighted.enqueue(q, s, ENQUEUE_AGAIN);
+            weighted_enqueue(q, s, ENQUEUE_AGAIN);
         s = better;
         break;
     }
@@ -114,7 +114,7 @@ static void choose(unsigned cpu)
     q->running = s ? s->vcpu : &idle[cpu];
     q->running->is_running = 1;
     q->charged = host_time;
-    slice_end[cpu] = s ? host_time + sched_weighted.slice(q, s) : host_time + MS;
+    slice_end[cpu] = s ? host_time + weighted_slice(q, s) : host_time + MS;
 }
 
 static void simulate(nanoseconds_t length)
@@ -210,16 +210,16 @@ static void what_may_move_is_found(void **state)
 
     (void)state;
     world(2);
-    assert_null(sched_weighted.movable(&queues[0], &second));
+    assert_null(weighted_movable(&queues[0], &second));
     add(256, 0, 1, 0);
-    assert_null(sched_weighted.movable(&queues[0], &second));
+    assert_null(weighted_movable(&queues[0], &second));
     add(256, 0, 3, 0);
-    assert_ptr_equal(sched_weighted.movable(&queues[0], &second), &states[1]);
+    assert_ptr_equal(weighted_movable(&queues[0], &second), &states[1]);
     vcpus[1].is_running = 1;
-    assert_null(sched_weighted.movable(&queues[0], &second));
+    assert_null(weighted_movable(&queues[0], &second));
     vcpus[1].is_running = 0;
     states[1].pinned_to = 0;
-    assert_null(sched_weighted.movable(&queues[0], &second));
+    assert_null(weighted_movable(&queues[0], &second));
 }
 
 static void caps_limit_and_leave_the_rest(void **state)
@@ -253,7 +253,7 @@ static void sleepers_preempt(void **state)
     add(256, 0, 1, 0);
     simulate(500 * MS);
     add(256, 0, 1, 0);
-    when = sched_weighted.preempts(q, &states[1], host_time);
+    when = weighted_preempts(q, &states[1], host_time);
     assert_true(when != ~0UL);
     assert_true(when == 0 || when <= host_time + MS);
 }
@@ -280,20 +280,20 @@ static void parameters_are_checked(void **state)
     (void)state;
     world(1);
     add(300, 50, 1, 0);
-    assert_int_equal(sched_weighted.domain_adjust(&shares[0], &op), 0);
+    assert_int_equal(weighted_domain_adjust(&shares[0], &op), 0);
     assert_int_equal(op.u.credit2.weight, 300);
     assert_int_equal(op.u.credit2.cap, 50);
     op.cmd = XEN_DOMCTL_SCHEDOP_putinfo;
     op.u.credit2.weight = 0;
     op.u.credit2.cap = (uint16_t)~0u;
-    assert_int_equal(sched_weighted.domain_adjust(&shares[0], &op), 0);
+    assert_int_equal(weighted_domain_adjust(&shares[0], &op), 0);
     assert_int_equal(shares[0].weight, 300);
     assert_int_equal(shares[0].cap, 50);
     op.cmd = XEN_DOMCTL_SCHEDOP_putvcpuinfo;
-    assert_int_equal(sched_weighted.domain_adjust(&shares[0], &op), -EINVAL);
-    assert_int_equal(sched_weighted.global_adjust(&all), -EINVAL);
+    assert_int_equal(weighted_domain_adjust(&shares[0], &op), -EINVAL);
+    assert_int_equal(weighted_global_adjust(&all), -EINVAL);
     all.u.sched_credit2.ratelimit_us = 1000;
-    assert_int_equal(sched_weighted.global_adjust(&all), 0);
+    assert_int_equal(weighted_global_adjust(&all), 0);
 }
 
 int main(void)

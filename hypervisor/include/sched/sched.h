@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Scheduler core.  A policy is a struct of functions (sched/policy.h, private to the room); the default
- * speaks credit2's interface.
+ * The scheduler: one core and one policy (sched/policy.h, private to the room), which speaks credit2's interface.
  */
 #ifndef XYLEM_SCHED_SCHED_H
 #define XYLEM_SCHED_SCHED_H
 
 #include "domain/domain.h"
+
+/* What the tools know it as: sched= and xl info; XEN_SCHEDULER_*. */
+#define SCHED_NAME "credit2"
+#define SCHED_ID XEN_SCHEDULER_CREDIT2
 
 void sched_init(void);                       /* boot CPU; registers SOFTIRQ_SCHEDULE */
 int sched_cpu_init(unsigned cpu);            /* each CPU before it goes online */
@@ -14,7 +17,7 @@ int sched_domain_init(struct domain *d);
 void sched_domain_destroy(struct domain *d);
 int sched_vcpu_init(struct vcpu *v);         /* picks a CPU */
 void sched_vcpu_destroy(struct vcpu *v);
-void sched_wake(struct vcpu *v);
+void sched_wake(struct vcpu *v);             /* finds it a queue if it should be in one */
 void sched_sleep(struct vcpu *v);            /* stop choosing it; asks its CPU to reschedule if it runs */
 void sched_yield(void);                      /* current gives way */
 /* Hard and soft affinity.  0, -EINVAL no online CPU in mask. */
@@ -25,7 +28,6 @@ int sched_pin_override(struct vcpu *v, int cpu);
 /* XEN_DOMCTL_scheduler_op and XEN_SYSCTL_scheduler_op bodies. */
 int sched_domain_adjust(struct domain *d, struct xen_domctl_scheduler_op *op);
 int sched_global_adjust(struct xen_sysctl_scheduler_op *op);
-unsigned sched_id(void);                     /* XEN_SCHEDULER_* */
 uint64_t sched_cpu_idle_ns(unsigned cpu);
 _Noreturn void sched_idle_loop(void);        /* body of every idle vcpu */
 

@@ -244,34 +244,33 @@ void domain_unpause(struct domain *d)
             vcpu_wake(v);
 }
 
-int domain_pause_by_controller(struct domain *d)
+/* The toolstack's pauses become so many more; false: there are too many or too few of them. */
+static bool controller_pauses_add(struct domain *d, int more)
 {
-    int result = 0;
+    int count;
 
     spin_lock(&d->lock);
-    if (d->controller_pause_count >= CONTROLLER_PAUSES_MAX)
-        result = -EBUSY;
-    else
-        d->controller_pause_count++;
+    count = d->controller_pause_count + more;
+    if (count >= 0 && count <= CONTROLLER_PAUSES_MAX)
+        d->controller_pause_count = count;
     spin_unlock(&d->lock);
-    if (result == 0)
-        domain_pause(d);
-    return result;
+    return count >= 0 && count <= CONTROLLER_PAUSES_MAX;
+}
+
+int domain_pause_by_controller(struct domain *d)
+{
+    if (!controller_pauses_add(d, 1))
+        return -EBUSY;
+    domain_pause(d);
+    return 0;
 }
 
 int domain_unpause_by_controller(struct domain *d)
 {
-    int result = 0;
-
-    spin_lock(&d->lock);
-    if (d->controller_pause_count == 0)
-        result = -EINVAL;
-    else
-        d->controller_pause_count--;
-    spin_unlock(&d->lock);
-    if (result == 0)
-        domain_unpause(d);
-    return result;
+    if (!controller_pauses_add(d, -1))
+        return -EINVAL;
+    domain_unpause(d);
+    return 0;
 }
 
 void domain_running_cpus(struct domain *d, cpu_mask_t *mask)

@@ -47,31 +47,33 @@ static void leaf_limit(struct cpu_policy *p, uint32_t leaf, uint32_t highest)
         l->a = highest;
 }
 
+/* Each list: a feature and what depends on it. */
+#define F(name) XEN_X86_FEATURE_##name
+static const uint16_t of_xsave[] = {F(XSAVE), F(AVX), F(XSAVEOPT), F(XSAVEC), F(XGETBV1), F(XSAVES), F(PKU), F(MPX)};
+static const uint16_t of_avx[] = {
+    F(AVX), F(FMA), F(F16C), F(FMA4), F(XOP), F(AVX2), F(VAES), F(VPCLMULQDQ), F(AVX_VNNI),
+};
+static const uint16_t of_avx2[] = {F(AVX2), F(AVX512F)};
+static const uint16_t of_avx512f[] = {
+    F(AVX512F), F(AVX512DQ), F(AVX512_IFMA), F(AVX512PF), F(AVX512ER), F(AVX512CD), F(AVX512BW), F(AVX512VL),
+    F(AVX512_VBMI), F(AVX512_VBMI2), F(AVX512_VNNI), F(AVX512_BITALG), F(AVX512_VPOPCNTDQ), F(AVX512_4VNNIW),
+    F(AVX512_4FMAPS), F(AVX512_BF16), F(AVX512_VP2INTERSECT),
+};
+
+static void dependents_drop(uint32_t words[POLICY_WORDS], const uint16_t *list, unsigned count)
+{
+    if (!(words[list[0] / 32] >> (list[0] % 32) & 1))
+        for (unsigned i = 1; i < count; i++)
+            feature_put(words, list[i], false);
+}
+
 /* What depends on a feature goes with it. */
 static void features_consistent(uint32_t words[POLICY_WORDS])
 {
-    static const uint16_t pairs[][2] = {
-        {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_AVX},         {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_XSAVEOPT},
-        {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_XSAVEC},      {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_XGETBV1},
-        {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_XSAVES},      {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_PKU},
-        {XEN_X86_FEATURE_XSAVE, XEN_X86_FEATURE_MPX},         {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_FMA},
-        {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_F16C},          {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_FMA4},
-        {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_XOP},           {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_AVX2},
-        {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_VAES},          {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_VPCLMULQDQ},
-        {XEN_X86_FEATURE_AVX, XEN_X86_FEATURE_AVX_VNNI},      {XEN_X86_FEATURE_AVX2, XEN_X86_FEATURE_AVX512F},
-        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512DQ},  {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_IFMA},
-        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512PF},  {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512ER},
-        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512CD},  {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512BW},
-        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512VL},  {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_VBMI},
-        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_VBMI2}, {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_VNNI},
-        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_BITALG}, {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_VPOPCNTDQ},
-        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_4VNNIW}, {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_4FMAPS},
-        {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_BF16}, {XEN_X86_FEATURE_AVX512F, XEN_X86_FEATURE_AVX512_VP2INTERSECT},
-    };
-
-    for (unsigned i = 0; i < ARRAY_SIZE(pairs); i++)
-        if (!(words[pairs[i][0] / 32] >> (pairs[i][0] % 32) & 1))
-            feature_put(words, pairs[i][1], false);
+    dependents_drop(words, of_xsave, ARRAY_SIZE(of_xsave));
+    dependents_drop(words, of_avx, ARRAY_SIZE(of_avx));
+    dependents_drop(words, of_avx2, ARRAY_SIZE(of_avx2));
+    dependents_drop(words, of_avx512f, ARRAY_SIZE(of_avx512f));
 }
 
 /* A machine whose XSAVE the hypervisor does not use has none for its guests. */

@@ -228,6 +228,16 @@ static int number_choose(const struct irq_domain *t, int wanted, unsigned count)
     return wanted;
 }
 
+/* Gives count numbers their sources, from irq on or SOURCE_RESERVED: the first number. */
+static int numbers_take(struct irq_domain *t, int wanted, unsigned count, uint16_t source)
+{
+    int number = t->closed ? -EINVAL : number_choose(t, wanted, count);
+
+    for (unsigned i = 0; number >= 0 && i < count; i++)
+        __atomic_store_n(&t->source[(unsigned)number + i], (uint16_t)(source + i), __ATOMIC_RELEASE);
+    return number;
+}
+
 static int source_of_gsi(const struct irq_domain *t, unsigned gsi)
 {
     for (unsigned pirq = 0; pirq < MAX_PIRQS; pirq++)
@@ -245,14 +255,10 @@ int irq_map_gsi(struct domain *d, unsigned gsi, int *pirq)
         return -EINVAL;
     spin_lock(&t->lock);
     number = source_of_gsi(t, gsi);
-    if (t->closed) {
-        number = -EINVAL;
-    } else if (number < 0) { /* otherwise it is mapped already: the same answer again */
+    if (number < 0 || t->closed) { /* otherwise it is mapped already: the same answer again */
         bool own = *pirq < 0 && d->is_privileged && t->source[gsi] == SOURCE_NONE;
 
-        number = number_choose(t, own ? (int)gsi : *pirq, 1);
-        if (number >= 0)
-            __atomic_store_n(&t->source[number], (uint16_t)(gsi + 1), __ATOMIC_RELEASE);
+        number = numbers_take(t, own ? (int)gsi : *pirq, 1, (uint16_t)(gsi + 1));
     } else if (*pirq >= 0 && *pirq != number) {
         number = -EEXIST;
     }
@@ -263,14 +269,12 @@ int irq_map_gsi(struct domain *d, unsigned gsi, int *pirq)
     return 0;
 }
 
-/* Gives the descriptors their messages and vectors; -ENOSPC without any of it. */
+/* Gives the descriptors their messages and vectors; -ENOSPC without vectors. */
 static int msi_attach(unsigned irq, struct msi *block, unsigned count)
 {
     unsigned cpu = cpu_id();
     uint8_t vector = vector_allocate(cpu, irq, count, 0);
 
-    if (vector == 0)
-        return -ENOSPC;
     for (unsigned i = 0; i < count; i++) {
         struct irq_desc *desc = &irq_descs[irq + i];
         uint64_t flags = spin_lock_irqsave(&desc->lock);
@@ -278,11 +282,11 @@ static int msi_attach(unsigned irq, struct msi *block, unsigned count)
         desc->level = desc->low = desc->shared = false;
         desc->msi = block + i;
         desc->cpu = (uint16_t)cpu;
-        desc->vector = (uint8_t)(vector + i);
+        desc->vector = (uint8_t)(vector ? vector + i : 0);
         desc->arrivals = 0;
         spin_unlock_irqrestore(&desc->lock, flags);
     }
-    return 0;
+    return vector ? 0 : -ENOSPC;
 }
 
 static void msi_detach(unsigned irq)
@@ -298,8 +302,7 @@ static void msi_detach(unsigned irq)
     desc->vector = 0;
     desc->msi = NULL;
     spin_unlock_irqrestore(&desc->lock, flags);
-    if (msi != NULL)
-        msi_free(msi);
+    msi_free(msi);
     irq_unclaim(irq);
 }
 
@@ -320,26 +323,10 @@ static bool msi_taken(const struct msi_request *r)
     return taken;
 }
 
-static int msi_publish(struct domain *d, unsigned irq, unsigned count, int *pirq)
-{
-    struct irq_domain *t = d->irq;
-    int number;
-
-    spin_lock(&t->lock);
-    number = t->closed ? -EINVAL : number_choose(t, *pirq, count);
-    for (unsigned i = 0; number >= 0 && i < count; i++)
-        __atomic_store_n(&t->source[(unsigned)number + i], (uint16_t)(irq + i + 1), __ATOMIC_RELEASE);
-    spin_unlock(&t->lock);
-    if (number < 0)
-        return number;
-    *pirq = number;
-    return 0;
-}
-
 int irq_map_msi(struct domain *d, const struct msi_request *request, unsigned count, int *pirq)
 {
     struct msi *block;
-    int irq, error;
+    int irq, error, number = 0;
 
     if (count == 0 || count > 32 || !IS_POWER_OF_TWO(count))
         return -EINVAL;
@@ -349,19 +336,22 @@ int irq_map_msi(struct domain *d, const struct msi_request *request, unsigned co
     if (error != 0)
         return error;
     irq = irq_claim_msi(count);
-    error = irq < 0 ? irq : msi_attach((unsigned)irq, block, count);
-    if (error == 0) {
-        error = msi_publish(d, (unsigned)irq, count, pirq);
-        if (error == 0)
-            return 0;
+    if (irq < 0) {
         for (unsigned i = count; i-- > 0;)
-            msi_detach((unsigned)irq + i);
-        return error;
+            msi_free(block + i);
+        return irq;
     }
-    for (unsigned i = 0; irq >= 0 && i < count; i++)
-        irq_unclaim((unsigned)irq + i);
-    for (unsigned i = count; i-- > 0;)
-        msi_free(block + i);
+    error = msi_attach((unsigned)irq, block, count);
+    if (error == 0) {
+        spin_lock(&d->irq->lock);
+        number = numbers_take(d->irq, *pirq, count, (uint16_t)(irq + 1));
+        spin_unlock(&d->irq->lock);
+        error = min(number, 0);
+    }
+    for (unsigned i = count; error != 0 && i-- > 0;)
+        msi_detach((unsigned)irq + i);
+    if (error == 0)
+        *pirq = number;
     return error;
 }
 
@@ -418,9 +408,7 @@ int irq_reserve(struct domain *d)
     int number;
 
     spin_lock(&d->irq->lock);
-    number = d->irq->closed ? -EINVAL : number_search(d->irq, 1);
-    if (number >= 0)
-        d->irq->source[number] = SOURCE_RESERVED;
+    number = numbers_take(d->irq, -1, 1, SOURCE_RESERVED);
     spin_unlock(&d->irq->lock);
     return number;
 }

@@ -285,9 +285,7 @@ static void time_guest_write(struct vcpu *v, struct vcpu_time_info *info)
     guest_addr_t area = v->time_guest;
     uint32_t version = info->version | 1;
 
-    if (guest_addr_null(area) || v != current)
-        return;
-    if (guest_write(area, &version, sizeof(version)) != 0)
+    if (guest_addr_null(area) || v != current || guest_write(area, &version, sizeof(version)) != 0)
         return;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     info->version = version;
@@ -297,6 +295,8 @@ static void time_guest_write(struct vcpu *v, struct vcpu_time_info *info)
     guest_write(area, &info->version, sizeof(info->version));
 }
 
+#define TIME_INFO_BYTES (sizeof(struct vcpu_time_info) - offsetof(struct vcpu_time_info, tsc_timestamp)) /* behind its version */
+
 void time_update_vcpu(struct vcpu *v)
 {
     struct vcpu_time_info *shown = &v->info->time;
@@ -305,16 +305,10 @@ void time_update_vcpu(struct vcpu *v)
     time_info_fill(&v->domain->tsc, &fresh);
     fresh.tsc_timestamp += v->arch.tsc_offset;
     fresh.version = __atomic_load_n(&shown->version, __ATOMIC_RELAXED) & ~1u;
-    if (fresh.version == 0 || shown->tsc_timestamp != fresh.tsc_timestamp ||
-        shown->system_time != fresh.system_time || shown->tsc_to_system_mul != fresh.tsc_to_system_mul ||
-        shown->tsc_shift != fresh.tsc_shift || shown->flags != fresh.flags) {
+    if (fresh.version == 0 || __builtin_memcmp(&shown->tsc_timestamp, &fresh.tsc_timestamp, TIME_INFO_BYTES)) {
         __atomic_store_n(&shown->version, fresh.version + 1, __ATOMIC_RELAXED);
         __atomic_thread_fence(__ATOMIC_RELEASE);
-        shown->tsc_timestamp = fresh.tsc_timestamp;
-        shown->system_time = fresh.system_time;
-        shown->tsc_to_system_mul = fresh.tsc_to_system_mul;
-        shown->tsc_shift = fresh.tsc_shift;
-        shown->flags = fresh.flags;
+        __builtin_memcpy(&shown->tsc_timestamp, &fresh.tsc_timestamp, TIME_INFO_BYTES);
         fresh.version += 2;
         __atomic_store_n(&shown->version, fresh.version, __ATOMIC_RELEASE);
     }
@@ -356,20 +350,10 @@ void time_publish_wallclock(struct domain *d)
 void time_set_wallclock(uint64_t seconds, uint32_t nanoseconds, nanoseconds_t at_system_time)
 {
     uint64_t flags = spin_lock_irqsave(&wallclock_lock);
-    struct domain *d;
-    domid_t from = 0;
 
     wallclock_base_ns = seconds * NS_PER_S + nanoseconds - at_system_time;
     spin_unlock_irqrestore(&wallclock_lock, flags);
-    while ((d = domain_next(from)) != NULL) {
-        bool last = d->id == DOMID_FIRST_RESERVED - 1;
-
-        time_publish_wallclock(d);
-        from = (domid_t)(d->id + 1);
-        domain_put(d);
-        if (last)
-            break;
-    }
+    domain_for_each(time_publish_wallclock);
 }
 
 nanoseconds_t time_wallclock(void)

@@ -28,6 +28,7 @@ static uint8_t state[65536];
 
 bool xcr0_valid(uint64_t value) { return (value & 1) && !(value & ~7UL) && (!(value & 4) || (value & 2)); }
 unsigned xsave_size_of(uint64_t xcr0) { return xcr0 & 4 ? AREA : 576; }
+bool hvm_pat_valid(uint64_t pat) { return !(pat & 0xf8f8f8f8f8f8f8f8UL) && (pat & 0xff) != 2; }
 void hvm_cpu_get(struct vcpu *v, struct hvm_hw_cpu *cpu) { *cpu = cpus[v->id]; }
 
 int hvm_cpu_set(struct vcpu *v, const struct hvm_hw_cpu *cpu)

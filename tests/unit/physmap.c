@@ -382,24 +382,38 @@ static void the_pool_grows_in_pieces(void **state)
     assert_true(calls > 10);
 }
 
+/* With 0, 1, 2... pages left in the heap, until a domain can be made. */
 static void failing_allocations_leave_nothing(void **state)
 {
-    uint64_t free_before;
-    bool failed = true;
+    uint64_t **taken = NULL, **page, free_before;
+    unsigned failures = 0;
 
     (void)state;
     while (hvm_release_memory(guest))
         ;
     hvm_domain_free(guest);
-    free_before = heap_free_pages();
-    for (unsigned long nth = 1; failed; nth++) {
-        host_fail_allocation(nth);
-        failed = hvm_domain_init(guest) != 0;
-        host_fail_allocation(0);
-        if (failed) {
-            assert_null(guest->hvm);
-            assert_int_equal(heap_free_pages(), free_before);
+    for (bool failed = true; failed; failures += failed) {
+        while ((page = heap_alloc(0, 0)) != NULL) {
+            *page = (uint64_t *)taken;
+            taken = page;
         }
+        for (unsigned i = 0; i < failures; i++) {
+            page = taken;
+            taken = (uint64_t **)*page;
+            heap_free(page, 0);
+        }
+        free_before = heap_free_pages();
+        failed = hvm_domain_init(guest) != 0;
+        if (!failed)
+            continue;
+        hvm_domain_free(guest);
+        assert_null(guest->hvm);
+        assert_int_equal(heap_free_pages(), free_before);
+    }
+    assert_true(failures > 256); /* a page each for the tables' pool */
+    for (; taken; taken = page) {
+        page = (uint64_t **)*taken;
+        heap_free(taken, 0);
     }
 }
 

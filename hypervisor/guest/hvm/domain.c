@@ -9,19 +9,11 @@
 
 int hvm_domain_init(struct domain *d)
 {
-    int rc;
-
     d->hvm = mem_new(struct hvm_domain);
     if (!d->hvm)
         return -ENOMEM;
-    rc = physmap_init(d);
-    if (rc) {
-        mem_free(d->hvm);
-        d->hvm = NULL;
-        return rc;
-    }
     d->hvm->params[HVM_PARAM_TRIPLE_FAULT_REASON] = SHUTDOWN_reboot;
-    return 0;
+    return physmap_init(d);
 }
 
 void hvm_domain_free(struct domain *d)

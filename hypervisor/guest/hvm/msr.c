@@ -36,8 +36,6 @@
 #define STUB_SIZE 32
 #define MISC_ENABLE_SHOWN (1UL | 1UL << 11 | 1UL << 12) /* fast strings; no branch trace store, no PEBS */
 
-static bool is_amd(void) { return cpu_model.vendor == CPU_VENDOR_AMD || cpu_model.vendor == CPU_VENDOR_HYGON; }
-
 /* ---- the hypercall page ---- */
 
 /* In every mode of the CPU the same bytes; iret is nothing for these guests. */
@@ -73,160 +71,124 @@ static int hypercall_page_write(struct vcpu *v, uint64_t value)
     return 0;
 }
 
-/* ---- memory types ---- */
+/* ---- registers that are a value and a rule ---- */
 
-static uint64_t *mtrr_place(struct hvm_vcpu *h, uint32_t msr)
+enum write_rule { REFUSED, SAME /* as it is, */, IGNORED, MEMORY_TYPES /* are checked and stored */ };
+
+/* A guest needs the feature, on a CPU of AMD's where it says so. */
+static const struct msr_rule {
+    uint32_t first, last;
+    uint16_t feature;
+    enum write_rule write;
+    bool amd;
+    uint16_t at;    /* of the first one's value in struct hvm_vcpu; 0: all have */
+    uint64_t value;
+} msr_rules[] = {
+#define ALWAYS 0xffff /* no feature */
+#define ONE(msr) (msr), (msr)
+#define AT(field) .at = offsetof(struct hvm_vcpu, field)
+    {ONE(MSR_EFER), ALWAYS, REFUSED, false, AT(efer)}, /* these four are written by functions */
+    {ONE(MSR_PAT), ALWAYS, REFUSED, false, AT(pat)},
+    {ONE(MSR_TSC_ADJUST), XEN_X86_FEATURE_TSC_ADJUST, REFUSED, false, AT(tsc_adjust)},
+    {ONE(MSR_XEN), ALWAYS, REFUSED, false, .value = 0},
+    {ONE(MSR_MISC_ENABLE), ALWAYS, SAME, false, .value = MISC_ENABLE_SHOWN},
+    {ONE(MSR_XSS), XEN_X86_FEATURE_XSAVES, SAME, false, .value = 0},
+    {ONE(MSR_DEBUGCTL), ALWAYS, SAME, false, .value = 0},
+    {ONE(MSR_PLATFORM_INFO), ALWAYS, REFUSED, false, .value = 0},
+    {ONE(MSR_PERF_CAPABILITIES), ALWAYS, REFUSED, false, .value = 0},
+    {ONE(MSR_MISC_FEATURES_ENABLES), ALWAYS, SAME, false, .value = 0},
+    {ONE(MSR_MCG_CAP), ALWAYS, REFUSED, false, .value = 0},
+    {ONE(MSR_MCG_STATUS), ALWAYS, SAME, false, .value = 0},
+    {ONE(MSR_AMD_PATCHLEVEL), ALWAYS, IGNORED, false, .value = 0}, /* cleared before the microcode version is read */
+    {ONE(MSR_MTRR_CAP), XEN_X86_FEATURE_MTRR, REFUSED, false, .value = MTRR_CAP},
+    {ONE(MSR_MTRR_DEF_TYPE), XEN_X86_FEATURE_MTRR, MEMORY_TYPES, false, AT(mtrr_def_type)},
+    {MSR_MTRR_VARIABLE, MSR_MTRR_VARIABLE_LAST, XEN_X86_FEATURE_MTRR, MEMORY_TYPES, false, AT(mtrr_variable)},
+    {ONE(MSR_MTRR_FIXED_64K), XEN_X86_FEATURE_MTRR, MEMORY_TYPES, false, AT(mtrr_fixed[0])},
+    {MSR_MTRR_FIXED_16K, MSR_MTRR_FIXED_16K + 1, XEN_X86_FEATURE_MTRR, MEMORY_TYPES, false, AT(mtrr_fixed[1])},
+    {MSR_MTRR_FIXED_4K, MSR_MTRR_FIXED_4K + 7, XEN_X86_FEATURE_MTRR, MEMORY_TYPES, false, AT(mtrr_fixed[3])},
+    {ONE(MSR_AMD_SYSCFG), ALWAYS, REFUSED, true, .value = 0},
+    {ONE(MSR_AMD_NB_CFG), ALWAYS, IGNORED, true, .value = 0},
+    {ONE(MSR_K8_HWCR), ALWAYS, IGNORED, true, .value = 0},
+    {ONE(MSR_AMD_DE_CFG), ALWAYS, IGNORED, true, .value = DE_CFG_LFENCE_SERIALIZE},
+    {MSR_AMD_PERF_FIRST, MSR_AMD_PERF_LAST, ALWAYS, REFUSED, true, .value = 0},
+    {MSR_AMD_PSTATE_FIRST, MSR_AMD_PSTATE_LAST, ALWAYS, REFUSED, true, .value = 0},
+};
+
+/* NULL: v has no such register. */
+static const struct msr_rule *msr_rule(struct vcpu *v, uint32_t msr)
 {
-    switch (msr) {
-    case MSR_MTRR_VARIABLE ... MSR_MTRR_VARIABLE_LAST:
-        return &h->mtrr_variable[msr - MSR_MTRR_VARIABLE];
-    case MSR_MTRR_FIXED_64K:
-        return &h->mtrr_fixed[0];
-    case MSR_MTRR_FIXED_16K ... MSR_MTRR_FIXED_16K + 1:
-        return &h->mtrr_fixed[1 + msr - MSR_MTRR_FIXED_16K];
-    case MSR_MTRR_FIXED_4K ... MSR_MTRR_FIXED_4K + 7:
-        return &h->mtrr_fixed[3 + msr - MSR_MTRR_FIXED_4K];
-    default:
-        return NULL;
-    }
+    bool amd = cpu_model.vendor == CPU_VENDOR_AMD || cpu_model.vendor == CPU_VENDOR_HYGON;
+
+    for (const struct msr_rule *r = msr_rules; r < msr_rules + ARRAY_SIZE(msr_rules); r++)
+        if (msr >= r->first && msr <= r->last)
+            return (r->feature == ALWAYS || policy_has(v->domain->policy, r->feature)) && (amd || !r->amd) ? r : NULL;
+    return NULL;
 }
 
-static bool memory_type_ok(uint8_t type) { return type == 0 || type == 1 || (type >= 4 && type <= 6); }
-
-static bool pat_ok(uint64_t value)
+static uint64_t *msr_place(struct vcpu *v, const struct msr_rule *rule, uint32_t msr)
 {
-    for (unsigned i = 0; i < 8; i++) {
-        uint8_t type = (uint8_t)(value >> i * 8);
+    return (uint64_t *)((char *)v->hvm + rule->at) + (msr - rule->first);
+}
 
-        if (!memory_type_ok(type) && type != 7)
+/* The lowest count bytes are memory types; of the PAT more are. */
+static bool types_ok(uint64_t value, unsigned count, bool pat)
+{
+    for (; count; count--, value >>= 8) {
+        uint8_t type = (uint8_t)value;
+
+        if (type > (pat ? 7 : 6) || type == 2 || type == 3)
             return false;
     }
     return true;
 }
 
-static int mtrr_write(struct vcpu *v, uint32_t msr, uint64_t value, uint64_t *place)
+bool hvm_pat_valid(uint64_t pat) { return types_ok(pat, 8, true); }
+
+static bool mtrr_ok(uint32_t msr, uint64_t value)
 {
     uint64_t address = (1UL << cpu_model.physical_bits) - PAGE_SIZE;
 
-    if (msr >= MSR_MTRR_FIXED_64K) {
-        for (unsigned i = 0; i < 8; i++)
-            if (!memory_type_ok((uint8_t)(value >> i * 8)))
-                return -EPERM;
-    } else if (msr & 1) {
-        if (value & ~(address | 0x800))
-            return -EPERM;
-    } else if ((value & ~(address | 0xff)) || !memory_type_ok((uint8_t)value)) {
-        return -EPERM;
-    }
-    (void)v;
-    *place = value;
-    return 0;
+    if (msr == MSR_MTRR_DEF_TYPE)
+        return !(value & ~MTRR_DEF_TYPE_VALID) && types_ok(value, 1, false);
+    if (msr >= MSR_MTRR_FIXED_64K)
+        return types_ok(value, 8, false);
+    return msr & 1 ? !(value & ~(address | 0x800)) : !(value & ~(address | 0xff)) && types_ok(value, 1, false);
 }
 
 /* ---- reading ---- */
 
-static int msr_read_amd(uint32_t msr, uint64_t *value)
-{
-    *value = 0;
-    if (!is_amd())
-        return -EPERM;
-    switch (msr) {
-    case MSR_AMD_SYSCFG:
-    case MSR_AMD_NB_CFG:
-    case MSR_AMD_PERF_FIRST ... MSR_AMD_PERF_LAST:
-    case MSR_AMD_PSTATE_FIRST ... MSR_AMD_PSTATE_LAST:
-    case MSR_K8_HWCR:
-        return 0;
-    case MSR_AMD_DE_CFG:
-        *value = DE_CFG_LFENCE_SERIALIZE;
-        return 0;
-    default:
-        return -EPERM;
-    }
-}
-
-static int msr_read_mtrr(struct vcpu *v, uint32_t msr, uint64_t *value)
-{
-    const uint64_t *place = mtrr_place(v->hvm, msr);
-
-    if (!policy_has(v->domain->policy, XEN_X86_FEATURE_MTRR))
-        return -EPERM;
-    if (msr == MSR_MTRR_CAP)
-        *value = MTRR_CAP;
-    else if (msr == MSR_MTRR_DEF_TYPE)
-        *value = v->hvm->mtrr_def_type;
-    else if (place)
-        *value = *place;
-    else
-        return -EPERM;
-    return 0;
-}
-
 int hvm_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
-    struct hvm_vcpu *h = v->hvm;
+    const struct msr_rule *rule;
 
     if (msr >= MSR_X2APIC_BASE && msr < MSR_X2APIC_BASE + 0x100)
         return lapic_msr_read(v, msr, value);
-    *value = 0;
     switch (msr) {
     case MSR_TSC:
         *value = hvm_tsc(v);
         return 0;
-    case MSR_TSC_ADJUST:
-        *value = h->tsc_adjust;
-        return policy_has(v->domain->policy, XEN_X86_FEATURE_TSC_ADJUST) ? 0 : -EPERM;
     case MSR_TSC_AUX:
         *value = v->arch.tsc_aux;
         return policy_has(v->domain->policy, XEN_X86_FEATURE_RDTSCP) ? 0 : -EPERM;
     case MSR_TSC_DEADLINE:
-        *value = h->lapic->deadline;
+        *value = v->hvm->lapic->deadline;
         return policy_has(v->domain->policy, XEN_X86_FEATURE_TSC_DEADLINE) ? 0 : -EPERM;
     case MSR_APIC_BASE:
-        *value = h->apic_base;
-        return 0;
-    case MSR_EFER:
-        *value = h->efer;
-        return 0;
-    case MSR_PAT:
-        *value = h->pat;
-        return 0;
-    case MSR_MISC_ENABLE:
-        *value = MISC_ENABLE_SHOWN;
-        return 0;
-    case MSR_XSS:
-        return policy_has(v->domain->policy, XEN_X86_FEATURE_XSAVES) ? 0 : -EPERM;
-    case MSR_DEBUGCTL:
-    case MSR_PLATFORM_INFO:
-    case MSR_PERF_CAPABILITIES:
-    case MSR_MISC_FEATURES_ENABLES:
-    case MSR_MCG_CAP:
-    case MSR_MCG_STATUS:
-    case MSR_XEN:
+        *value = v->hvm->apic_base;
         return 0;
     case MSR_AMD_PATCHLEVEL:
         return rdmsr_safe(msr, value) ? 0 : -EPERM;
     default:
         break;
     }
-    return msr_read_mtrr(v, msr, value) ? msr_read_amd(msr, value) : 0;
+    rule = msr_rule(v, msr);
+    if (!rule)
+        return -EPERM;
+    *value = rule->at ? *msr_place(v, rule, msr) : rule->value;
+    return 0;
 }
 
 /* ---- writing ---- */
-
-static int msr_write_mtrr(struct vcpu *v, uint32_t msr, uint64_t value)
-{
-    uint64_t *place = mtrr_place(v->hvm, msr);
-
-    if (!policy_has(v->domain->policy, XEN_X86_FEATURE_MTRR))
-        return -EPERM;
-    if (place)
-        return mtrr_write(v, msr, value, place);
-    if (msr != MSR_MTRR_DEF_TYPE || (value & ~MTRR_DEF_TYPE_VALID) || !memory_type_ok((uint8_t)value))
-        return -EPERM;
-    v->hvm->mtrr_def_type = value;
-    return 0;
-}
 
 static int msr_write_adjust(struct vcpu *v, uint64_t value)
 {
@@ -248,6 +210,7 @@ static int msr_write_prediction(struct vcpu *v, uint64_t value)
 int hvm_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
     struct cpu_policy *p = v->domain->policy;
+    const struct msr_rule *rule;
     uint64_t offset;
 
     if (msr >= MSR_X2APIC_BASE && msr < MSR_X2APIC_BASE + 0x100)
@@ -278,28 +241,21 @@ int hvm_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
     case MSR_EFER:
         return hvm_efer_write(v, value);
     case MSR_PAT:
-        if (!pat_ok(value))
+        if (!hvm_pat_valid(value))
             return -EPERM;
         v->hvm->pat = value;
         hvm_vendor->controls_set(v);
         return 0;
     case MSR_PRED_CMD:
         return msr_write_prediction(v, value);
-    case MSR_XSS:
-        return value || !policy_has(p, XEN_X86_FEATURE_XSAVES) ? -EPERM : 0;
-    case MSR_DEBUGCTL:
-    case MSR_MISC_FEATURES_ENABLES:
-    case MSR_MCG_STATUS:
-        return value ? -EPERM : 0;
-    case MSR_MISC_ENABLE:
-        return value == MISC_ENABLE_SHOWN ? 0 : -EPERM;
-    case MSR_AMD_PATCHLEVEL:
-        return 0; /* cleared before the microcode version is read */
-    case MSR_AMD_NB_CFG:
-    case MSR_AMD_DE_CFG:
-    case MSR_K8_HWCR:
-        return is_amd() ? 0 : -EPERM; /* accepted and ignored */
     default:
-        return msr_write_mtrr(v, msr, value);
+        break;
     }
+    rule = msr_rule(v, msr);
+    if (!rule || rule->write == REFUSED || (rule->write == SAME && value != rule->value) ||
+        (rule->write == MEMORY_TYPES && !mtrr_ok(msr, value)))
+        return -EPERM;
+    if (rule->at)
+        *msr_place(v, rule, msr) = value;
+    return 0;
 }

@@ -439,11 +439,7 @@ int physmap_init(struct domain *d)
     spin_init(&p->lock, RANK_PHYSMAP);
     d->hvm->physmap = p;
     p->root = heap_alloc(0, HEAP_ZERO);
-    if (!p->root || physmap_pool_set(d, POOL_PAGES_FIRST * PAGE_SIZE)) {
-        physmap_free(d);
-        return -ENOMEM;
-    }
-    return 0;
+    return p->root && !physmap_pool_set(d, POOL_PAGES_FIRST * PAGE_SIZE) ? 0 : -ENOMEM;
 }
 
 /* The first leaf table or large leaf there is, taken out whole, or an upper table that became empty.  False: nothing left. */

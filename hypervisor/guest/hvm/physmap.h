@@ -99,7 +99,7 @@ void physmap_entry_put(uint64_t e, unsigned level);
 int physmap_frame_of(struct domain *d, gfn_t gfn, struct frame **frame);
 
 /* ---- life ---- */
-int physmap_init(struct domain *d); /* 0, -ENOMEM */
+int physmap_init(struct domain *d); /* 0, -ENOMEM: physmap_free takes what there is */
 /* The domain is dying: everything mapped is let go and the pool given back.  0 or -ERESTART_LATER. */
 int physmap_teardown(struct domain *d);
 void physmap_free(struct domain *d);

@@ -196,20 +196,9 @@ static int cpu_load(struct vcpu *v, const void *contents, size_t size)
     return hvm_cpu_set(v, &cpu);
 }
 
-static bool pat_is_valid(uint64_t pat)
-{
-    for (unsigned i = 0; i < 64; i += 8) {
-        unsigned type = (unsigned)(pat >> i) & 0xff;
-
-        if (type > 7 || type == 2 || type == 3)
-            return false;
-    }
-    return true;
-}
-
 static int mtrr_load(struct vcpu *v, const struct hvm_hw_mtrr *m)
 {
-    if (!pat_is_valid(m->msr_pat_cr))
+    if (!hvm_pat_valid(m->msr_pat_cr))
         return -EINVAL;
     v->hvm->pat = m->msr_pat_cr;
     memcpy(v->hvm->mtrr_variable, m->msr_mtrr_var, sizeof(m->msr_mtrr_var));

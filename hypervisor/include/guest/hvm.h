@@ -71,7 +71,7 @@ void hvm_init(void);
 int hvm_cpu_init(void);
 
 /* ---- life ---- */
-int hvm_domain_init(struct domain *d);
+int hvm_domain_init(struct domain *d); /* 0, -ENOMEM: what there is goes with hvm_domain_free */
 void hvm_domain_free(struct domain *d);
 int hvm_vcpu_init(struct vcpu *v);  /* sets v->arch.enter */
 void hvm_vcpu_free(struct vcpu *v);
@@ -88,6 +88,7 @@ void hvm_cpu_get(struct vcpu *v, struct hvm_hw_cpu *cpu);
 int hvm_cpu_set(struct vcpu *v, const struct hvm_hw_cpu *cpu);
 /* VCPUOP_initialise and the first context of a PVH vcpu. 0, -EINVAL. */
 int hvm_context_set(struct vcpu *v, const struct vcpu_hvm_context *context);
+bool hvm_pat_valid(uint64_t pat); /* each of its bytes is a memory type */
 void hvm_lapic_get(struct vcpu *v, struct hvm_hw_lapic *lapic, struct hvm_hw_lapic_regs *regs);
 int hvm_lapic_set(struct vcpu *v, const struct hvm_hw_lapic *lapic, const struct hvm_hw_lapic_regs *regs);
 

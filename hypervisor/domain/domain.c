@@ -57,19 +57,32 @@ static void domain_free(void *data)
     heap_free(d, 0);
 }
 
+static struct domain *domain_peek(domid_t id)
+{
+    struct domain **page = __atomic_load_n(&domain_table[id >> TABLE_SHIFT], __ATOMIC_ACQUIRE);
+
+    return page ? __atomic_load_n(&page[id & (TABLE_ENTRIES - 1)], __ATOMIC_ACQUIRE) : NULL;
+}
+
+static void domain_unpublish(struct domain *d)
+{
+    if (d->id >= DOMID_FIRST_RESERVED)
+        return;
+    spin_lock(&domain_list_lock);
+    if (domain_peek(d->id) == d) {
+        __atomic_store_n(&domain_table[d->id >> TABLE_SHIFT][d->id & (TABLE_ENTRIES - 1)], NULL,
+                         __ATOMIC_RELEASE);
+        bitmap_atomic_clear(domids_used, d->id);
+    }
+    spin_unlock(&domain_list_lock);
+}
+
 void domain_put(struct domain *d)
 {
     if (__atomic_sub_fetch(&d->refs, 1, __ATOMIC_ACQ_REL) != 0)
         return;
     domain_unpublish(d);
     quiesce_defer(&d->quiesce, domain_free, d);
-}
-
-static struct domain *domain_peek(domid_t id)
-{
-    struct domain **page = __atomic_load_n(&domain_table[id >> TABLE_SHIFT], __ATOMIC_ACQUIRE);
-
-    return page ? __atomic_load_n(&page[id & (TABLE_ENTRIES - 1)], __ATOMIC_ACQUIRE) : NULL;
 }
 
 struct domain *domain_get(domid_t id)
@@ -106,6 +119,20 @@ struct domain *domain_next(domid_t from)
             return d;
         id++;
     }
+}
+
+/* ---- who may do what to whom ---- */
+
+int permission_privileged(void)
+{
+    return permission_control(NULL);
+}
+
+int permission_control(const struct domain *target)
+{
+    const struct domain *self = current->domain;
+
+    return self->is_privileged || (target && self->target == target) ? 0 : -EPERM;
 }
 
 /* ---- making and finding ---- */
@@ -163,21 +190,7 @@ void domain_publish(struct domain *d)
     __atomic_store_n(&(*slot)[d->id & (TABLE_ENTRIES - 1)], d, __ATOMIC_RELEASE);
     bitmap_atomic_set(domids_used, d->id);
     spin_unlock(&domain_list_lock);
-    if (fresh)
-        heap_free(fresh, 0);
-}
-
-void domain_unpublish(struct domain *d)
-{
-    if (d->id >= DOMID_FIRST_RESERVED)
-        return;
-    spin_lock(&domain_list_lock);
-    if (domain_peek(d->id) == d) {
-        __atomic_store_n(&domain_table[d->id >> TABLE_SHIFT][d->id & (TABLE_ENTRIES - 1)], NULL,
-                         __ATOMIC_RELEASE);
-        bitmap_atomic_clear(domids_used, d->id);
-    }
-    spin_unlock(&domain_list_lock);
+    heap_free(fresh, 0);
 }
 
 domid_t domain_pick_id(void)

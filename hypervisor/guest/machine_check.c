@@ -158,12 +158,11 @@ static long mca_cpus(guest_addr_t arg, struct xen_mc *op)
     return guest_write(arg, op, sizeof(*op));
 }
 
-long machine_check_op(uint64_t address, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+long machine_check_op(uint64_t address, uint64_t, uint64_t, uint64_t, uint64_t)
 {
     const guest_addr_t arg = GUEST_ADDR(address);
     struct xen_mc op;
 
-    (void)a2, (void)a3, (void)a4, (void)a5;
     if (guest_read(&op, arg, sizeof(op)))
         return -EFAULT;
     if (op.interface_version != XEN_MCA_INTERFACE_VERSION)

@@ -7,11 +7,9 @@
  */
 #include "guest/policy.h"
 #include "arch/x86/cpufeature.h"
-#include "arch/x86/fpu.h"
 #include "arch/x86/paging.h"
 #include "errno.h"
 #include "guest/hvm.h"
-#include "lib/string.h"
 #include "mm/heap.h"
 #include <xen/arch-x86/cpuid.h>
 
@@ -303,10 +301,7 @@ void cpu_policy_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t 
     const xen_cpuid_leaf_t *l = likely(p) ? cpuid_find(p, leaf, subleaf) : NULL;
 
     if (likely(l)) {
-        out[0] = l->a;
-        out[1] = l->b;
-        out[2] = l->c;
-        out[3] = l->d;
+        __builtin_memcpy(out, &l->a, 4 * sizeof(out[0])); /* a to d */
         if (leaf == 1 || leaf == 0xb || leaf == 0xd)
             cpuid_adjust(v, leaf, subleaf, out);
         return;
@@ -355,8 +350,8 @@ int cpu_policy_get(struct domain *d, unsigned which, xen_cpuid_leaf_t *leaves, u
         *nr_leaves = n;
     }
     if (msrs) {
-        msrs[0] = (xen_msr_entry_t){.idx = MSR_PLATFORM_INFO, .val = p->platform_info};
-        msrs[1] = (xen_msr_entry_t){.idx = MSR_ARCH_CAPABILITIES, .val = p->arch_capabilities};
+        msrs[0] = (xen_msr_entry_t){.idx = MSR_PLATFORM_INFO}; /* nothing of either is offered */
+        msrs[1] = (xen_msr_entry_t){.idx = MSR_ARCH_CAPABILITIES};
     }
     return 0;
 }
@@ -420,7 +415,7 @@ static int policy_merge_msrs(const xen_msr_entry_t *msrs, uint32_t nr, uint32_t 
         if (msrs[i].idx != MSR_PLATFORM_INFO && msrs[i].idx != MSR_ARCH_CAPABILITIES)
             return -ERANGE;
         if (msrs[i].val)
-            return -EINVAL; /* neither CPUID faulting nor any of the second's bits is offered */
+            return -EINVAL;
     }
     *err_msr = ~0u;
     return 0;

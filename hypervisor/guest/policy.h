@@ -20,7 +20,6 @@ struct cpu_policy {
     xen_cpuid_leaf_t leaves[POLICY_MAX_LEAVES]; /* ascending by leaf and subleaf */
     uint8_t basic[POLICY_BASIC_MAX + 1];        /* by leaf: one more than the index of its first element, 0 none */
     uint8_t extended[POLICY_EXTENDED_MAX - POLICY_EXTENDED_BASE + 1];
-    uint64_t platform_info, arch_capabilities;  /* MSRs 0xce, 0x10a */
 };
 
 /* Where the first element of a leaf is remembered; NULL for leaves no policy has. */

@@ -36,7 +36,7 @@ static const struct {
     {7, 2, 3},
     {7, 1, 2},
     {7, 1, 3},
-    {0}, /* 16, 17: MSR_ARCH_CAPABILITIES */
+    {0}, /* 16, 17: MSR_ARCH_CAPABILITIES, of which nothing is offered */
     {0},
     {0x80000021, XEN_CPUID_NO_SUBLEAF, 2},
 };
@@ -58,8 +58,6 @@ void policy_features_get(struct cpu_policy *p, uint32_t words[POLICY_WORDS])
 
         words[i] = w ? *w : 0;
     }
-    words[16] = (uint32_t)p->arch_capabilities;
-    words[17] = (uint32_t)(p->arch_capabilities >> 32);
 }
 
 void policy_features_set(struct cpu_policy *p, const uint32_t words[POLICY_WORDS])
@@ -70,7 +68,6 @@ void policy_features_set(struct cpu_policy *p, const uint32_t words[POLICY_WORDS
         if (w)
             *w = words[i];
     }
-    p->arch_capabilities = (uint64_t)words[17] << 32 | words[16];
 }
 
 bool policy_has(struct cpu_policy *p, unsigned feature)

@@ -16,7 +16,6 @@
 #include "domain/state.h"
 #include "errno.h"
 #include "lib/base.h"
-#include "lib/string.h"
 #include "log.h"
 #include "mm/buddy.h"
 #include "mm/fail.h"

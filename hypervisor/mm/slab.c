@@ -8,7 +8,6 @@
  */
 #include "errno.h"
 #include "lib/base.h"
-#include "lib/checked.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/fail.h"

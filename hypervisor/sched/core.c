@@ -172,7 +172,7 @@ static void queue_add(struct run_queue *q, struct sched_vcpu *s, nanoseconds_t n
  * other queue's CPU, then is looked at again under that one's lock, since anything may have happened in
  * between.
  */
-void sched_wake(struct vcpu *v)
+static void sched_wake(struct vcpu *v)
 {
     struct sched_vcpu *s = v->sched;
     bool chosen = false;
@@ -209,7 +209,8 @@ void sched_wake(struct vcpu *v)
     }
 }
 
-void sched_sleep(struct vcpu *v)
+/* Stops choosing it; asks its CPU to choose again if it runs. */
+static void sched_sleep(struct vcpu *v)
 {
     struct run_queue *q;
     uint64_t flags;
@@ -541,9 +542,8 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
 
 /* ---- life of CPUs, domains and vcpus ---- */
 
-static void sched_tick(void *data)
+static void sched_tick(void *)
 {
-    (void)data;
     softirq_raise(SOFTIRQ_SCHEDULE);
 }
 

@@ -14,7 +14,6 @@
 #include "arch/time.h"
 #include "domain/state.h"
 #include "lib/base.h"
-#include "lib/string.h"
 #include "log.h"
 #include "mm/guest_copy.h"
 #include "time/time_private.h"
@@ -226,12 +225,11 @@ static spinlock_t warp_lock = SPINLOCK_INIT(RANK_NONE);
 static uint64_t warp_last, warp_worst;
 
 /* On every CPU at once: no counter may be behind what another CPU read before. */
-static void warp_test(void *data)
+static void warp_test(void *)
 {
     uint64_t end = tsc_read_ordered() + tsc_frequency / 1000000 * (WARP_TEST_NS / 1000);
     uint64_t now;
 
-    (void)data;
     do {
         bool locked = spin_trylock(&warp_lock); /* no queue: an emulator may not run whose turn it is */
 

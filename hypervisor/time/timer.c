@@ -12,7 +12,6 @@
 #include "arch/time.h"
 #include "errno.h"
 #include "lib/base.h"
-#include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
 #include "sync/softirq.h"

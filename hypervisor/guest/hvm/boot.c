@@ -5,7 +5,6 @@
  */
 #include "guest/hvm/internal.h"
 #include "guest/hvm/lapic.h"
-#include "sched/sched.h"
 
 #define BOOT_INIT 2u
 #define BOOT_SIPI 4u

@@ -2,6 +2,7 @@
 /*
  * Control registers and EFER of a guest: which values a CPU of its kind takes.  AMD64 APM volume 2, 3.1.
  */
+#include "arch/x86/ports.h"
 #include "guest/hvm/internal.h"
 #include "guest/policy.h"
 
@@ -56,53 +57,54 @@ bool hvm_controls_valid(struct vcpu *v, uint64_t cr0, uint64_t cr4, uint64_t efe
         return false;
     if ((cr4 & ~cr4_allowed(v)) || (efer & ~efer_allowed(v)))
         return false;
-    if (!!(efer & EFER_LMA) != (paging && wants_long))
-        return false;
-    if (paging && wants_long && !(cr4 & CR4_PAE))
+    if (!!(efer & EFER_LMA) != (paging && wants_long) || (paging && wants_long && !(cr4 & CR4_PAE)))
         return false;
     return !(cr4 & CR4_PCIDE) || (efer & EFER_LMA);
+}
+
+/* 0, or -EPERM: no CPU of v's kind has these. */
+static int controls_change(struct vcpu *v, uint64_t cr0, uint64_t cr4, uint64_t efer)
+{
+    const uint64_t cr4_paging = CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP;
+    struct hvm_vcpu *h = v->hvm;
+
+    if (!hvm_controls_valid(v, cr0, cr4, efer))
+        return -EPERM;
+    if (((cr0 ^ h->cr0) & (CR0_PG | CR0_WP)) || ((cr4 ^ h->cr4) & cr4_paging) || ((efer ^ h->efer) & EFER_NXE))
+        h->flush_nested = true; /* translations of its own go with its paging mode */
+    h->cr0 = cr0;
+    h->cr4 = cr4;
+    h->efer = efer;
+    hvm_vendor->controls_set(v);
+    return 0;
 }
 
 int hvm_cr0_write(struct vcpu *v, uint64_t value)
 {
     struct hvm_vcpu *h = v->hvm;
     uint64_t efer = h->efer & ~(uint64_t)EFER_LMA;
+    bool was_paging = h->cr0 & CR0_PG, code64 = hvm_vendor->code(v).bits == 64;
 
     if (value >> 32)
         return -EPERM;
     value = (value & ~CR0_RESERVED_LOW) | CR0_ET;
     if ((value & CR0_PG) && (efer & EFER_LME)) {
-        struct hvm_code code = hvm_vendor->code(v);
-
-        if (!(h->cr0 & CR0_PG) && code.bits == 64)
+        if (!was_paging && code64)
             return -EPERM;
         efer |= EFER_LMA;
     }
-    if (!(value & CR0_PG) && (h->cr0 & CR0_PG) && ((h->cr4 & CR4_PCIDE) || hvm_vendor->code(v).bits == 64))
+    if (!(value & CR0_PG) && was_paging && ((h->cr4 & CR4_PCIDE) || code64))
         return -EPERM;
-    if (!hvm_controls_valid(v, value, h->cr4, efer))
-        return -EPERM;
-    if ((value ^ h->cr0) & (CR0_PG | CR0_WP))
-        h->flush_nested = true; /* translations of its own go with its paging mode */
-    h->cr0 = value;
-    h->efer = efer;
-    hvm_vendor->controls_set(v);
-    return 0;
+    return controls_change(v, value, h->cr4, efer);
 }
 
 int hvm_cr4_write(struct vcpu *v, uint64_t value)
 {
     struct hvm_vcpu *h = v->hvm;
 
-    if (!hvm_controls_valid(v, h->cr0, value, h->efer))
-        return -EPERM;
     if ((value & CR4_PCIDE) && !(h->cr4 & CR4_PCIDE) && (h->cr3 & 0xfff))
         return -EPERM;
-    if ((value ^ h->cr4) & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP))
-        h->flush_nested = true;
-    h->cr4 = value;
-    hvm_vendor->controls_set(v);
-    return 0;
+    return controls_change(v, h->cr0, value, h->efer);
 }
 
 int hvm_efer_write(struct vcpu *v, uint64_t value)
@@ -112,13 +114,7 @@ int hvm_efer_write(struct vcpu *v, uint64_t value)
     value = (value & ~(uint64_t)EFER_LMA) | (h->efer & EFER_LMA);
     if ((h->cr0 & CR0_PG) && ((value ^ h->efer) & EFER_LME))
         return -EPERM;
-    if (!hvm_controls_valid(v, h->cr0, h->cr4, value))
-        return -EPERM;
-    if ((value ^ h->efer) & EFER_NXE)
-        h->flush_nested = true;
-    h->efer = value;
-    hvm_vendor->controls_set(v);
-    return 0;
+    return controls_change(v, h->cr0, h->cr4, value);
 }
 
 uint64_t hvm_tsc_base(const struct vcpu *v)

@@ -10,6 +10,7 @@
 #include "guest/policy.h"
 #include "guest/pv/decode.h"
 
+#define HYPERCALL_LENGTH 3 /* vmmcall, vmcall */
 #define STRING_CHUNK 256 /* elements of a repeated string instruction done before looking for other work */
 
 /* ---- common ---- */
@@ -90,14 +91,14 @@ void hvm_exit_shutdown(struct vcpu *v)
 
 /* ---- instructions ---- */
 
-void hvm_exit_hypercall(struct vcpu *v, struct cpu_user_regs *regs, unsigned length)
+void hvm_exit_hypercall(struct vcpu *v, struct cpu_user_regs *regs)
 {
     if (unlikely(v->hvm->cpl)) {
         regs->rax = (uint64_t)-EPERM;
-        hvm_skip(v, regs, length);
+        hvm_skip(v, regs, HYPERCALL_LENGTH);
         return;
     }
-    regs->rip += length;
+    regs->rip += HYPERCALL_LENGTH;
     if (likely(hvm_vendor->code(v).bits == 64)) {
         hypercall_dispatch(regs);
     } else {

@@ -21,9 +21,8 @@ int hvm_grant_map(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned fl
     return rc ? GNTST_general_error : GNTST_okay;
 }
 
-int hvm_grant_unmap(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned flags, uint64_t new_addr)
+int hvm_grant_unmap(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned, uint64_t new_addr)
 {
-    (void)flags;
     /* The physmap of a dying domain goes as a whole, and with it what its entries hold. */
     if (domain_is_dying(d))
         return GNTST_okay;

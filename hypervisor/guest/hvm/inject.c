@@ -104,14 +104,19 @@ void hvm_take_event(struct vcpu *v, enum hvm_source source, uint8_t vector)
         lapic_accept(v, vector);
 }
 
+bool hvm_can_take(struct vcpu *v, enum hvm_source source, uint8_t vector)
+{
+    if (source == HVM_NMI)
+        return !v->hvm->nmi_blocked;
+    return (source != HVM_APIC || lapic_above_task_priority(v, vector)) && (hvm_regs(v)->rflags & RFLAGS_IF);
+}
+
 bool hvm_event_pending(struct vcpu *v)
 {
     uint8_t vector;
     enum hvm_source source = hvm_next_event(v, &vector);
 
-    if (source == HVM_NOTHING || (source == HVM_APIC && !lapic_above_task_priority(v, vector)))
-        return false;
-    return source == HVM_NMI || (hvm_regs(v)->rflags & RFLAGS_IF);
+    return source != HVM_NOTHING && hvm_can_take(v, source, vector);
 }
 
 int hvm_upcall_vector_set(struct vcpu *v, unsigned vector)

@@ -5,7 +5,6 @@
 
 #include "arch/percpu.h"
 #include "arch/x86/cpufeature.h"
-#include "arch/x86/ports.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"
@@ -31,7 +30,7 @@ static inline void add_masked(uint64_t *reg, uint64_t mask, uint64_t step) { *re
 
 /* ---- exits.c: interrupts are on, the instruction is not skipped yet ---- */
 
-void hvm_exit_hypercall(struct vcpu *v, struct cpu_user_regs *regs, unsigned length);
+void hvm_exit_hypercall(struct vcpu *v, struct cpu_user_regs *regs);
 void hvm_exit_cpuid(struct vcpu *v, struct cpu_user_regs *regs);
 void hvm_exit_msr(struct vcpu *v, struct cpu_user_regs *regs, bool write);
 void hvm_exit_hlt(struct vcpu *v, struct cpu_user_regs *regs);
@@ -45,7 +44,7 @@ void hvm_exit_control(struct vcpu *v, struct cpu_user_regs *regs); /* an instruc
 void hvm_exit_debug(struct vcpu *v);                               /* it touches a debug register */
 void hvm_exit_shutdown(struct vcpu *v);                            /* triple fault */
 /* An access to a port: next_rip is where it goes on; string operations move rsi, rdi, rcx. */
-struct hvm_port_access { uint16_t port; unsigned size, address_size; bool in, string, repeat; uint64_t next_rip; };
+struct hvm_port_access { unsigned size, address_size; bool in, string, repeat; uint64_t next_rip; };
 void hvm_exit_port(struct vcpu *v, struct cpu_user_regs *regs, const struct hvm_port_access *access);
 /* The nested tables do not allow an access: code as of a page fault. walk: by the walk of the guest's own tables. */
 void hvm_exit_nested_fault(struct vcpu *v, struct cpu_user_regs *regs, uint64_t address, uint32_t code, bool walk);
@@ -121,6 +120,8 @@ void hvm_reinject(struct vcpu *v, const struct hvm_injection *event);
 /* Who may interrupt now, most urgent first.  What has no vector is taken off when it is taken. */
 enum hvm_source { HVM_NOTHING, HVM_NMI, HVM_CALLBACK, HVM_APIC };
 enum hvm_source hvm_next_event(struct vcpu *v, uint8_t *vector);
+/* May it interrupt v by the state of its registers? */
+bool hvm_can_take(struct vcpu *v, enum hvm_source source, uint8_t vector);
 void hvm_take_event(struct vcpu *v, enum hvm_source source, uint8_t vector);
 
 /* ---- boot.c: INIT, SIPI ---- */

@@ -6,7 +6,6 @@
 #include "guest/hvm/internal.h"
 #include "guest/hvm/physmap.h"
 
-#include "domain/permission.h"
 #include "mm/guest_copy.h"
 #include "time/time.h"
 #include <xen/hvm/hvm_op.h>
@@ -178,11 +177,10 @@ static long op_flush(guest_addr_t arg)
     return 0;
 }
 
-long hvm_op(uint64_t command, uint64_t arg_value, uint64_t a3, uint64_t a4, uint64_t a5)
+long hvm_op(uint64_t command, uint64_t arg_value, uint64_t, uint64_t, uint64_t)
 {
     const guest_addr_t arg = GUEST_ADDR(arg_value);
 
-    (void)a3, (void)a4, (void)a5;
     switch ((uint32_t)command) {
     case HVMOP_set_param:
         return op_param(arg, true);

@@ -66,7 +66,8 @@ static void frame_release(struct frame *f, enum physmap_type type)
     frame_put(f);
 }
 
-void physmap_entry_put(uint64_t e, unsigned level)
+/* What leaf e holds is given back. */
+static void entry_put(uint64_t e, unsigned level)
 {
     enum physmap_type type = physmap_entry_type(e);
     uint64_t first = pte_frame(e).value;
@@ -150,7 +151,7 @@ static void subtree_put(struct physmap *p, uint64_t e, uint64_t gfn, unsigned le
         return;
     }
     leaf_unname(e, gfn, level);
-    physmap_entry_put(e, level);
+    entry_put(e, level);
 }
 
 static void slot_replace(struct domain *d, uint64_t *slot, uint64_t e, uint64_t gfn, unsigned level)
@@ -259,7 +260,7 @@ int physmap_set(struct domain *d, gfn_t gfn, mfn_t frame, unsigned order, enum p
     }
     spin_unlock(&p->lock);
     if (rc)
-        physmap_entry_put(physmap_entry(frame, type, level), level);
+        entry_put(physmap_entry(frame, type, level), level);
     return rc;
 }
 
@@ -392,7 +393,7 @@ int physmap_clear_grant(struct domain *d, gfn_t gfn, mfn_t frame)
     type = physmap_entry_type(at.entry);
     if ((type == PHYSMAP_GRANT || type == PHYSMAP_GRANT_RO) && mfn_equal(pte_frame(at.entry), frame)) {
         __atomic_store_n(at.slot, 0, __ATOMIC_SEQ_CST);
-        physmap_entry_put(at.entry, at.level); /* not the last: the grant room's go after its flush */
+        entry_put(at.entry, at.level); /* not the last: the grant room's go after its flush */
         rc = 0;
     }
     spin_unlock(&p->lock);

@@ -92,8 +92,6 @@ static inline mfn_t physmap_place_frame(const struct physmap_place *at, uint64_t
 uint64_t physmap_entry(mfn_t frame, enum physmap_type type, unsigned level);
 /* The lock is held.  slot's superpage becomes a table of smaller ones that map the same.  0, -ENOMEM: the pool is used up. */
 int physmap_shatter(struct physmap *p, uint64_t *slot, unsigned level);
-/* What leaf e holds is given back. */
-void physmap_entry_put(uint64_t e, unsigned level);
 
 /* What mm/physmap.h says, of a hardware-assisted guest. */
 int physmap_frame_of(struct domain *d, gfn_t gfn, struct frame **frame);

@@ -4,7 +4,6 @@
  * sibling by VCPUOP_initialise (struct vcpu_hvm_context, xen/hvm/hvm_vcpu.h).  Everything VMRUN would refuse is refused here
  * (AMD64 APM volume 2, 15.5.1), so that an entry cannot fail by what somebody wrote.
  */
-#include "arch/x86/fpu.h"
 #include "guest/hvm/internal.h"
 #include "lib/string.h"
 #include <xen/hvm/hvm_vcpu.h>

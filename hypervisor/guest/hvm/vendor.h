@@ -20,7 +20,7 @@ struct hvm_vendor {
     const char *(*missing)(void);
     int (*init)(void);     /* what all CPUs share.  0, -ENOMEM */
     int (*cpu_init)(void); /* 0, -ENOMEM, -ENODEV */
-    int (*vcpu_init)(struct vcpu *v); /* sets v->arch.enter too */
+    int (*vcpu_init)(struct vcpu *v); /* sets v->arch.enter too.  0, -ENOMEM: vcpu_free takes what is in v->hvm->vendor */
     void (*vcpu_free)(struct vcpu *v);
     void (*context_load)(struct vcpu *v); /* interrupts are off */
     void (*context_save)(struct vcpu *v);

@@ -5,7 +5,6 @@
  * ABI: xen/xen.h.  The low two bits of a request's address say which kind it is.  The domain argument names whose frames are
  * mapped (low 16 bits) and whose page tables are changed (high 16 bits less one, 0 for the caller's).
  */
-#include "domain/permission.h"
 #include "domain/preempt.h"
 #include "guest/pv/tables.h"
 #include "mm/guest_copy.h"

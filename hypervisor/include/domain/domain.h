@@ -26,8 +26,15 @@ struct domain *domain_get_or_self(domid_t id);
 /* Allocates and initialises identity only: state CREATED, not findable. NULL when memory is short. */
 struct domain *domain_alloc(domid_t id, unsigned max_vcpus);
 void domain_publish(struct domain *d); /* findable and on the list from here on */
-void domain_unpublish(struct domain *d);
 domid_t domain_pick_id(void); /* next free id, DOMID_INVALID when there is none */
+
+/*
+ * What the running domain may do to another: 0 or -EPERM.  The control domain may do everything, a domain with a target (a device
+ * model's) to that one what a control domain may; nobody else anything.
+ */
+int permission_control(const struct domain *target);
+int permission_privileged(void); /* is it the control domain? */
+
 /* ---- life (domain/domain.c, domain/vcpu.c) ---- */
 void domain_pause(struct domain *d);        /* returns when no vcpu of d runs; d is not the caller's */
 void domain_pause_nosync(struct domain *d);

@@ -30,7 +30,6 @@ struct hvm_domain {
 struct hvm_injection {
     bool pending, has_error_code;
     uint8_t vector, type;            /* X86_EVENTTYPE of AMD APM volume 2, EVENTINJ: 0 interrupt, 2 NMI, 3 exception, 4 software */
-    uint8_t instruction_length;      /* of software interrupts */
     uint32_t error_code;
     uint64_t address;                /* page fault: cr2; debug exception: bits for dr6 */
 };

@@ -17,8 +17,6 @@ int sched_domain_init(struct domain *d);
 void sched_domain_destroy(struct domain *d);
 int sched_vcpu_init(struct vcpu *v);         /* picks a CPU */
 void sched_vcpu_destroy(struct vcpu *v);
-void sched_wake(struct vcpu *v);             /* finds it a queue if it should be in one */
-void sched_sleep(struct vcpu *v);            /* stop choosing it; asks its CPU to reschedule if it runs */
 void sched_yield(void);                      /* current gives way */
 /* Hard and soft affinity.  0, -EINVAL no online CPU in mask. */
 int sched_set_affinity(struct vcpu *v, const cpu_mask_t *hard, const cpu_mask_t *soft);

@@ -8,8 +8,6 @@
 #include "guest/hvm/svm/svm.h"
 #include "sched/sched.h"
 
-#define VMMCALL_LENGTH 3
-
 /*
  * An event was on its way to the guest.  Software interrupts and breakpoints are not sent again: their instruction is
  * still to be executed.
@@ -26,100 +24,103 @@ static void event_interrupted(struct vcpu *v, uint64_t event)
     hvm_reinject(v, &e);
 }
 
-static void exit_exception(struct vcpu *v, struct cpu_user_regs *regs, unsigned vector)
+static void exit_exception(struct vcpu *v, struct cpu_user_regs *regs)
 {
+    unsigned vector = (unsigned)vmcb_of(v)->exit_code - EXIT_EXCEPTION;
     struct cpu_user_regs shown = *regs;
 
-    switch (vector) {
-    case VECTOR_DB:
-        hvm_inject_exception(VECTOR_DB, false, 0);
-        break;
-    case VECTOR_AC:
-        hvm_inject_exception(VECTOR_AC, true, (uint32_t)vmcb_of(v)->exit_info1);
-        break;
-    default:
-        shown.cs = 3; /* it hit the guest */
+    shown.cs = 3; /* it hit the guest */
+    if (vector == VECTOR_MC)
         machine_check(&shown);
-        break;
-    }
+    else
+        hvm_inject_exception(vector, vector == VECTOR_AC, vector == VECTOR_AC ? (uint32_t)vmcb_of(v)->exit_info1 : 0);
 }
 
-static void exit_port(struct vcpu *v, struct cpu_user_regs *regs, const struct vmcb *b)
+static void exit_port(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    uint32_t info = (uint32_t)b->exit_info1;
+    uint32_t info = (uint32_t)vmcb_of(v)->exit_info1;
     struct hvm_port_access access = {
-        .port = (uint16_t)(info >> IO_PORT_SHIFT),
         .size = info >> IO_SIZE_SHIFT & 7,
         .address_size = (info >> IO_ADDRESS_SHIFT & 7) * 2,
         .in = info & IO_IN,
         .string = info & IO_STRING,
         .repeat = info & IO_REPEAT,
-        .next_rip = b->exit_info2,
+        .next_rip = vmcb_of(v)->exit_info2,
     };
 
     hvm_exit_port(v, regs, &access);
 }
 
-static void exit_nested_fault(struct vcpu *v, struct cpu_user_regs *regs, const struct vmcb *b)
+static void exit_nested_fault(struct vcpu *v, struct cpu_user_regs *regs)
 {
+    const struct vmcb *b = vmcb_of(v);
+
     hvm_exit_nested_fault(v, regs, b->exit_info2, (uint32_t)b->exit_info1, b->exit_info1 & NESTED_FAULT_WALK);
 }
 
-/* SVM's own instructions are not there for a guest, whatever its EFER says. */
-static void exit_absent(void) { hvm_inject_exception(VECTOR_UD, false, 0); }
-
-static void exit_rare(struct vcpu *v, struct cpu_user_regs *regs, struct vmcb *b)
+/* The machine's, taken already. */
+static void exit_interrupt(struct vcpu *v, struct cpu_user_regs *regs)
 {
-    switch (b->exit_code) {
-    case EXIT_CR_READ ... EXIT_CR_WRITE + 15:
-        hvm_exit_control(v, regs);
-        break;
-    case EXIT_DR_READ ... EXIT_DR_WRITE + 15:
-        hvm_exit_debug(v);
-        svm_debug_intercept(b, false);
-        break;
-    case EXIT_EXCEPTION ... EXIT_EXCEPTION + 31:
-        exit_exception(v, regs, (unsigned)b->exit_code - EXIT_EXCEPTION);
-        break;
-    case EXIT_IRET: /* its NMI handler is over: the next NMI may come once the instruction is */
-        v->hvm->nmi_blocked = false;
-        b->intercept1 &= ~INTERCEPT_IRET;
-        b->interrupt_shadow = INTERRUPT_SHADOW;
-        break;
-    case EXIT_INVD:
-    case EXIT_WBINVD:
-        hvm_exit_cache(v, regs);
-        break;
-    case EXIT_RDTSC:
-    case EXIT_RDTSCP:
-        hvm_exit_tsc(v, regs);
-        break;
-    case EXIT_RDPMC:
-        hvm_inject_exception(VECTOR_GP, true, 0);
-        break;
-    case EXIT_PAUSE:
-        sched_yield();
-        hvm_skip_opcode(v, regs, 0x90);
-        break;
-    case EXIT_XSETBV:
-        hvm_exit_xsetbv(v, regs);
-        break;
-    case EXIT_SHUTDOWN:
-        hvm_exit_shutdown(v);
-        break;
-    case EXIT_RSM:
-    case EXIT_INVLPGA:
-    case EXIT_VMRUN:
-    case EXIT_VMLOAD ... EXIT_SKINIT:
-    case EXIT_MONITOR ... EXIT_MWAIT_ARMED:
-        exit_absent();
-        break;
-    default:
-        hvm_crash(v, (int32_t)b->exit_code < 0 ? "its state is none the CPU accepts, exit code" : "unexpected exit",
-                  b->exit_code);
-        break;
-    }
+    if (unlikely(vmcb_of(v)->interrupt_shadow & INTERRUPT_SHADOW))
+        hvm_exit_in_shadow(v, regs);
 }
+
+static void exit_window(struct vcpu *v, struct cpu_user_regs *) { svm_window_close(vmcb_of(v)); }
+
+/* The guest's NMI handler is over: the next NMI may come once the instruction is. */
+static void exit_iret(struct vcpu *v, struct cpu_user_regs *)
+{
+    v->hvm->nmi_blocked = false;
+    vmcb_of(v)->intercept1 &= ~INTERCEPT_IRET;
+    vmcb_of(v)->interrupt_shadow = INTERRUPT_SHADOW;
+}
+
+static void exit_debug(struct vcpu *v, struct cpu_user_regs *)
+{
+    hvm_exit_debug(v);
+    svm_debug_intercept(vmcb_of(v), false);
+}
+
+static void exit_msr(struct vcpu *v, struct cpu_user_regs *regs) { hvm_exit_msr(v, regs, vmcb_of(v)->exit_info1); }
+
+static void exit_pause(struct vcpu *v, struct cpu_user_regs *regs)
+{
+    sched_yield();
+    hvm_skip_opcode(v, regs, 0x90);
+}
+
+static void exit_rdpmc(struct vcpu *, struct cpu_user_regs *) { hvm_inject_exception(VECTOR_GP, true, 0); }
+static void exit_shutdown(struct vcpu *v, struct cpu_user_regs *) { hvm_exit_shutdown(v); }
+/* SVM's own instructions are not there for a guest, whatever its EFER says. */
+static void exit_absent(struct vcpu *, struct cpu_user_regs *) { hvm_inject_exception(VECTOR_UD, false, 0); }
+
+static void (*const handlers[])(struct vcpu *v, struct cpu_user_regs *regs) = {
+    [EXIT_CR_READ ... EXIT_CR_WRITE + 15] = hvm_exit_control,
+    [EXIT_DR_READ ... EXIT_DR_WRITE + 15] = exit_debug,
+    [EXIT_EXCEPTION ... EXIT_EXCEPTION + 31] = exit_exception,
+    [EXIT_INTR ... EXIT_INIT] = exit_interrupt,
+    [EXIT_VINTR] = exit_window,
+    [EXIT_RDTSC] = hvm_exit_tsc,
+    [EXIT_RDPMC] = exit_rdpmc,
+    [EXIT_CPUID] = hvm_exit_cpuid,
+    [EXIT_RSM] = exit_absent,
+    [EXIT_IRET] = exit_iret,
+    [EXIT_INVD] = hvm_exit_cache,
+    [EXIT_PAUSE] = exit_pause,
+    [EXIT_HLT] = hvm_exit_hlt,
+    [EXIT_INVLPGA] = exit_absent,
+    [EXIT_IO] = exit_port,
+    [EXIT_MSR] = exit_msr,
+    [EXIT_FERR] = exit_interrupt,
+    [EXIT_SHUTDOWN] = exit_shutdown,
+    [EXIT_VMRUN] = exit_absent,
+    [EXIT_VMMCALL] = hvm_exit_hypercall,
+    [EXIT_VMLOAD ... EXIT_SKINIT] = exit_absent,
+    [EXIT_RDTSCP] = hvm_exit_tsc,
+    [EXIT_WBINVD] = hvm_exit_cache,
+    [EXIT_MONITOR ... EXIT_MWAIT_ARMED] = exit_absent,
+    [EXIT_XSETBV] = hvm_exit_xsetbv,
+};
 
 void svm_exit(struct cpu_user_regs *regs)
 {
@@ -139,39 +140,11 @@ void svm_exit(struct cpu_user_regs *regs)
         apic_offer_again();
     if (unlikely(b->exit_interrupt & EVENT_VALID))
         event_interrupted(v, b->exit_interrupt);
-    switch (b->exit_code) {
-    case EXIT_VMMCALL:
-        hvm_exit_hypercall(v, regs, VMMCALL_LENGTH);
-        break;
-    case EXIT_INTR: /* taken already */
-    case EXIT_NMI:
-    case EXIT_SMI:
-    case EXIT_INIT:
-    case EXIT_FERR:
-        if (unlikely(b->interrupt_shadow & INTERRUPT_SHADOW))
-            hvm_exit_in_shadow(v, regs);
-        break;
-    case EXIT_VINTR:
-        b->virtual_interrupt &= ~VINTR_IRQ;
-        b->intercept1 &= ~INTERCEPT_VINTR;
-        break;
-    case EXIT_NESTED_FAULT:
-        exit_nested_fault(v, regs, b);
-        break;
-    case EXIT_MSR:
-        hvm_exit_msr(v, regs, b->exit_info1);
-        break;
-    case EXIT_CPUID:
-        hvm_exit_cpuid(v, regs);
-        break;
-    case EXIT_HLT:
-        hvm_exit_hlt(v, regs);
-        break;
-    case EXIT_IO:
-        exit_port(v, regs, b);
-        break;
-    default:
-        exit_rare(v, regs, b);
-        break;
-    }
+    if (likely(b->exit_code < ARRAY_SIZE(handlers) && handlers[b->exit_code]))
+        handlers[b->exit_code](v, regs);
+    else if (b->exit_code == EXIT_NESTED_FAULT)
+        exit_nested_fault(v, regs);
+    else
+        hvm_crash(v, (int32_t)b->exit_code < 0 ? "its state is none the CPU accepts, exit code" : "unexpected exit",
+                  b->exit_code);
 }

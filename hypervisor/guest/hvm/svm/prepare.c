@@ -26,24 +26,6 @@ static void window_open(struct vmcb *b, enum hvm_source source, uint8_t vector)
     b->intercept1 |= INTERCEPT_VINTR;
 }
 
-static void window_close(struct vmcb *b)
-{
-    b->virtual_interrupt &= ~VINTR_IRQ;
-    b->intercept1 &= ~INTERCEPT_VINTR;
-}
-
-/* May the guest be interrupted by this right now? */
-static bool can_take(struct vcpu *v, const struct vmcb *b, enum hvm_source source, uint8_t vector)
-{
-    if ((b->event_injection & EVENT_VALID) || (b->interrupt_shadow & INTERRUPT_SHADOW))
-        return false;
-    if (source == HVM_NMI)
-        return !v->hvm->nmi_blocked;
-    if (source == HVM_APIC && !lapic_above_task_priority(v, vector))
-        return false;
-    return cpu_info()->guest_regs.rflags & RFLAGS_IF;
-}
-
 static void inject_pending(struct vcpu *v, struct vmcb *b)
 {
     struct hvm_injection *e = &v->hvm->inject;
@@ -67,10 +49,10 @@ static void events_prepare(struct vcpu *v, struct vmcb *b)
     source = hvm_next_event(v, &vector);
     if (likely(source == HVM_NOTHING)) {
         if (unlikely(b->virtual_interrupt & VINTR_IRQ))
-            window_close(b);
+            svm_window_close(b);
         return;
     }
-    if (can_take(v, b, source, vector)) {
+    if (!(b->event_injection & EVENT_VALID) && !(b->interrupt_shadow & INTERRUPT_SHADOW) && hvm_can_take(v, source, vector)) {
         taken = source;
         b->event_injection = EVENT_VALID | vector | (source == HVM_NMI ? 2u << EVENT_TYPE_SHIFT : 0);
         if (source == HVM_NMI) {
@@ -81,7 +63,7 @@ static void events_prepare(struct vcpu *v, struct vmcb *b)
         source = hvm_next_event(v, &vector);
         /* The callback stays asked for until its handler runs, which it is about to. */
         if (source == HVM_NOTHING || (source == HVM_CALLBACK && taken == HVM_CALLBACK)) {
-            window_close(b);
+            svm_window_close(b);
             return;
         }
     }

@@ -19,8 +19,9 @@
 #define TCG_ECX 0x43544743u
 #define TCG_EDX 0x47435447u
 
-bool svm_has_next_rip, svm_has_pause_filter, svm_by_tcg;
-uint64_t svm_iopm, svm_msrpm;
+bool svm_by_tcg;
+static bool has_pause_filter;
+static uint64_t iopm_maddr, msrpm_maddr; /* permission maps, shared by all guests: a set bit is an exit */
 PER_CPU_DEFINE(uint64_t, svm_host_state);
 static PER_CPU_DEFINE(uint64_t, host_save_area);
 static unsigned asid_count;
@@ -73,21 +74,18 @@ static int svm_init(void)
     memset(msrpm, 0xff, PAGE_SIZE << MSRPM_ORDER);
     for (unsigned i = 0; i < ARRAY_SIZE(own); i++)
         msrpm_pass(msrpm, own[i]);
-    svm_iopm = mfn_to_maddr(virt_to_mfn(iopm)).value;
-    svm_msrpm = mfn_to_maddr(virt_to_mfn(msrpm)).value;
+    iopm_maddr = mfn_to_maddr(virt_to_mfn(iopm)).value;
+    msrpm_maddr = mfn_to_maddr(virt_to_mfn(msrpm)).value;
     asid_count = r.ebx;
-    svm_has_next_rip = r.edx & SVM_FEATURE_NEXT_RIP;
-    svm_has_pause_filter = r.edx & SVM_FEATURE_PAUSE_FILTER;
+    has_pause_filter = r.edx & SVM_FEATURE_PAUSE_FILTER;
     svm_by_tcg = cpu_policy_hvm_without_xsave = machine_is_tcg();
-    log_info("SVM: nested paging, %u address spaces%s%s\n", asid_count, svm_has_next_rip ? ", next rip" : "",
-             svm_has_pause_filter ? ", pause filter" : "");
+    log_info("SVM: nested paging, %u address spaces%s%s\n", asid_count, r.edx & SVM_FEATURE_NEXT_RIP ? ", next rip" : "",
+             has_pause_filter ? ", pause filter" : "");
     return 0;
 
 fail:
-    if (iopm)
-        heap_free(iopm, IOPM_ORDER);
-    if (msrpm)
-        heap_free(msrpm, MSRPM_ORDER);
+    heap_free(iopm, IOPM_ORDER);
+    heap_free(msrpm, MSRPM_ORDER);
     return -ENOMEM;
 }
 
@@ -110,10 +108,8 @@ static int svm_cpu_init(void)
     return 0;
 
 fail:
-    if (save)
-        heap_free(save, 0);
-    if (state)
-        heap_free(state, 0);
+    heap_free(save, 0);
+    heap_free(state, 0);
     return -ENOMEM;
 }
 
@@ -129,13 +125,13 @@ static void vmcb_init(struct vcpu *v, struct vmcb *b)
     b->intercept2 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL | INTERCEPT_VMLOAD | INTERCEPT_VMSAVE | INTERCEPT_STGI |
                     INTERCEPT_CLGI | INTERCEPT_SKINIT | INTERCEPT_WBINVD | INTERCEPT_MONITOR | INTERCEPT_MWAIT |
                     INTERCEPT_XSETBV;
-    if (svm_has_pause_filter) {
+    if (has_pause_filter) {
         b->intercept1 |= INTERCEPT_PAUSE;
         b->pause_count = 4000;
     }
     svm_debug_intercept(b, true);
-    b->iopm = svm_iopm;
-    b->msrpm = svm_msrpm;
+    b->iopm = iopm_maddr;
+    b->msrpm = msrpm_maddr;
     b->virtual_interrupt = VINTR_MASKING;
     b->nested_control = NESTED_PAGING;
     b->nested_cr3 = physmap_root(v->domain).value;
@@ -150,14 +146,12 @@ static int svm_vcpu_init(struct vcpu *v)
 
     if (!s)
         return -ENOMEM;
+    v->hvm->vendor = s;
     s->vmcb = heap_alloc(0, HEAP_ZERO);
-    if (!s->vmcb) {
-        mem_free(s);
+    if (!s->vmcb)
         return -ENOMEM;
-    }
     s->vmcb_maddr = mfn_to_maddr(virt_to_mfn(s->vmcb)).value;
     s->asid_cpu = UINT32_MAX;
-    v->hvm->vendor = s;
     vmcb_init(v, s->vmcb);
     v->arch.enter = svm_enter_guest;
     return 0;
@@ -165,13 +159,8 @@ static int svm_vcpu_init(struct vcpu *v)
 
 static void svm_vcpu_free(struct vcpu *v)
 {
-    struct svm_vcpu *s = svm_of(v);
-
-    if (!s)
-        return;
-    heap_free(s->vmcb, 0);
-    mem_free(s);
-    v->hvm->vendor = NULL;
+    heap_free(vmcb_of(v), 0);
+    mem_free(v->hvm->vendor);
 }
 
 /* What the hypervisor has in the registers VMLOAD changes is put back at each exit. */
@@ -205,10 +194,7 @@ static struct hvm_code svm_code(const struct vcpu *v)
 
 static uint64_t svm_segment_base(const struct vcpu *v, unsigned segment)
 {
-    const struct vmcb *b = vmcb_of(v);
-
-    /* VMSAVE keeps those of fs and gs up to date. */
-    return (&b->es)[segment].base;
+    return (&vmcb_of(v)->es)[segment].base; /* VMSAVE keeps those of fs and gs up to date. */
 }
 
 static void svm_shadow_clear(struct vcpu *v) { vmcb_of(v)->interrupt_shadow = 0; }

@@ -14,16 +14,20 @@ struct svm_vcpu {
     unsigned asid_cpu;
 };
 
-extern bool svm_has_next_rip, svm_has_pause_filter;
 /* The machine is QEMU's TCG: docs/design/hvm.md says what has to be seen to there. */
 extern bool svm_by_tcg;
-/* Permission maps, shared by all guests: a set bit is an exit. */
-extern uint64_t svm_iopm, svm_msrpm;
 /* What VMSAVE and VMLOAD keep for the hypervisor on this CPU. */
 PER_CPU_DECLARE(uint64_t, svm_host_state);
 
 static inline struct svm_vcpu *svm_of(const struct vcpu *v) { return v->hvm->vendor; }
 static inline struct vmcb *vmcb_of(const struct vcpu *v) { return svm_of(v)->vmcb; }
+
+/* No exit any more when the guest could be interrupted. */
+static inline void svm_window_close(struct vmcb *b)
+{
+    b->virtual_interrupt &= ~VINTR_IRQ;
+    b->intercept1 &= ~INTERCEPT_VINTR;
+}
 
 static inline void svm_vmsave(uint64_t maddr) { __asm__ volatile("vmsave %0" ::"a"(maddr) : "memory"); }
 

@@ -125,7 +125,6 @@ enum svm_exit_code {
 #define IO_REPEAT (1u << 3)
 #define IO_SIZE_SHIFT 4 /* one bit each for 1, 2 and 4 bytes */
 #define IO_ADDRESS_SHIFT 7 /* 2, 4, 8 bytes */
-#define IO_PORT_SHIFT 16
 
 /* exit_info1 of a nested fault, beside the page fault's own */
 #define NESTED_FAULT_WALK (1UL << 33) /* the guest's page tables were being walked */

@@ -6,10 +6,6 @@
  */
 #include "guest/hvm/internal.h"
 
-#define REX_W 8
-#define REX_R 4
-#define REX_B 1
-
 unsigned hvm_fetch(struct vcpu *v, const struct cpu_user_regs *regs, uint8_t code[MAX_INSTRUCTION])
 {
     struct hvm_code mode = hvm_vendor->code(v);
@@ -29,78 +25,20 @@ unsigned hvm_fetch(struct vcpu *v, const struct cpu_user_regs *regs, uint8_t cod
     return hvm_copy(linear + first, code + first, MAX_INSTRUCTION - first, access, &fault) ? first : MAX_INSTRUCTION;
 }
 
-struct bytes {
-    const uint8_t *code;
-    unsigned length, at, bits;
-    bool failed, operand, address; /* prefixes 0x66, 0x67 */
-    bool repeat;
-    uint8_t rex;
-    uint8_t mod, reg, rm;
-};
-
-static uint8_t take8(struct bytes *in)
-{
-    if (in->at >= in->length) {
-        in->failed = true;
-        return 0;
-    }
-    return in->code[in->at++];
-}
-
-static uint64_t take(struct bytes *in, unsigned size)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint64_t)take8(in) << i * 8;
-    return size < 8 && value >> (size * 8 - 1) ? value | ~0UL << size * 8 : value;
-}
-
-/* Prefixes; the byte behind them. */
-static uint8_t take_prefixes(struct bytes *in)
-{
-    for (;;) {
-        uint8_t byte = take8(in);
-
-        if (in->failed)
-            return 0;
-        switch (byte) {
-        case 0x66: in->operand = true; break;
-        case 0x67: in->address = true; break;
-        case 0xf2: case 0xf3: in->repeat = true; break;
-        case 0xf0: case 0x26: case 0x2e: case 0x36: case 0x3e: case 0x64: case 0x65: break;
-        default:
-            if (in->bits != 64 || (byte & 0xf0) != 0x40)
-                return byte;
-            in->rex = byte;
-            continue;
-        }
-        in->rex = 0; /* counts only just before the opcode */
-    }
-}
-
-static unsigned address_bits(const struct bytes *in)
+static unsigned address_bits(const struct instruction *in)
 {
     if (in->bits == 64)
-        return in->address ? 32 : 64;
-    return (in->bits == 32) != in->address ? 32 : 16;
-}
-
-static unsigned operand_size(const struct bytes *in)
-{
-    if (in->rex & REX_W)
-        return 8;
-    return (in->bits == 16) != in->operand ? 2 : 4;
+        return in->address_prefix ? 32 : 64;
+    return (in->bits == 32) != in->address_prefix ? 32 : 16;
 }
 
 /* ModRM with what belongs to it; the address itself is known already. */
-static void take_modrm(struct bytes *in)
+static void take_modrm(struct instruction *in)
 {
-    uint8_t byte = take8(in), rm = byte & 7;
+    uint8_t rm;
 
-    in->mod = byte >> 6;
-    in->reg = (uint8_t)((byte >> 3 & 7) | (in->rex & REX_R ? 8 : 0));
-    in->rm = (uint8_t)(rm | (in->rex & REX_B ? 8 : 0));
+    take_registers(in);
+    rm = in->rm & 7;
     if (in->mod == 3)
         return;
     if (address_bits(in) == 16) {
@@ -116,36 +54,36 @@ static void take_modrm(struct bytes *in)
 
 unsigned decode_opcode_length(const uint8_t *code, unsigned length, unsigned bits, unsigned opcode)
 {
-    struct bytes in = {.code = code, .length = length, .bits = bits};
-    unsigned found = take_prefixes(&in);
+    struct instruction in = {.code = code, .length = length, .bits = bits};
 
-    for (unsigned left = opcode > 0xffff ? 2 : opcode > 0xff ? 1 : 0; left; left--)
-        found = found << 8 | take8(&in);
-    return in.failed || found != opcode ? 0 : in.at;
+    take_opcode(&in);
+    if (opcode > 0xffff)
+        in.opcode = in.opcode << 8 | take8(&in);
+    return in.failed || in.opcode != opcode ? 0 : in.at;
 }
 
 int decode_control(const uint8_t *code, unsigned length, unsigned bits, struct decoded_control *out)
 {
-    struct bytes in = {.code = code, .length = length, .bits = bits};
-    uint8_t opcode = take_prefixes(&in) == 0x0f ? take8(&in) : 0;
+    struct instruction in = {.code = code, .length = length, .bits = bits};
 
-    switch (opcode) {
-    case 0x06:
+    take_opcode(&in);
+    switch (in.opcode) {
+    case 0x0f06:
         out->kind = CONTROL_CLTS;
         break;
-    case 0x01:
+    case 0x0f01:
         take_modrm(&in);
         if ((in.reg & 7) != 6)
             return in.failed ? -EFAULT : -EOPNOTSUPP;
         out->kind = in.mod == 3 ? CONTROL_LMSW : CONTROL_LMSW_MEMORY;
         out->general = in.rm;
         break;
-    case 0x20:
-    case 0x22:
+    case 0x0f20:
+    case 0x0f22:
         take_modrm(&in); /* whatever mod says, a register is meant: one that reads as memory is not what compilers make */
         if (in.mod != 3)
             return in.failed ? -EFAULT : -EOPNOTSUPP;
-        out->kind = opcode == 0x20 ? CONTROL_READ : CONTROL_WRITE;
+        out->kind = in.opcode == 0x0f20 ? CONTROL_READ : CONTROL_WRITE;
         out->number = in.reg;
         out->general = in.rm;
         break;
@@ -190,17 +128,15 @@ static const struct access_form *access_form(unsigned opcode, unsigned bits)
 
 int decode_access(const uint8_t *code, unsigned length, unsigned bits, struct decoded_access *out)
 {
-    struct bytes in = {.code = code, .length = length, .bits = bits};
-    unsigned opcode = take_prefixes(&in);
+    struct instruction in = {.code = code, .length = length, .bits = bits};
     const struct access_form *form;
     bool byte;
 
-    if (opcode == 0x0f)
-        opcode = 0x0f00 | take8(&in);
-    form = access_form(opcode, bits);
+    take_opcode(&in);
+    form = access_form(in.opcode, bits);
     if (in.failed || !form)
         return in.failed ? -EFAULT : -EOPNOTSUPP;
-    byte = !form->size && !(opcode & 1);
+    byte = !form->size && !(in.opcode & 1);
     *out = (struct decoded_access){.kind = form->kind, .register_size = byte ? 1 : operand_size(&in),
         .sign_extend = form->sign_extend, .immediate = form->operand == IMMEDIATE, .string = form->operand == STRING,
         .repeat = form->operand == STRING && in.repeat, .address_size = address_bits(&in) / 8};

@@ -11,12 +11,12 @@
 #include "errno.h"
 #include "guest/hvm.h"
 #include "guest/hvm/vendor.h"
+#include "guest/instruction.h"
 #include "lib/base.h"
 #include "log.h"
 
 #define CR0_NW 0x20000000
 #define CR0_CD 0x40000000
-#define MAX_INSTRUCTION 15
 
 /* The registers of v, which is current or does not run. */
 static inline struct cpu_user_regs *hvm_regs(struct vcpu *v)

@@ -5,46 +5,8 @@
  */
 #include "guest/pv/decode.h"
 #include "errno.h"
+#include "guest/instruction.h"
 #include "lib/base.h"
-
-#define MAX_LENGTH 15
-#define REX_W 8
-#define REX_R 4
-#define REX_X 2
-#define REX_B 1
-
-struct instruction {
-    const uint8_t *code;
-    unsigned length, at;    /* bytes there are; bytes used */
-    bool failed;            /* ran out of bytes */
-    bool operand16, address32, lock, repeat;
-    uint8_t segment;        /* 0, 4 fs, 5 gs: others mean nothing in 64-bit mode */
-    uint8_t rex;            /* with its 0x40, 0 none */
-    unsigned opcode;        /* 0x0fxx for two bytes */
-    uint8_t mod, reg, rm;   /* reg and rm with their REX bits */
-    bool relative;          /* address counts from the end of the instruction */
-    uint64_t address;
-};
-
-static uint8_t take8(struct instruction *in)
-{
-    if (in->at >= in->length || in->at >= MAX_LENGTH) {
-        in->failed = true;
-        return 0;
-    }
-    return in->code[in->at++];
-}
-
-/* Little-endian and sign-extended from size bytes. */
-static uint64_t take(struct instruction *in, unsigned size)
-{
-    uint64_t value = 0;
-    unsigned shift = 64 - size * 8;
-
-    for (unsigned i = 0; i < size; i++)
-        value |= (uint64_t)take8(in) << (i * 8);
-    return shift ? (uint64_t)((int64_t)(value << shift) >> shift) : value;
-}
 
 #define AT(name) (uint8_t)offsetof(struct cpu_user_regs, name)
 
@@ -61,37 +23,6 @@ static uint64_t register_value(const struct cpu_user_regs *regs, unsigned n)
     return *decode_register((struct cpu_user_regs *)(uintptr_t)regs, n);
 }
 
-/* A REX prefix counts only just before the opcode. */
-static bool take_prefix(struct instruction *in, uint8_t byte)
-{
-    switch (byte) {
-    case 0x66: in->operand16 = true; break;
-    case 0x67: in->address32 = true; break;
-    case 0xf0: in->lock = true; break;
-    case 0xf2: case 0xf3: in->repeat = true; break;
-    case 0x64: in->segment = 4; break;
-    case 0x65: in->segment = 5; break;
-    case 0x26: case 0x2e: case 0x36: case 0x3e: break;
-    default:
-        if ((byte & 0xf0) != 0x40)
-            return false;
-        in->rex = byte;
-        return true;
-    }
-    in->rex = 0;
-    return true;
-}
-
-static void take_opcode(struct instruction *in)
-{
-    uint8_t byte;
-
-    do {
-        byte = take8(in);
-    } while (!in->failed && take_prefix(in, byte));
-    in->opcode = byte == 0x0f ? 0x0f00u | take8(in) : byte;
-}
-
 static uint64_t take_sib(struct instruction *in, const struct cpu_user_regs *regs)
 {
     uint8_t sib = take8(in);
@@ -100,15 +31,6 @@ static uint64_t take_sib(struct instruction *in, const struct cpu_user_regs *reg
     uint64_t address = index == 4 ? 0 : register_value(regs, index) << (sib >> 6);
 
     return address + ((base & 7) == 5 && in->mod == 0 ? take(in, 4) : register_value(regs, base));
-}
-
-static inline void take_registers(struct instruction *in)
-{
-    uint8_t byte = take8(in);
-
-    in->mod = byte >> 6;
-    in->reg = (uint8_t)(((byte >> 3) & 7) | (in->rex & REX_R ? 8 : 0));
-    in->rm = (uint8_t)((byte & 7) | (in->rex & REX_B ? 8 : 0));
 }
 
 /* ModRM, SIB and displacement.  A relative address is finished once the length is known. */
@@ -135,7 +57,7 @@ static uint64_t final_address(const struct instruction *in, const struct cpu_use
 {
     uint64_t address = in->address + (in->relative ? regs->rip + in->at : 0);
 
-    return in->address32 ? address & 0xffffffffUL : address;
+    return in->address_prefix ? address & 0xffffffffUL : address;
 }
 
 /* ---- stores ---- */
@@ -153,7 +75,7 @@ static enum store_kind register_kind(const struct instruction *in)
     case 0x88: return STORE_WRITE;
     case 0x0fb0: return STORE_CMPXCHG;
     case 0x0fc0: return STORE_XADD;
-    case 0x0fc2: return (in->opcode & 1) && !in->operand16 ? STORE_WRITE : STORE_NONE; /* movnti */
+    case 0x0fc2: return (in->opcode & 1) && !in->operand_prefix ? STORE_WRITE : STORE_NONE; /* movnti */
     default: return STORE_NONE;
     }
 }
@@ -218,16 +140,16 @@ static enum store_kind store_by_opcode(struct instruction *in, const struct cpu_
 {
     bool byte = !(in->opcode & 1) && in->opcode != 0x0fba;
 
-    out->size = byte ? 1 : in->rex & REX_W ? 8 : in->operand16 ? 2 : 4;
+    out->size = byte ? 1 : operand_size(in);
     out->value = regs->rax;
     switch (in->opcode) {
     case 0xa2: case 0xa3: /* mov to an absolute address */
-        in->address = take(in, in->address32 ? 4 : 8);
+        in->address = take(in, in->address_prefix ? 4 : 8);
         return STORE_WRITE;
     case 0xaa: case 0xab:
         out->is_stos = true;
         in->address = regs->rdi;
-        return in->address32 ? STORE_NONE : STORE_WRITE;
+        return in->address_prefix ? STORE_NONE : STORE_WRITE;
     default:
         return store_modrm(in, regs, out);
     }
@@ -257,7 +179,7 @@ static bool store_short(const uint8_t *code, unsigned length, const struct cpu_u
 
 static int store_any(const uint8_t *code, unsigned length, const struct cpu_user_regs *regs, struct decoded_store *out)
 {
-    struct instruction in = {.code = code, .length = length};
+    struct instruction in = {.code = code, .length = length, .bits = 64};
 
     *out = (struct decoded_store){0};
     take_opcode(&in);
@@ -285,7 +207,7 @@ int decode_store(const uint8_t *code, unsigned length, const struct cpu_user_reg
 static void privileged_port(struct instruction *in, const struct cpu_user_regs *regs, struct decoded_privileged *out,
                             bool immediate)
 {
-    out->size = !(in->opcode & 1) ? 1 : in->operand16 ? 2 : 4;
+    out->size = !(in->opcode & 1) ? 1 : in->operand_prefix ? 2 : 4;
     out->port = immediate ? take8(in) : (uint16_t)regs->rdx;
 }
 
@@ -330,7 +252,7 @@ static int privileged_by_opcode(struct instruction *in, const struct cpu_user_re
 int decode_privileged(const uint8_t *code, unsigned length, const struct cpu_user_regs *regs,
                       struct decoded_privileged *out)
 {
-    struct instruction in = {.code = code, .length = length};
+    struct instruction in = {.code = code, .length = length, .bits = 64};
     int rc;
 
     *out = (struct decoded_privileged){0};
@@ -341,7 +263,7 @@ int decode_privileged(const uint8_t *code, unsigned length, const struct cpu_use
     if (rc || in.lock)
         return -EOPNOTSUPP;
     out->repeat = in.repeat;
-    out->address_size = in.address32 ? 4 : 8;
+    out->address_size = in.address_prefix ? 4 : 8;
     out->segment = in.segment;
     out->length = in.at;
     out->address = final_address(&in, regs);

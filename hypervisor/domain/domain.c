@@ -229,21 +229,14 @@ void domain_system_init(void)
 
 /* ---- pausing ---- */
 
-void domain_pause_nosync(struct domain *d)
-{
-    struct vcpu *v;
-
-    __atomic_add_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
-    for_each_vcpu(d, v)
-        sched_upcalls.sleep(v);
-}
-
 void domain_pause(struct domain *d)
 {
     struct vcpu *v;
 
     ASSERT(d != current->domain);
-    domain_pause_nosync(d);
+    __atomic_add_fetch(&d->pause_count, 1, __ATOMIC_SEQ_CST);
+    for_each_vcpu(d, v)
+        sched_upcalls.sleep(v);
     for_each_vcpu(d, v)
         vcpu_sleep_sync(v);
 }

@@ -25,7 +25,8 @@ struct irq_domain {
     uint64_t *eoi_bits;         /* its contents; NULL none */
 };
 
-int irq_of_pirq(struct domain *d, unsigned pirq)
+/* The machine's interrupt behind a pirq, or -EINVAL. */
+static int irq_of_pirq(struct domain *d, unsigned pirq)
 {
     uint16_t source;
 
@@ -171,7 +172,7 @@ void irq_guest_eoi(struct domain *d, unsigned pirq)
     spin_unlock_irqrestore(&desc->lock, flags);
 }
 
-bool irq_guest_needs_eoi(struct domain *d, unsigned pirq)
+static bool needs_eoi(struct domain *d, unsigned pirq)
 {
     int irq = irq_of_pirq(d, pirq);
 
@@ -423,7 +424,7 @@ int irq_set_eoi_page(struct domain *d, struct frame *page)
         uint64_t *bits = frame_to_virt(page);
 
         for (unsigned pirq = 0; pirq < MAX_PIRQS; pirq++)
-            if (irq_guest_needs_eoi(d, pirq))
+            if (needs_eoi(d, pirq))
                 bitmap_atomic_set(bits, pirq);
             else
                 bitmap_atomic_clear(bits, pirq);

@@ -120,6 +120,21 @@ static void block_remove(struct frame *f, unsigned order)
     f->type = 0;
 }
 
+/* Takes 1 << order frames off the start of f, a free block of 1 << have; the rest of it stays free. */
+static void block_cut(struct heap_node *node, struct frame *f, unsigned have, unsigned order)
+{
+    uint64_t scrub_flag = f->refs & FRAME_UNSCRUBBED;
+
+    block_remove(f, have);
+    while (have > order) {
+        have--;
+        block_insert(f + (1UL << have), have, scrub_flag);
+    }
+    node->free_pages -= 1UL << order;
+    if (scrub_flag)
+        unscrubbed_pages -= 1UL << order;
+}
+
 /* The free block that would join the one at number into a block of the next order, if there is one. */
 static struct frame *block_buddy(uint64_t number, unsigned order)
 {
@@ -160,11 +175,8 @@ static struct frame *block_join_mixed(struct heap_node *node, struct frame *f, u
         return next;
     if (next == buddy)
         next = frame_list_next(buddy);
-    unscrubbed_pages -= (f->refs & FRAME_UNSCRUBBED ? 1UL << order : 0) +
-                        (buddy->refs & FRAME_UNSCRUBBED ? 1UL << order : 0);
-    node->free_pages -= 2UL << order;
-    block_remove(f, order);
-    block_remove(buddy, order);
+    block_cut(node, f, order, order);
+    block_cut(node, buddy, order, order);
     block_free(&frame_table[number & ~(1UL << order)], order + 1, FRAME_UNSCRUBBED);
     return next;
 }
@@ -208,15 +220,6 @@ static bool blocks_join_some(struct heap_node *node, unsigned wanted)
     return false;
 }
 
-/* Takes the lower half of a block until order is reached; the upper halves go back. */
-static void block_split(struct frame *f, unsigned have, unsigned order, uint64_t scrub_flag)
-{
-    while (have > order) {
-        have--;
-        block_insert(f + (1UL << have), have, scrub_flag);
-    }
-}
-
 /* A block of exactly order from the highest zone below zone_limit; *dirty: it may hold old data. */
 static struct frame *block_take(struct heap_node *node, unsigned order, unsigned zone_limit, bool *dirty)
 {
@@ -225,7 +228,6 @@ static struct frame *block_take(struct heap_node *node, unsigned order, unsigned
     while (zones) {
         unsigned zone = 63 - (unsigned)__builtin_clzl(zones), have;
         uint32_t orders = node->orders[zone] >> order << order;
-        uint64_t scrub_flag;
         struct frame *f;
 
         if (!orders) {
@@ -234,13 +236,8 @@ static struct frame *block_take(struct heap_node *node, unsigned order, unsigned
         }
         have = (unsigned)__builtin_ctz(orders);
         f = frame_list_first(&node->blocks[zone][have]);
-        scrub_flag = f->refs & FRAME_UNSCRUBBED;
-        block_remove(f, have);
-        block_split(f, have, order, scrub_flag);
-        node->free_pages -= 1UL << order;
-        if (scrub_flag)
-            unscrubbed_pages -= 1UL << order;
-        *dirty = scrub_flag != 0;
+        *dirty = f->refs & FRAME_UNSCRUBBED;
+        block_cut(node, f, have, order);
         return f;
     }
     return NULL;
@@ -457,10 +454,7 @@ static struct frame *dirty_block_take(unsigned *order)
                 if (!(f->refs & FRAME_UNSCRUBBED))
                     continue;
                 *order = min(have, (unsigned)SCRUB_MAX_ORDER);
-                block_remove(f, have);
-                block_split(f, have, *order, FRAME_UNSCRUBBED);
-                nodes[n].free_pages -= 1UL << *order;
-                unscrubbed_pages -= 1UL << *order;
+                block_cut(&nodes[n], f, have, *order);
                 return f;
             }
         }

@@ -540,6 +540,24 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info)
         info->time[info->state] += now - info->state_entry_time;
 }
 
+/* ---- idling ---- */
+
+/* Body of every idle vcpu. */
+static _Noreturn void sched_idle_loop(void)
+{
+    irq_enable();
+    for (;;) {
+        softirq_run();
+        if (heap_scrub_some())
+            continue;
+        irq_disable();
+        if (softirq_pending())
+            irq_enable();
+        else
+            cpu_idle_wait();
+    }
+}
+
 /* ---- life of CPUs, domains and vcpus ---- */
 
 static void sched_tick(void *)
@@ -630,23 +648,6 @@ void sched_vcpu_destroy(struct vcpu *v)
     spin_unlock_irqrestore(&q->lock, flags);
     mem_free(v->sched);
     v->sched = NULL;
-}
-
-/* ---- idling ---- */
-
-_Noreturn void sched_idle_loop(void)
-{
-    irq_enable();
-    for (;;) {
-        softirq_run();
-        if (heap_scrub_some())
-            continue;
-        irq_disable();
-        if (softirq_pending())
-            irq_enable();
-        else
-            cpu_idle_wait();
-    }
 }
 
 /* ---- debugging ---- */

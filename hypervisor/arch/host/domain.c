@@ -196,11 +196,6 @@ WEAK void domain_pause(struct domain *d)
     d->pause_count++;
 }
 
-WEAK void domain_pause_nosync(struct domain *d)
-{
-    d->pause_count++;
-}
-
 WEAK void domain_unpause(struct domain *d)
 {
     d->pause_count--;
@@ -291,13 +286,6 @@ WEAK void irq_guest_eoi(struct domain *d, unsigned pirq)
 {
     (void)d;
     host_pirq_eoi = (int)pirq;
-}
-
-WEAK bool irq_guest_needs_eoi(struct domain *d, unsigned pirq)
-{
-    (void)d;
-    (void)pirq;
-    return false;
 }
 
 WEAK void irq_guest_set_affinity(struct domain *d, unsigned pirq, unsigned cpu)

@@ -90,7 +90,7 @@ void lapic_accept(struct vcpu *v, uint8_t vector)
     *vector_word(l, LAPIC_ISR, vector / 32) |= 1u << vector % 32;
 }
 
-void lapic_end_of_interrupt(struct vcpu *v)
+static void end_of_interrupt(struct vcpu *v)
 {
     struct lapic *l = v->hvm->lapic;
     int vector = highest(l, LAPIC_ISR);
@@ -200,7 +200,7 @@ int lapic_write(struct vcpu *v, unsigned offset, uint32_t value)
     value &= rule->bits;
     switch (offset) {
     case LAPIC_EOI:
-        lapic_end_of_interrupt(v);
+        end_of_interrupt(v);
         return 0;
     case LAPIC_ICR:
         icr_write(v, *lapic_register(l, LAPIC_ICR_HIGH), value);

@@ -77,7 +77,6 @@ int lapic_next(struct vcpu *v);
 /* False: the task priority holds it back. */
 bool lapic_above_task_priority(struct vcpu *v, uint8_t vector);
 void lapic_accept(struct vcpu *v, uint8_t vector);
-void lapic_end_of_interrupt(struct vcpu *v);
 
 /* Registers by their xAPIC offset, multiples of 16.  -EPERM: there is none such, or the value is none. */
 int lapic_read(struct vcpu *v, unsigned offset, uint32_t *value);

@@ -19,23 +19,17 @@
 
 /* ---- entries ---- */
 
-static bool type_is_writable(enum physmap_type type)
-{
-    return type == PHYSMAP_RAM || type == PHYSMAP_GRANT || type == PHYSMAP_FOREIGN || type == PHYSMAP_SHARED ||
-           type == PHYSMAP_MMIO;
-}
-
-static bool type_is_others(enum physmap_type type)
-{
-    return type == PHYSMAP_GRANT || type == PHYSMAP_GRANT_RO || type == PHYSMAP_FOREIGN;
-}
+/* Sets of types: what a guest may write, what is of other domains. */
+#define SET(type) (1u << PHYSMAP_##type)
+#define WRITABLE_TYPES (SET(RAM) | SET(GRANT) | SET(FOREIGN) | SET(SHARED) | SET(MMIO))
+#define OTHERS_TYPES (SET(GRANT) | SET(GRANT_RO) | SET(FOREIGN))
 
 uint64_t physmap_entry(mfn_t frame, enum physmap_type type, unsigned level)
 {
     uint64_t e = pte_make(frame, PTE_PRESENT | PTE_USER | PTE_ACCESSED | PTE_DIRTY);
 
     e |= (uint64_t)type << PHYSMAP_TYPE_SHIFT;
-    if (type_is_writable(type))
+    if (WRITABLE_TYPES >> type & 1)
         e |= PTE_WRITE;
     if (type == PHYSMAP_MMIO)
         e |= PTE_PCD | PTE_PWT;
@@ -47,7 +41,7 @@ static int frame_hold(struct domain *d, struct frame *f, enum physmap_type type)
 {
     struct domain *owner;
 
-    if (!type_is_others(type))
+    if (!(OTHERS_TYPES >> type & 1))
         return frame_get(f, d) ? 0 : -EINVAL;
     owner = frame_get_any_owner(f);
     if (!owner)
@@ -61,7 +55,7 @@ static int frame_hold(struct domain *d, struct frame *f, enum physmap_type type)
 
 static void frame_release(struct frame *f, enum physmap_type type)
 {
-    if (type_is_others(type) && type != PHYSMAP_GRANT_RO)
+    if ((OTHERS_TYPES >> type & 1) && type != PHYSMAP_GRANT_RO)
         frame_put_type(f);
     frame_put(f);
 }
@@ -227,7 +221,7 @@ static bool range_ok(gfn_t gfn, unsigned order)
 /* The guest's name for its own frames, and the news that they changed. */
 static void frames_name(struct domain *d, gfn_t gfn, mfn_t frame, unsigned order, enum physmap_type type)
 {
-    if (type_is_others(type) || type == PHYSMAP_MMIO)
+    if ((OTHERS_TYPES | SET(MMIO)) >> type & 1)
         return;
     for (uint64_t i = 0; i < 1UL << order; i++) {
         m2p_set(mfn_add(frame, i), gfn.value + i);

@@ -37,7 +37,6 @@ int permission_privileged(void); /* is it the control domain? */
 
 /* ---- life (domain/domain.c, domain/vcpu.c) ---- */
 void domain_pause(struct domain *d);        /* returns when no vcpu of d runs; d is not the caller's */
-void domain_pause_nosync(struct domain *d);
 void domain_unpause(struct domain *d);
 /*
  * CPUs that may hold translations of d.  What was changed before is seen by a vcpu that starts to run afterwards.

@@ -28,7 +28,6 @@ void irq_domain_destroy(struct domain *d); /* the table goes too: nobody can loo
 int irq_guest_bind(struct vcpu *v, unsigned pirq, bool shared);
 void irq_guest_unbind(struct domain *d, unsigned pirq);
 void irq_guest_eoi(struct domain *d, unsigned pirq);        /* the guest is done with a level interrupt */
-bool irq_guest_needs_eoi(struct domain *d, unsigned pirq);
 void irq_guest_set_affinity(struct domain *d, unsigned pirq, unsigned cpu); /* follow the vcpu it is bound to */
 
 /* Start of day, boot CPU, before interrupts are enabled: controllers silenced, descriptors made. */
@@ -48,8 +47,6 @@ int irq_map_msi(struct domain *d, const struct msi_request *request, unsigned co
 int irq_unmap(struct domain *d, unsigned pirq);
 /* Reserves a number without a source: its later mapping must name it.  Number or -ENOSPC. */
 int irq_reserve(struct domain *d);
-/* The machine's interrupt behind a pirq, or -EINVAL. */
-int irq_of_pirq(struct domain *d, unsigned pirq);
 bool irq_guest_shared(struct domain *d, unsigned pirq);
 /* Page of d (with a writable reference handed over) whose bit n says that pirq n needs an EOI.  -EBUSY has one. */
 int irq_set_eoi_page(struct domain *d, struct frame *page);

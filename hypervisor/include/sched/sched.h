@@ -27,6 +27,5 @@ int sched_pin_override(struct vcpu *v, int cpu);
 int sched_domain_adjust(struct domain *d, struct xen_domctl_scheduler_op *op);
 int sched_global_adjust(struct xen_sysctl_scheduler_op *op);
 uint64_t sched_cpu_idle_ns(unsigned cpu);
-_Noreturn void sched_idle_loop(void);        /* body of every idle vcpu */
 
 #endif

@@ -123,19 +123,18 @@ static inline int request_do(const struct mmu_update *r, const struct owners *b)
 /* Does up to CHUNK requests at address; *did counts them. */
 static int chunk_do(uint64_t address, uint64_t count, const struct owners *b, uint64_t *did)
 {
-    struct mmu_update requests[CHUNK];
+    struct mmu_update requests[CHUNK], *r = requests, *end = r + min_t(uint64_t, count, CHUNK);
     const struct pv_vcpu *pv = current->pv;
-    unsigned n = (unsigned)min_t(uint64_t, count, CHUNK), i = 0;
     int rc = 0;
 
-    if (guest_read(requests, GUEST_ADDR(address), n * sizeof(requests[0])))
+    if (guest_read(requests, GUEST_ADDR(address), (size_t)(end - r) * sizeof(*r)))
         return -EFAULT;
     spin_lock(&b->tables->pv->tables_lock);
-    while (i < n) {
-        rc = request_do(&requests[i], b);
+    while (r < end) {
+        rc = request_do(r, b);
         if (unlikely(rc))
             break;
-        i++;
+        r++;
         if (unlikely(pv->old_table)) {
             rc = -ERESTART_LATER;
             break;
@@ -144,8 +143,8 @@ static int chunk_do(uint64_t address, uint64_t count, const struct owners *b, ui
     spin_unlock(&b->tables->pv->tables_lock);
     /* Which frames a translated guest has is found out by trying, a million times by a dump of its memory. */
     if (unlikely(rc && rc != -ERESTART_LATER) && !b->translated)
-        log_vcpu(LOG_WARNING, current, "mmu_update of %#lx to %#lx: error %d\n", requests[i].ptr, requests[i].val, rc);
-    *did += i;
+        log_vcpu(LOG_WARNING, current, "mmu_update of %#lx to %#lx: error %d\n", r->ptr, r->val, rc);
+    *did += (uint64_t)(r - requests);
     return rc;
 }
 

@@ -25,16 +25,16 @@ static inline bool entry_store(uint64_t *slot, uint64_t *old, uint64_t value, en
 
 /*
  * Both entries are present and map the same frame, ordinary memory of the table's owner: the reference goes from one to the
- * other, and what is left to do is the writable type reference.  False: the case is another, and nothing was done.  value is
- * in stored form.
+ * other, and what is left to do is the writable type reference.  False: the case is another, and nothing was done.
  */
 static ALWAYS_INLINE bool rights_update(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d, struct domain *from,
                                         enum entry_mode mode)
 {
     struct frame *f = mfn_to_frame(pte_frame(value));
 
-    if (!(old & value & PTE_PRESENT) || ((old ^ value) & PTE_FRAME_MASK) || ((old | value) & PTE_CACHE_MASK) ||
-        mode == ENTRY_EXPECT || from != d || d->dirty_log || !mfn_valid(pte_frame(value)) || f->owner != frame_owner_index(d))
+    value = l1_entry_stored(value);
+    if (!(old & value & PTE_PRESENT) || ((old ^ value) & (PTE_FRAME_MASK | PTE_CACHE_MASK)) || mode == ENTRY_EXPECT ||
+        from != d || d->dirty_log || !mfn_valid(pte_frame(value)) || f->owner != frame_owner_index(d))
         return false;
     if ((value & ~old & PTE_WRITE) && unlikely(!frame_get_type_fast(f, FRAME_WRITABLE)))
         return false;
@@ -48,9 +48,13 @@ static ALWAYS_INLINE bool rights_update(uint64_t *slot, uint64_t old, uint64_t v
 static __attribute__((noinline)) int entry_replace(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d,
                                                    struct domain *from, enum entry_mode mode)
 {
-    bool same = (old & value & PTE_PRESENT) && !((old ^ value) & ~PTE_SOFT_BITS);
-    int rc = (value & PTE_PRESENT) && !same ? l1_entry_get(&value, d, from) : 0;
+    bool same;
+    int rc;
 
+    if (value & PTE_PRESENT)
+        value = l1_entry_stored(value);
+    same = (old & value & PTE_PRESENT) && !((old ^ value) & ~PTE_SOFT_BITS);
+    rc = (value & PTE_PRESENT) && !same ? l1_entry_get(&value, d, from) : 0;
     if (unlikely(rc))
         return rc;
     if (unlikely(!entry_store(slot, &old, value, mode))) {
@@ -60,7 +64,7 @@ static __attribute__((noinline)) int entry_replace(uint64_t *slot, uint64_t old,
     }
     if (unlikely(d->dirty_log))
         dirty_log_frame(virt_to_frame(slot));
-    if (!same)
+    if (!same && (old & PTE_PRESENT))
         l1_entry_put(old, d);
     return 0;
 }
@@ -68,8 +72,6 @@ static __attribute__((noinline)) int entry_replace(uint64_t *slot, uint64_t old,
 static ALWAYS_INLINE int l1_update(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d, struct domain *from,
                                    enum entry_mode mode)
 {
-    if (value & PTE_PRESENT)
-        value = l1_entry_stored(value);
     return rights_update(slot, old, value, d, from, mode) ? 0 : entry_replace(slot, old, value, d, from, mode);
 }
 

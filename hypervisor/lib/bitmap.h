@@ -35,23 +35,6 @@ static inline bool bitmap_test(const uint64_t *map, size_t bit)
     return (__atomic_load_n(&map[bit / 64], __ATOMIC_RELAXED) >> (bit % 64)) & 1;
 }
 
-/* Each returns the bit's former value. */
-static inline bool bitmap_test_and_set(uint64_t *map, size_t bit)
-{
-    bool before = bitmap_test(map, bit);
-
-    bitmap_set(map, bit);
-    return before;
-}
-
-static inline bool bitmap_test_and_clear(uint64_t *map, size_t bit)
-{
-    bool before = bitmap_test(map, bit);
-
-    bitmap_clear(map, bit);
-    return before;
-}
-
 static inline void bitmap_atomic_set(uint64_t *map, size_t bit)
 {
     __atomic_fetch_or(&map[bit / 64], BIT(bit % 64), __ATOMIC_SEQ_CST);

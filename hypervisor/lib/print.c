@@ -3,8 +3,6 @@
 #include "lib/print.h"
 
 #include <limits.h>
-#include <stdbool.h>
-#include <stdint.h>
 
 #include "lib/base.h"
 #include "lib/string.h"

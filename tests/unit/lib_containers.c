@@ -1,68 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Lists, trees and heaps: order, removal from anywhere, and the inner rules after every step. */
+/* Trees and heaps: order, removal from anywhere, and the inner rules after every step. */
 #include "lib_test.h"
 
 #include <xen/errno.h>
 
 #include "lib/heap.h"
-#include "lib/list.h"
 #include "lib/tree.h"
 
 enum { ITEMS = 300, STEPS = 20000 };
 
 struct item {
     int number;
-    struct list_node link;
     struct tree_node node;
     struct heap_entry timer;
     bool in;
 };
-
-static void expect_list(struct list *list, const char *numbers)
-{
-    struct item *item;
-    const char *next = numbers;
-
-    list_for_each_entry(item, list, link)
-        assert_int_equal(item->number, *next++ - '0');
-    assert_int_equal(*next, '\0');
-    for (const struct list_node *node = list->head.previous; node != &list->head; node = node->previous)
-        assert_int_equal(container_of(node, struct item, link)->number, *--next - '0');
-    assert_ptr_equal(next, numbers);
-}
-
-static void lists_keep_order_and_allow_removal_in_a_walk(void **state)
-{
-    struct item items[5] = { 0 }, *item = NULL;
-    struct list list;
-
-    (void)state;
-    list_init(&list);
-    for (int i = 0; i < 5; i++)
-        items[i].number = i;
-    expect_list(&list, "");
-    list_add_tail(&list, &items[1].link);
-    list_add_tail(&list, &items[3].link);
-    list_insert_after(&list.head, &items[0].link);
-    list_insert_after(&items[1].link, &items[2].link);
-    list_insert_after(&items[3].link, &items[4].link);
-    expect_list(&list, "01234");
-    list_for_each_entry_safe(item, &list, link) {
-        if (item->number % 2 == 1)
-            list_remove(&item->link);
-    }
-    expect_list(&list, "024");
-    assert_null(items[1].link.next);
-    list_for_each_entry(item, &list, link) {
-        struct item *inner;
-
-        list_for_each_entry(inner, &list, link)
-            assert_true(inner->number % 2 == 0);
-    }
-    list_for_each_entry_safe(item, &list, link)
-        list_remove(&item->link);
-    expect_list(&list, "");
-}
 
 static int item_compare(const struct tree_node *a, const struct tree_node *b)
 {
@@ -206,7 +158,6 @@ static void heaps_give_the_smallest_key_first(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lists_keep_order_and_allow_removal_in_a_walk),
         cmocka_unit_test(trees_stay_balanced_whatever_happens),
         cmocka_unit_test(sorted_insertion_gives_a_low_tree),
         cmocka_unit_test(heaps_give_the_smallest_key_first),

@@ -9,29 +9,27 @@
 #include "arch/x86/msix_table.h"
 
 #include "errno.h"
-#include "lib/list.h"
 #include "mm/heap.h"
 
 struct protected_device {
-    struct list_node link;
+    struct protected_device *next;
     uint32_t device;
     unsigned uses;
     struct msix_pages pages[2];
 };
 
-struct rangeset msix_table_pages;
+struct rangeset msix_table_pages = {.lock = SPINLOCK_INIT(RANK_NONE)};
 static spinlock_t lock = SPINLOCK_INIT(RANK_PCI); /* the list, and changes of msix_table_pages */
-static struct list devices;
-static bool prepared;
+static struct protected_device *devices;
 
-static struct protected_device *find(uint32_t device)
+/* Where the device stands in the list, or would: at its end. */
+static struct protected_device **find(uint32_t device)
 {
-    struct protected_device *p;
+    struct protected_device **at = &devices;
 
-    list_for_each_entry (p, &devices, link)
-        if (p->device == device)
-            return p;
-    return NULL;
+    while (*at && (*at)->device != device)
+        at = &(*at)->next;
+    return at;
 }
 
 static int pages_add(const struct protected_device *p)
@@ -44,41 +42,33 @@ static int pages_add(const struct protected_device *p)
 /* What else is in those pages, another device's, is protected again. */
 static void pages_remove(struct protected_device *p)
 {
-    struct protected_device *other;
-
     for (unsigned i = 0; i < 2; i++)
         (void)rangeset_remove(&msix_table_pages, p->pages[i].first, p->pages[i].last);
-    list_for_each_entry (other, &devices, link)
+    for (const struct protected_device *other = devices; other; other = other->next)
         (void)pages_add(other);
 }
 
 int msix_table_protect(uint32_t device, const struct msix_pages pages[2])
 {
-    struct protected_device *p, *fresh = mem_new(struct protected_device);
+    struct protected_device **at, *fresh = mem_new(struct protected_device);
     int error = 0;
 
     if (!fresh)
         return -ENOMEM;
     spin_lock(&lock);
-    if (!prepared) {
-        rangeset_init(&msix_table_pages);
-        list_init(&devices);
-        prepared = true;
-    }
-    p = find(device);
-    if (!p) {
+    at = find(device);
+    if (!*at) {
         *fresh = (struct protected_device){.device = device, .pages = {pages[0], pages[1]}};
         error = pages_add(fresh);
         if (error) {
             pages_remove(fresh);
         } else {
-            p = fresh;
+            *at = fresh;
             fresh = NULL;
-            list_add_tail(&devices, &p->link);
         }
     }
-    if (p)
-        p->uses++;
+    if (*at)
+        (*at)->uses++;
     spin_unlock(&lock);
     mem_free(fresh);
     return error;
@@ -86,12 +76,13 @@ int msix_table_protect(uint32_t device, const struct msix_pages pages[2])
 
 void msix_table_release(uint32_t device)
 {
-    struct protected_device *p;
+    struct protected_device **at, *p;
 
     spin_lock(&lock);
-    p = find(device);
+    at = find(device);
+    p = *at;
     if (p && --p->uses == 0) {
-        list_remove(&p->link);
+        *at = p->next;
         pages_remove(p);
     } else {
         p = NULL;

@@ -11,10 +11,8 @@
 #include "arch/x86/paging.h"
 #include "arch/x86/smp.h"
 #include "domain/state.h"
-#include "lib/base.h"
 #include "lib/bitmap.h"
 #include "log.h"
-#include "sync/spinlock.h"
 
 uint64_t tlb_clock = 1;
 PER_CPU_DEFINE(uint64_t, tlb_flushed_at);
@@ -48,22 +46,6 @@ static inline void shadow_flush(uint64_t address)
         pv_shadow_flush(v, address);
 }
 
-static void flush_all(bool global)
-{
-    uint64_t stamp = __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST);
-
-    shadow_flush(TLB_FLUSH_ALL);
-    if (global) {
-        uint64_t cr4 = read_cr4();
-
-        write_cr4(cr4 & ~(uint64_t)CR4_PGE);
-        write_cr4(cr4);
-    } else {
-        write_cr3(read_cr3());
-    }
-    this_cpu(tlb_flushed_at) = stamp;
-}
-
 void cr3_load(uint64_t cr3)
 {
     uint64_t stamp = __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST);
@@ -73,14 +55,26 @@ void cr3_load(uint64_t cr3)
     this_cpu(tlb_flushed_at) = stamp;
 }
 
+static void flush_global(void)
+{
+    uint64_t stamp = __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST), cr4 = read_cr4();
+
+    shadow_flush(TLB_FLUSH_ALL);
+    write_cr4(cr4 & ~(uint64_t)CR4_PGE);
+    write_cr4(cr4);
+    this_cpu(tlb_flushed_at) = stamp;
+}
+
 void tlb_flush_local(uint64_t address, unsigned flags)
 {
     uint64_t irq = irq_save();
 
     if (flags & TLB_FLUSH_CACHE)
         __asm__ volatile("wbinvd" ::: "memory");
-    if (address == TLB_FLUSH_ALL) {
-        flush_all(flags & TLB_FLUSH_GLOBAL);
+    if (address == TLB_FLUSH_ALL && (flags & TLB_FLUSH_GLOBAL)) {
+        flush_global();
+    } else if (address == TLB_FLUSH_ALL) {
+        cr3_load(read_cr3());
     } else if (address_canonical(address)) {
         shadow_flush(address);
         invlpg(address);
@@ -140,11 +134,10 @@ void tlb_flush_mask(const cpu_mask_t *mask, uint64_t address, unsigned flags)
 {
     uint64_t irq = irq_save();
     cpu_mask_t others;
-    bool here;
 
     bitmap_and(others.bits, mask->bits, cpu_online_mask.bits, MAX_CPUS);
-    here = bitmap_test_and_clear(others.bits, cpu_id()) || bitmap_test(mask->bits, cpu_id());
-    if (here)
+    bitmap_clear(others.bits, cpu_id());
+    if (bitmap_test(mask->bits, cpu_id()))
         tlb_flush_local(address, flags);
     if (!bitmap_empty(others.bits, MAX_CPUS))
         flush_others(&others, address, flags);

@@ -23,7 +23,6 @@
 #define LAPIC_DFR      0x0e0
 #define LAPIC_SPURIOUS 0x0f0
 #define LAPIC_ISR      0x100
-#define LAPIC_TMR      0x180
 #define LAPIC_IRR      0x200
 #define LAPIC_ESR      0x280
 #define LAPIC_ICR      0x300

@@ -27,7 +27,6 @@ struct domain;
 #define FRAME_XEN_HEAP    (1UL << 62) /* hypervisor memory, perhaps shared with a domain */
 #define FRAME_BROKEN      (1UL << 61)
 #define FRAME_EXTRA       (1UL << 60) /* not counted in the owner's total_pages */
-#define FRAME_CACHE_SHIFT 56          /* PAT index of cacheable aliases, 0 = write-back */
 #define FRAME_FREE        (1UL << 55) /* on the heap's free lists */
 #define FRAME_UNSCRUBBED  (1UL << 54) /* free, but still holds old data */
 #define FRAME_LEAVING     (1UL << 53) /* of a dying domain, on its relinquish_pages: others still use it */

@@ -3,7 +3,6 @@
 #include <xen/errno.h>
 #include <zlib.h>
 
-#include "lib/string.h"
 #include "lib/unpack/decoders.h"
 
 enum {

@@ -139,7 +139,7 @@ void irq_stop(struct irq_desc *desc)
 /* An unmaskable message must change in one write: same vector there, or it stays. */
 static bool move_allowed(const struct irq_desc *desc, uint8_t vector)
 {
-    return desc->kind != IRQ_MSI || msi_can_mask(desc->msi) || vector == desc->vector;
+    return desc->kind != IRQ_MSI || desc->msi->maskable || vector == desc->vector;
 }
 
 void irq_move_now(struct irq_desc *desc)

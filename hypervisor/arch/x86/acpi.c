@@ -3,11 +3,9 @@
  * Finds the firmware's ACPI tables and keeps what they say (arch/x86/acpi.h).  Tables in the direct map are
  * read in place, others through a temporary mapping.  Reading of bytes is in acpi_parse.c.
  */
-#include "arch/layout.h"
 #include "arch/x86/acpi.h"
 #include "arch/x86/cpufeature.h"
 #include "boot_info.h"
-#include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"

@@ -6,18 +6,14 @@
  */
 #include "arch/x86/apic.h"
 
-#include "arch/interrupts.h"
 #include "arch/time.h"
-#include "arch/x86/acpi.h"
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/entry.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/ports.h"
-#include "lib/base.h"
 #include "log.h"
 #include "mm/heap.h"
 #include "options.h"
-#include "sync/softirq.h"
 #include "time/time.h"
 
 #define APIC_ID          0x020

@@ -4,8 +4,6 @@
  */
 #include "arch/cpu.h"
 
-#include <stddef.h>
-
 #define DEFINE(name, value) __asm__ volatile(".ascii \"@OFFSET " #name " %0\"" ::"i"(value))
 #define OFFSET(name, type, member) DEFINE(name, offsetof(struct type, member))
 

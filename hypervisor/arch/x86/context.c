@@ -3,7 +3,6 @@
  * Leaving one vcpu and going on with another (arch/vcpu.h).  An idle vcpu runs on idle_l4, so a vcpu that is
  * not running has its page tables in no CPU, and nothing of a domain is left behind when it dies.
  */
-#include "arch/vcpu.h"
 
 #include "arch/x86/descriptor.h"
 #include "arch/x86/entry.h"

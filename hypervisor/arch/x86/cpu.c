@@ -13,7 +13,6 @@
 #include "arch/x86/ports.h"
 #include "arch/x86/regs.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
 #include "options.h"

@@ -6,15 +6,12 @@
  */
 #include "arch/x86/fpu.h"
 
-#include "arch/percpu.h"
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"
 #include "domain/state.h"
 #include "errno.h"
-#include "lib/base.h"
-#include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
 

@@ -6,10 +6,6 @@
  */
 #include "mm/guest_copy.h"
 
-#include "arch/extable.h"
-#include "arch/layout.h"
-#include "errno.h"
-
 /* Words, then what is left: a string instruction's steps are what a copy costs. */
 static int copy(void *to, const void *from, size_t size)
 {

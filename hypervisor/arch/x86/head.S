@@ -207,6 +207,7 @@ head_print:
 
     .section .rodata.head, "a"
     .balign 8
+    .global boot_gdt
 boot_gdt:
     .quad 0
     .quad 0x00cf9b000000ffff    /* 0x08: 32-bit code */

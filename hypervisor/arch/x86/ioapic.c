@@ -8,7 +8,6 @@
 #include "arch/x86/acpi.h"
 #include "arch/x86/ports.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "log.h"
 #include "mm/heap.h"
 #include "sync/spinlock.h"
@@ -58,10 +57,9 @@ bool ioapic_gsi_valid(unsigned gsi)
 }
 
 /* The high half first when unmasking and last when masking: an unmasked entry is always whole. */
-void ioapic_program(unsigned gsi, uint8_t vector, uint32_t apic_id, bool level, bool low, bool masked)
+static void entry_write(unsigned gsi, uint32_t entry, uint32_t apic_id, bool masked)
 {
     struct ioapic *io = ioapic_of(gsi);
-    uint32_t entry = vector | (low ? ENTRY_LOW_ACTIVE : 0) | (level ? ENTRY_LEVEL : 0);
     uint64_t flags;
     unsigned pin;
 
@@ -76,18 +74,15 @@ void ioapic_program(unsigned gsi, uint8_t vector, uint32_t apic_id, bool level, 
     spin_unlock_irqrestore(&ioapic_lock, flags);
 }
 
+void ioapic_program(unsigned gsi, uint8_t vector, uint32_t apic_id, bool level, bool low, bool masked)
+{
+    entry_write(gsi, vector | (low ? ENTRY_LOW_ACTIVE : 0) | (level ? ENTRY_LEVEL : 0), apic_id, masked);
+}
+
 void ioapic_route_nmi(unsigned gsi, uint32_t apic_id)
 {
-    struct ioapic *io = ioapic_of(gsi);
-    uint64_t flags;
-
-    if (io == NULL)
-        return;
+    entry_write(gsi, ENTRY_NMI, apic_id, false);
     nmi_gsi = gsi;
-    flags = spin_lock_irqsave(&ioapic_lock);
-    reg_write(io, REG_ENTRY(gsi - io->first) + 1, apic_id << 24);
-    reg_write(io, REG_ENTRY(gsi - io->first), ENTRY_NMI);
-    spin_unlock_irqrestore(&ioapic_lock, flags);
 }
 
 void ioapic_mask(unsigned gsi, bool masked)

@@ -4,7 +4,6 @@
  * controller).  What arch/machine.h says about topology is in cpu.c and smp.c.
  */
 #include "arch/machine.h"
-#include "arch/cpu.h"
 #include "arch/x86/acpi.h"
 #include "arch/x86/ports.h"
 #include "arch/x86/smp.h"

@@ -11,9 +11,7 @@
 #include "arch/x86/msr.h"
 #include "arch/x86/traps.h"
 #include "domain/state.h"
-#include "lib/base.h"
 #include "log.h"
-#include "sync/softirq.h"
 #include <xen/arch-x86/xen-mca.h>
 
 #define MSR_BANK_CONTROL(bank)   (0x400 + 4 * (bank))

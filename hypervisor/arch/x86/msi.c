@@ -9,10 +9,7 @@
  */
 #include "arch/devices.h"
 #include "arch/x86/msix_table.h"
-#include "arch/x86/ports.h"
 #include "errno.h"
-#include "lib/base.h"
-#include "log.h"
 #include "mm/heap.h"
 
 #define CAP_MSI        0x05
@@ -193,11 +190,6 @@ void msi_mask(struct msi *m, bool masked)
     m->masked = masked;
     if (m->maskable)
         mask_write(m);
-}
-
-bool msi_can_mask(const struct msi *m)
-{
-    return m->maskable;
 }
 
 void msi_program(struct msi *m, uint8_t vector, uint32_t apic_id)

@@ -9,11 +9,9 @@
 
 #include "arch/interrupts.h"
 #include "arch/x86/ports.h"
-#include "arch/x86/regs.h"
 #include "arch/x86/traps.h"
 #include "arch/x86/smp.h"
 #include "lib/string.h"
-#include "log.h"
 #include "options.h"
 #include "sync/softirq.h"
 #include <xen/nmi.h>

@@ -8,7 +8,6 @@
 #include "arch/machine.h"
 #include "arch/x86/acpi.h"
 #include "boot_info.h"
-#include "lib/base.h"
 #include "log.h"
 #include "mm/heap.h"
 #include "options.h"

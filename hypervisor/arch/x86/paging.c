@@ -13,7 +13,6 @@
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/start.h"
 #include "boot_info.h"
-#include "lib/base.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
 #include "log.h"
@@ -126,14 +125,19 @@ static pte_t *table_get(pte_t *entry, void *(*alloc)(void), uint64_t flags)
 
 static void *alloc_boot_table(void) { return boot_alloc(PAGE_SIZE, PAGE_SIZE); }
 
-/* The entry of the given level for an address, tables above it made as needed. */
-static pte_t *boot_entry(uint64_t address, unsigned level, uint64_t table_flags)
+/* The entry of the given level for an address, tables above it made as needed; NULL when there is no memory for one. */
+static pte_t *entry_get(uint64_t address, unsigned level, void *(*alloc)(void), uint64_t table_flags)
 {
     pte_t *table = idle_l4;
 
-    for (unsigned at = 4; at > level; at--)
-        table = table_get(&table[table_index(address, at)], alloc_boot_table, table_flags);
-    return &table[table_index(address, level)];
+    for (unsigned at = 4; table != NULL && at > level; at--)
+        table = table_get(&table[table_index(address, at)], alloc, table_flags);
+    return table != NULL ? &table[table_index(address, level)] : NULL;
+}
+
+static pte_t *boot_entry(uint64_t address, unsigned level, uint64_t table_flags)
+{
+    return entry_get(address, level, alloc_boot_table, table_flags);
 }
 
 static unsigned best_level(uint64_t address, uint64_t physical, uint64_t size)
@@ -328,17 +332,9 @@ static size_t vmap_hint = 1;                  /* vmap_lock */
 
 static void *alloc_heap_table(void) { return heap_alloc(0, HEAP_ZERO); }
 
-static pte_t *vmap_entry(uint64_t address, bool make)
+static pte_t *vmap_entry(uint64_t address)
 {
-    pte_t *l3 = table_of(idle_l4[table_index(address, 4)]), *l2, *l1;
-
-    if (!make && !pte_present(l3[table_index(address, 3)]))
-        return NULL;
-    l2 = table_get(&l3[table_index(address, 3)], alloc_heap_table, PTE_HYPERVISOR_TABLE);
-    if (l2 == NULL || (!make && !pte_present(l2[table_index(address, 2)])))
-        return NULL;
-    l1 = table_get(&l2[table_index(address, 2)], alloc_heap_table, PTE_HYPERVISOR_TABLE);
-    return l1 ? &l1[table_index(address, 1)] : NULL;
+    return entry_get(address, 1, alloc_heap_table, PTE_HYPERVISOR_TABLE);
 }
 
 /* First page of `count` free ones with a free page before and after them; 0 when there is no room. */
@@ -384,7 +380,7 @@ static bool vmap_make_tables(uint64_t address, size_t count)
 
     spin_lock(&vmap_lock);
     for (size_t i = 0; i < count && made; i++)
-        made = vmap_entry(address + i * PAGE_SIZE, true) != NULL;
+        made = vmap_entry(address + i * PAGE_SIZE) != NULL;
     spin_unlock(&vmap_lock);
     return made;
 }
@@ -411,13 +407,13 @@ void *vmap_frames_aligned(const mfn_t *frames, size_t count, unsigned order, uin
         return NULL;
     for (size_t i = 0; i < count; i++)
         if (!mfn_equal(frames[i], INVALID_MFN)) /* a hole: a guard page inside */
-            *vmap_entry(address + i * PAGE_SIZE, false) = pte_make(frames[i], flags);
+            *vmap_entry(address + i * PAGE_SIZE) = pte_make(frames[i], flags);
     return (void *)address;
 }
 
 void vmap_set(void *address, mfn_t frame, uint64_t flags)
 {
-    *vmap_entry((uint64_t)address, false) = pte_make(frame, flags);
+    *vmap_entry((uint64_t)address) = pte_make(frame, flags);
 }
 
 void *vmap_device(maddr_t start, size_t size)
@@ -429,7 +425,7 @@ void *vmap_device(maddr_t start, size_t size)
     if (address == 0)
         return NULL;
     for (size_t i = 0; i < count; i++)
-        *vmap_entry(address + i * PAGE_SIZE, false) =
+        *vmap_entry(address + i * PAGE_SIZE) =
             pte_make(mfn_add(maddr_to_mfn(start), i), PTE_HYPERVISOR_DEVICE);
     return (void *)(address + offset);
 }
@@ -440,12 +436,8 @@ void vunmap(void *address, size_t pages)
 
     if (address == NULL || pages == 0)
         return;
-    for (size_t i = 0; i < pages; i++) {
-        pte_t *e = vmap_entry(start + i * PAGE_SIZE, false);
-
-        if (e)
-            *e = 0;
-    }
+    for (size_t i = 0; i < pages; i++)
+        *vmap_entry(start + i * PAGE_SIZE) = 0;
     tlb_flush_mask(&cpu_online_mask, pages == 1 ? start : TLB_FLUSH_ALL, TLB_FLUSH_GLOBAL);
     vmap_release((start - VMAP_START) >> PAGE_SHIFT, pages);
 }

@@ -5,14 +5,12 @@
  * earlier calls.
  */
 #include "arch/machine.h"
-#include "arch/x86/apic.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"
 #include "arch/x86/smp.h"
 #include "arch/x86/traps.h"
 #include "console/console.h"
 #include "domain/state.h"
-#include "lib/base.h"
 #include "lib/print.h"
 #include "log.h"
 

@@ -10,8 +10,6 @@
 #include "arch/x86/acpi.h"
 #include "arch/x86/ports.h"
 #include "errno.h"
-#include "lib/base.h"
-#include "log.h"
 #include "mm/heap.h"
 #include "sync/spinlock.h"
 

@@ -9,10 +9,8 @@
 #include "arch/devices.h"
 #include "arch/x86/acpi.h"
 #include "arch/x86/ports.h"
-#include "lib/base.h"
 #include "lib/calendar.h"
 #include "lib/string.h"
-#include "log.h"
 #include "mm/heap.h"
 #include "options.h"
 

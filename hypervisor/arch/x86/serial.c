@@ -15,7 +15,6 @@
 #include "console/console.h"
 #include "errno.h"
 #include "irq/irq.h"
-#include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
 #include "options.h"

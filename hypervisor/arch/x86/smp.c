@@ -23,7 +23,6 @@
 #include "arch/x86/traps.h"
 #include "boot_info.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
 #include "log.h"
@@ -83,21 +82,13 @@ static char *make_block(void)
 
 static struct cpu_info *block_info(char *block) { return (struct cpu_info *)(block + STACK_SIZE) - 1; }
 
-static char *make_percpu(void)
-{
-    size_t size = (size_t)(percpu_end - percpu_start);
-    unsigned order = 0;
-
-    while ((PAGE_SIZE << order) < size)
-        order++;
-    return heap_alloc(order, HEAP_ZERO);
-}
-
 int smp_prepare_cpu(unsigned cpu)
 {
-    char *block = make_block(), *percpu = cpu ? make_percpu() : percpu_start;
+    char *block = make_block(), *percpu = percpu_start;
     uint64_t *gdt = heap_alloc(0, HEAP_ZERO);
 
+    if (cpu)
+        percpu = mem_alloc((size_t)(percpu_end - percpu_start), 64);
     if (!block || !percpu || !gdt)
         return -ENOMEM; /* the machine has too little for this CPU: what was taken stays taken */
     percpu_offset[cpu] = (uint64_t)percpu - (uint64_t)percpu_start;

@@ -22,8 +22,6 @@ trampoline_start:
     /* far pointers of the two jumps below */
     lea LOCAL(trampoline_32)(%ebx), %eax
     mov %eax, LOCAL(jump_32)
-    lea LOCAL(trampoline_gdt)(%ebx), %eax
-    mov %eax, LOCAL(trampoline_gdt_pointer) + 2
     lgdtl LOCAL(trampoline_gdt_pointer)
     mov %cr0, %eax
     or $1, %al
@@ -47,15 +45,9 @@ trampoline_64:
     movabs $trampoline_high, %rax
     jmp *%rax
 
-    .balign 8
-trampoline_gdt:
-    .quad 0
-    .quad 0x00cf9b000000ffff
-    .quad 0x00cf93000000ffff
-    .quad 0x00af9b000000ffff
 trampoline_gdt_pointer:
-    .short . - trampoline_gdt - 1
-    .long 0
+    .short 4 * 8 - 1
+    .long PHYS(boot_gdt)
     .balign 4
 jump_32:
     .long 0

@@ -7,7 +7,6 @@
  */
 #include "arch/x86/traps.h"
 
-#include "arch/extable.h"
 #include "arch/x86/apic.h"
 #include "arch/x86/descriptor.h"
 #include "arch/x86/entry.h"
@@ -17,10 +16,7 @@
 #include "arch/x86/regs.h"
 #include "arch/x86/smp.h"
 #include "domain/state.h"
-#include "lib/base.h"
 #include "log.h"
-#include "sync/softirq.h"
-#include "sync/spinlock.h"
 
 #define IST_NMI_TOP 0x1000 /* offsets in a CPU's stack block: page 0 */
 #define IST_MC_TOP  0x1800 /* page 1, lower half */

@@ -5,14 +5,11 @@
  * 0 runs.
  */
 #include "arch/devices.h"
-#include "arch/layout.h"
 #include "arch/x86/ports.h"
 #include "boot_info.h"
 #include "console/console.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "lib/string.h"
-#include "log.h"
 #include "mm/heap.h"
 #include "options.h"
 

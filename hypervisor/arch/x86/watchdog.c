@@ -21,7 +21,6 @@
 #include "arch/x86/smp.h"
 #include "arch/x86/traps.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
 #include "log.h"

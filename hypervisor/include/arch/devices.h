@@ -92,6 +92,5 @@ void msi_free(struct msi *msi);          /* masks and, for the last vector, disa
 void msi_program(struct msi *msi, uint8_t vector, uint32_t apic_id);
 void msi_mask(struct msi *msi, bool masked);
 void msi_restore(struct msi *msi);       /* writes everything again after the device lost it */
-bool msi_can_mask(const struct msi *msi);
 
 #endif

@@ -17,8 +17,6 @@
 .endm
 #else
 #include "arch/percpu.h"
-#include <stdbool.h>
-#include <stdint.h>
 
 #define EXTABLE(fault, fixup)                                                                                    \
     ".pushsection .extable, \"a\"\n .balign 4\n .long " #fault " - ., " #fixup " - ., 0\n .popsection\n"

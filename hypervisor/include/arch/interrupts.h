@@ -8,7 +8,6 @@
 
 #include "public.h"
 #include <stdbool.h>
-#include <stdint.h>
 
 /* Vectors of irq/, except 0x80 and 0x82. */
 #define VECTOR_FIRST_IRQ 0x20

@@ -33,7 +33,6 @@
 
 #ifndef __ASSEMBLER__
 #include "arch/percpu.h"
-#include "public.h"
 
 _Static_assert(GDT_RESERVED_BYTE == FIRST_RESERVED_GDT_BYTE, "the ABI's reserved part of the GDT");
 

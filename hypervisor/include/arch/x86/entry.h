@@ -39,7 +39,6 @@
 #ifndef __ASSEMBLER__
 #include "arch/interrupts.h"
 #include "arch/percpu.h"
-#include "public.h"
 
 void trap_dispatch(struct cpu_user_regs *regs); /* from entry.S */
 

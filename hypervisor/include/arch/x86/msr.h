@@ -42,8 +42,6 @@
 
 #ifndef __ASSEMBLER__
 #include "arch/extable.h"
-#include <stdbool.h>
-#include <stdint.h>
 
 static inline uint64_t rdmsr(uint32_t msr)
 {

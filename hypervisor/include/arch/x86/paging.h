@@ -35,7 +35,6 @@
 #define CR4_SMAP       0x00200000
 
 #ifndef __ASSEMBLER__
-#include "arch/layout.h"
 #include "arch/percpu.h"
 #include "arch/tlb.h"
 #include "mm/frame.h"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 //
-// Rule: a PVH guest makes the same hypercalls from compatibility mode and from protected mode, unpaged and with either
-// kind of tables: structures have the 32-bit form, of registers the lower half counts, and what the hypervisor writes ends
-// where the 32-bit form does. What is wrong with an argument is an error for that call and nothing else. It matters because
-// loaders run there, and because each structure is read in another form than the rest of the hypervisor knows.
+// Rule: a PVH guest's kernel makes the same hypercalls from compatibility mode, real mode and protected mode, unpaged and
+// with either kind of tables: structures have the 32-bit form, of registers the lower half counts, and what the hypervisor
+// writes ends where the 32-bit form does. What is wrong with an argument is an error for that call and nothing else. User
+// mode makes none. It matters because loaders run there, and because each structure is read in another form than the rest of
+// the hypervisor knows.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,7 +31,7 @@
 #include "timer.h"
 #include "vcpu.h"
 
-const char test_title[] = "PVH: hypercalls from compatibility mode and protected mode";
+const char test_title[] = "PVH: hypercalls from compatibility mode, real mode and protected mode";
 
 #define NOISE 0xdeadbeef00000000ul
 #define GUARD 0xa5a5a5a5u
@@ -463,6 +464,51 @@ static void preempt_check(void)
         CHECK_EQUAL(*(volatile uint32_t *)page_of_frame(places[i]), i);
 }
 
+// ---- user mode, which may not
+
+#define MSR_STAR 0xc0000081u
+#define MSR_LSTAR 0xc0000082u
+#define MSR_CSTAR 0xc0000083u
+#define EFER_SCE 1u
+#define STAR_SELECTORS (0x08ul << 32) /* SYSCALL comes to our own segments; SYSRET makes its own */
+
+/* By SYSRET there, of either width, and by SYSCALL back: neither a stack nor a task segment is needed for it. */
+static int32_t user_call(bool narrow)
+{
+    unsigned long result;
+
+    __asm__ volatile("lea 3f(%%rip), %%rax\n\t"
+                     "mov %%rax, %%rdx\n\t"
+                     "shr $32, %%rdx\n\t"
+                     "mov %[lstar], %%ecx\n\t"
+                     "wrmsr\n\t"
+                     "mov %[cstar], %%ecx\n\t"
+                     "wrmsr\n\t"
+                     "lea 2f(%%rip), %%rcx\n\t"
+                     "mov $2, %%r11d\n\t"
+                     "test %[narrow], %[narrow]\n\t"
+                     "jz 1f\n\t"
+                     "sysretl\n"
+                     "1:\tsysretq\n"
+                     "2:\tmov %[number], %%eax\n\t" /* the same bytes in either width */
+                     "vmmcall\n\t"
+                     "syscall\n"
+                     "3:"
+                     : "=&a"(result)
+                     : [lstar] "i"(MSR_LSTAR), [cstar] "i"(MSR_CSTAR), [number] "i"(__HYPERVISOR_sched_op),
+                       [narrow] "r"((uint32_t)narrow)
+                     : "rcx", "rdx", "r11", "memory", "cc");
+    return (int32_t)result;
+}
+
+static void user_check(void)
+{
+    wrmsr(MSR_STAR, STAR_SELECTORS);
+    wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
+    CHECK_EQUAL(user_call(false), -XEN_EPERM);
+    CHECK_EQUAL(user_call(true), -XEN_EPERM);
+}
+
 // ---- the form of what is shared follows the mode the callback was set in
 
 static void callback_set(bool narrow)
@@ -526,6 +572,7 @@ void test_main(void)
 
     NEED(physmap_add(XENMAPSPACE_gmfn, machine_of(pages_alloc(1)), machine_of(last)));
     preempt_check();
+    user_check();
     for (mode = MODE_COMPATIBILITY; mode < MODE_COUNT; mode++) {
         print("mode %u\n", mode);
         version_check();
@@ -539,5 +586,7 @@ void test_main(void)
         pointer_check(last);
         count_check();
         shared_check();
+        if (mode == MODE_REAL)
+            CHECK_EQUAL(mode32_real_cr0 & 1, 0);
     }
 }

@@ -12,14 +12,18 @@
 #include <xen/errno.h>
 #include <xen/grant_table.h>
 #include <xen/memory.h>
+#include <xen/sched.h>
 #include <xen/vcpu.h>
 #include <xen/version.h>
 
+#include "event.h"
+#include "grant.h"
 #include "hypercall.h"
 #include "memory.h"
 #include "preempt.h"
 #include "pvh/machine.h"
 #include "result.h"
+#include "start.h"
 #include "string.h"
 #include "vcpu.h"
 
@@ -202,6 +206,68 @@ static void vcpu_info_check(void)
     CHECK_EQUAL(vcpu_op(VCPUOP_register_vcpu_info, 0, &place), -XEN_EINVAL);
 }
 
+// ---- the same pages, moved and taken away while another vcpu has the hypervisor read and write them
+
+static struct { evtchn_port_t port; char *source, *dest; volatile unsigned long times, refused; } use;
+
+static void user(void *unused)
+{
+    struct evtchn_unmask unmask = { .port = use.port };
+    struct vcpu_runstate_info run;
+
+    (void)unused;
+    while (!stop) {
+        struct gnttab_copy copy = {
+            .source = { .u.ref = GRANT_FIRST, .domid = domain_self() },
+            .dest = { .u.gmfn = machine_of(use.dest), .domid = DOMID_SELF },
+            .len = 8, .flags = GNTCOPY_source_gref,
+        };
+
+        *(volatile char *)use.dest = 0;
+        use.refused += event_send(use.port) || event_op(EVTCHNOP_unmask, &unmask);
+        use.refused += grant_op(GNTTABOP_copy, &copy, 1) || copy.status != GNTST_okay;
+        use.refused += *(volatile char *)use.dest != *use.source;
+        use.refused += vcpu_op(VCPUOP_get_runstate_info, 1, &run) != 0;
+        use.times++;
+    }
+}
+
+static void in_use_check(void)
+{
+    unsigned long shared = (unsigned long)shared_page() >> PAGE_SHIFT, grants = machine_of(grant_entry(0)), seen;
+
+    use.port = (evtchn_port_t)event_bind_ipi(0);
+    use.source = page_alloc();
+    use.dest = page_alloc();
+    *use.source = 0x5a;
+    grant_give(GRANT_FIRST, domain_self(), use.source, true);
+    stop = false;
+    vcpu_run(1, user, NULL);
+    while (!use.times)
+        ;
+    for (unsigned long i = 0; i < 400 || use.times < 20; i++) {
+        seen = use.times;
+        NEED(physmap_add(XENMAPSPACE_shared_info, 0, EMPTY + 300 + i % 2));
+        NEED(physmap_add(XENMAPSPACE_grant_table, 0, EMPTY + 302 + i % 2));
+        if (i % 3 == 0) {
+            CHECK_EQUAL(physmap_remove(EMPTY + 300 + i % 2), 0);
+            CHECK_EQUAL(physmap_remove(EMPTY + 302 + i % 2), 0);
+        }
+        for (unsigned int turn = 0; i % 16 == 0 && turn < 1000 && use.times == seen; turn++)
+            sched_op(SCHEDOP_yield, 0);
+    }
+    NEED(physmap_add(XENMAPSPACE_shared_info, 0, shared));
+    NEED(physmap_add(XENMAPSPACE_grant_table, 0, grants));
+    stop = true;
+    CHECK(vcpu_wait(1));
+    print("used %lu times meanwhile\n", use.times);
+    CHECK_EQUAL(use.refused, 0);
+    CHECK(event_pending(use.port)); /* what was written meanwhile is there */
+    event_clear(use.port);
+    event_close(use.port);
+    CHECK(grant_take(GRANT_FIRST));
+}
+
 // ---- numbers that are none
 
 static void numbers_check(void)
@@ -254,6 +320,8 @@ void test_main(void)
     numbers_check();
     shatter_check();
     batch_check(); /* as long as the shared page is where the library has it */
+    NEED(grant_init());
+    in_use_check();
     shared_info_check();
     grant_frames_check();
     vcpu_info_check();

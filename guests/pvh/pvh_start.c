@@ -9,6 +9,7 @@
 
 #include <xen/arch-x86/cpuid.h>
 #include <xen/features.h>
+#include <xen/sched.h>
 #include <xen/version.h>
 
 #include "event.h"
@@ -19,7 +20,7 @@
 #include "timer.h"
 #include "vcpu.h"
 
-const char test_title[] = "PVH: start, CPUID, an event, another vcpu";
+const char test_title[] = "PVH: start, CPUID, an event, another vcpu, the local APIC as x2APIC";
 
 static void cpuid_check(void)
 {
@@ -88,10 +89,85 @@ static void vcpu_check(void)
     CHECK_EQUAL(other_apic, 2);
 }
 
+// ---- the local APIC's other mode: registers are MSRs, and an interrupt is sent by one write
+
+#define VECTOR_OURS 0x71u
+#define APIC_X2APIC 0x400u
+#define X2APIC_ID (MSR_X2APIC + 0x02)
+#define X2APIC_EOI (MSR_X2APIC + 0x0b)
+#define X2APIC_SPURIOUS (MSR_X2APIC + 0x0f)
+#define X2APIC_COMMAND (MSR_X2APIC + 0x30)
+#define X2APIC_TIMER (MSR_X2APIC + 0x32)
+#define X2APIC_TIMER_START (MSR_X2APIC + 0x38)
+#define X2APIC_TIMER_DIVIDE (MSR_X2APIC + 0x3e)
+#define X2APIC_TO_SELF (MSR_X2APIC + 0x3f)
+
+static volatile unsigned int interrupts[2], other_id;
+static volatile bool other_ready;
+
+static void interrupt_taken(unsigned int vector)
+{
+    (void)vector;
+    interrupts[vcpu_self()->number]++;
+    wrmsr(X2APIC_EOI, 0);
+}
+
+static bool interrupts_wait(unsigned int vcpu, unsigned int count)
+{
+    uint64_t deadline = time_now() + 5000000000ul;
+
+    while (interrupts[vcpu] < count && time_now() < deadline)
+        sched_op(SCHEDOP_yield, 0);
+    return interrupts[vcpu] == count;
+}
+
+static void x2apic_enable(void)
+{
+    wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | APIC_X2APIC);
+    wrmsr(X2APIC_SPURIOUS, 0x1ff);
+}
+
+static void x2apic_other(void *unused)
+{
+    (void)unused;
+    x2apic_enable();
+    other_id = (unsigned int)rdmsr(X2APIC_ID);
+    other_ready = true;
+    __asm__ volatile("sti");
+    interrupts_wait(1, 1);
+    __asm__ volatile("cli");
+    wrmsr(X2APIC_COMMAND, 0x4000 | VECTOR_OURS); /* to APIC 0 */
+}
+
+static void x2apic_check(void)
+{
+    CHECK(cpuid(1, 0).ecx >> 21 & 1);
+    interrupt_handle(VECTOR_OURS, interrupt_taken);
+    x2apic_enable();
+    CHECK_EQUAL(rdmsr(X2APIC_ID), 0);
+    vcpu_run(1, x2apic_other, NULL);
+    while (!other_ready)
+        sched_op(SCHEDOP_yield, 0);
+    CHECK_EQUAL(other_id, 2);
+    __asm__ volatile("sti");
+    wrmsr(X2APIC_TO_SELF, VECTOR_OURS);
+    CHECK(interrupts_wait(0, 1));
+    wrmsr(X2APIC_TIMER_DIVIDE, 0xb);
+    wrmsr(X2APIC_TIMER, VECTOR_OURS);
+    wrmsr(X2APIC_TIMER_START, 100000);
+    CHECK(interrupts_wait(0, 2));
+    wrmsr(X2APIC_COMMAND, 2ul << 32 | 0x4000 | VECTOR_OURS);
+    CHECK(interrupts_wait(0, 3));
+    __asm__ volatile("cli");
+    CHECK_EQUAL(interrupts[1], 1);
+    CHECK(vcpu_wait(1));
+}
+
 void test_main(void)
 {
     cpuid_check();
     start_check();
     event_check();
     vcpu_check();
+    x2apic_check();
 }

@@ -131,11 +131,13 @@ entry_common:                           /* struct trap_frame of trap.h */
 
         .section .rodata
         .balign 8
-        .globl gdt_pointer
+        .globl gdt_pointer, gdt_real
 gdt:    .quad 0
         .quad 0x00af9b000000ffff        /* code, 64-bit */
         .quad 0x00cf93000000ffff        /* data */
         .quad 0x00cf9b000000ffff        /* code, 32-bit */
+gdt_real:
+        .quad 0x00009b000000ffff        /* code, 16-bit: mode32.S knows where */
 gdt_end:
 gdt_pointer:
         .word gdt_end - gdt - 1

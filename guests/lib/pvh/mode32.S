@@ -7,6 +7,8 @@
 
 #define SELECTOR_CODE64 0x08
 #define SELECTOR_CODE32 0x18
+#define SELECTOR_REAL 0x20
+#define CR0_PE 1
 #define CR0_PG 0x80000000
 #define CR4_PSE 0x10
 #define CR4_PAE 0x20
@@ -15,8 +17,9 @@
 #define CALL_NUMBER 40
 #define CALL_MODE 44
 #define CALL_RESULT 48
-#define MODE_TWO_LEVELS 2
-#define MODE_PAE 3
+#define MODE_REAL 1
+#define MODE_TWO_LEVELS 3
+#define MODE_PAE 4
 #define STUB_SHIFT 5
 
         .text
@@ -71,6 +74,14 @@ legacy: mov saved_cr0, %eax             /* out of long mode */
         je 3f
         cmpl $MODE_TWO_LEVELS, CALL_MODE(%esi)
         je 5f
+        cmpl $MODE_REAL, CALL_MODE(%esi)
+        jne 8f
+        mov $real, %eax                 /* its code is at 0 of a segment, as it has 16 bits for addresses */
+        mov %ax, gdt_real + 2
+        shr $16, %eax
+        mov %al, gdt_real + 4
+        mov %ah, gdt_real + 7
+        mov $real_call, %ebp
         jmp 8f
 
 3:      mov $page_tables_2 + 1, %eax    /* PAE: the four tables of the second level are there */
@@ -124,6 +135,27 @@ legacy: mov saved_cr0, %eax             /* out of long mode */
         mov %ebx, %eax
         ljmp $SELECTOR_CODE64, $1b
 
+real_call:                              /* in place of the hypercall page, which has 32-bit code */
+        mov current_call, %ebp
+        mov CALL_NUMBER(%ebp), %ebp
+        ljmp $SELECTOR_REAL, $0
+        .code16
+real:   mov %cr0, %eax
+        and $~CR0_PE, %eax
+        mov %eax, %cr0
+        mov %ebp, %eax
+        vmmcall
+        mov %eax, %ebp
+        mov %cr0, %eax
+        mov %eax, %ecx
+        or $CR0_PE, %eax
+        mov %eax, %cr0
+        mov %ebp, %eax
+        ljmpl $SELECTOR_CODE32, $1f
+        .code32
+1:      mov %ecx, mode32_real_cr0
+        ret
+
         .section .rodata
         .balign 8
 compatibility_pointer:
@@ -135,6 +167,9 @@ legacy_pointer:
         .word SELECTOR_CODE32
 
         .bss
+        .globl mode32_real_cr0
+        .balign 8
+mode32_real_cr0: .skip 4
         .balign 8
 current_call:   .skip 8
 saved_stack:    .skip 8

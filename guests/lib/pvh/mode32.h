@@ -8,9 +8,10 @@
 /* Beside the 64-bit mode everything else runs in; the numbers are known to mode32.S. */
 enum mode32 {
     MODE_COMPATIBILITY = 0, /* 32-bit code segment of long mode, with the same tables; interrupts arrive */
-    MODE_UNPAGED = 1,       /* protected mode, paging off; interrupts are off from here on */
-    MODE_TWO_LEVELS = 2,    /* protected mode with tables of two levels */
-    MODE_PAE = 3,           /* and of three */
+    MODE_REAL = 1,          /* real mode, with data segments of 4 GiB; interrupts are off from here on */
+    MODE_UNPAGED = 2,       /* protected mode, paging off */
+    MODE_TWO_LEVELS = 3,    /* protected mode with tables of two levels */
+    MODE_PAE = 4,           /* and of three */
     MODE_COUNT,
 };
 
@@ -23,7 +24,9 @@ struct call32 {
     uint64_t result;                  /* RAX after the call, as 64-bit code finds it */
 };
 
-/* Makes the hypercall through the hypercall page in that mode and comes back. */
+/* Makes the hypercall in that mode, through the hypercall page but for real mode, and comes back. */
 void mode32_call(struct call32 *call);
+/* CR0 as it was behind the last hypercall from real mode. */
+extern uint32_t mode32_real_cr0;
 
 #endif

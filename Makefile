@@ -69,6 +69,10 @@ build/images/dom0.ext4: build/images/dom0-base.tar build/images/vmlinux build/im
     images/dom0/modules images/lib.sh build/images/kernel $(shell find images/dom0/overlay -type f)
 	@images/dom0.sh $(kernel) build/images/dom0-base.tar build/images/vmlinux build/images/guest.gz $@
 
+# Not there afterwards when Debian's packages for i386 cannot be had; then the next run tries again.
+build/images/guest32.ext4: $(wildcard images/guest/*) images/guest32.sh images/lib.sh scripts/kernel-elf
+	@images/guest32.sh images/guest $@
+
 build/images/xen-reference: $(wildcard /boot/xen-4.17-amd64.gz)
 	@test -f /boot/xen-4.17-amd64.gz || { echo "no /boot/xen-4.17-amd64.gz: install xen-hypervisor-4.17-amd64" >&2; exit 1; }
 	@gzip -dc /boot/xen-4.17-amd64.gz > $@
@@ -85,7 +89,7 @@ run-ready: images $(hypervisor_file)
 check: deps
 	@$(MAKE) check-tests
 
-check-tests: images $(hypervisor_file) build/guests/disk.ext4
+check-tests: images build/images/guest32.ext4 $(hypervisor_file) build/guests/disk.ext4
 	@mkdir -p build/logs && rm -f build/logs/steps
 	@$(if $(filter reference,$(HYPERVISOR)),,$(own_checks))
 	@$(PYTHON) -m pytest -c tests/pytest.ini --rootdir=tests -n $(MACHINES) --dist loadgroup \

@@ -33,6 +33,9 @@ KERNEL = {1: "bzimage", 2: "bzimage", 4: "elf", 8: "elf"}
 ROWS = {}                   # test -> [machine, outcome, seconds]
 WORKER = "-" + os.environ["PYTEST_XDIST_WORKER"] if "PYTEST_XDIST_WORKER" in os.environ else ""
 DRIVER_DRIVE = ("-drive", f"file={os.path.join(qemu.IMAGES, 'dom0.ext4')},format=raw,if=virtio,snapshot=on")
+# /dev/vdc: a 32-bit kernel for guests, where the packages could be had (images/guest32.sh)
+GUEST32 = os.path.join(qemu.IMAGES, "guest32.ext4")
+GUEST32_DRIVE = ("-drive", f"file={GUEST32},format=raw,if=virtio,snapshot=on") if os.path.exists(GUEST32) else ()
 
 
 def pytest_addoption(parser):
@@ -77,7 +80,7 @@ class Lab:
         try:
             self.machine = Machine(cpus=cpus, hypervisor=self.hypervisor, kernel=KERNEL[cpus],
                                    name=f"check-{base}-{cpus}cpu{WORKER}" + (f"-{count + 1}" if count else ""),
-                                   dom0_cmdline="xylem.mode=agent", qemu=DRIVER_DRIVE,
+                                   dom0_cmdline="xylem.mode=agent", qemu=DRIVER_DRIVE + GUEST32_DRIVE,
                                    icount=self.icount(cpus))
         except qemu.SetupError as error:
             pytest.exit(str(error), returncode=2)

@@ -57,6 +57,20 @@ def test_saved_guest_goes_on_where_it_was_with_disk_and_network(guest_make, dom0
     devices_check(guest)
 
 
+def test_pvh_guest_with_a_32_bit_kernel_runs_and_is_restored(guest_make, dom0):
+    """Debian's, unmodified: its hypercalls and all it shares with the hypervisor have the 32-bit form."""
+    if dom0.run("mkdir -p /srv/guest32; mountpoint -q /srv/guest32 || mount -o ro /dev/vdc /srv/guest32")[0] != 0:
+        pytest.skip("no build/images/guest32.ext4: Debian's packages for i386 could not be had")
+    guest = guest_make("narrow", kind="pvh", vcpus=2, disk=True, address="192.168.77.45", kernel="/srv/guest32/vmlinux",
+                       ramdisk="../guest32/initrd.gz")
+    dom0.check(f"truncate -s 8M {guest.image}")
+    guest.create().wait_ready()
+    assert "GUEST: cpus=2 " in guest.console()
+    assert "i686" in guest.check("uname -m")
+    dom0.check("xl save narrow /srv/narrow.save && xl restore /srv/narrow.save", 240)
+    devices_check(guest)
+
+
 @both_kinds
 def test_checkpointed_guest_goes_on_and_its_image_can_be_restored(guest_make, dom0, kind):
     guest = guest_make("kept", kind=kind).create().wait_ready()

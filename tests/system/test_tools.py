@@ -179,6 +179,17 @@ def test_magic_sysrq_and_nmi_arrive(guest, dom0):
     assert "awake" in guest.check("echo awake")
 
 
+def test_magic_sysrq_and_nmi_arrive_in_a_pvh_guest(guest_make, dom0):
+    guest = guest_make("tools-pvh", kind="pvh", vcpus=2).create().wait_ready()
+    dom0.check("xl sysrq tools-pvh h")
+    guest.wait_console("sysrq: HELP", 60)
+    dom0.check("xl trigger tools-pvh nmi 1")
+    guest.wait_console("Dazed and confused", 60)
+    output = dom0.check(f"xl pause tools-pvh; for v in 0 1; do {TOOLS}/xenctx {guest.ident()} $v; done; xl unpause tools-pvh")
+    assert len(re.findall(r"^rip: ffffffff[0-9a-f]{8}", output, re.M)) == 2 and output.count("cs: 0010") == 2, output
+    assert "awake" in guest.check("echo awake")
+
+
 @pytest.mark.parametrize("trigger, reason", [("power", "Invalid argument"), ("init", "Function not implemented"),
                                              ("reset", "Function not implemented")])
 def test_buttons_of_hardware_are_refused(guest, dom0, trigger, reason):

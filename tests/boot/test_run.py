@@ -10,11 +10,13 @@ import time
 import pytest
 
 from rig import qemu
-from rig.machine import SLOW, die_with_parent
+from rig.machine import SLOW, Machine, die_with_parent
 
 pytestmark = [pytest.mark.bare, pytest.mark.cpus(2)]
 LEAVE_CONSOLE = "\x1d"      # Ctrl-]
 GUEST_SECONDS = 240
+HELLO_LOG = "/var/log/xen/console/guest-hello.log"
+CAPABILITY_ERROR = "neither hap nor shadow paging available"      # of libxl
 
 
 class Terminal:
@@ -106,3 +108,24 @@ def test_without_a_terminal_it_reports_and_powers_off(make_run):
     for part in (r"^xen_version +: 4\.17", r"^Domain-0 +0 ", r"^hello +1 ", r"^hello-pvh +2 ", r"GUEST: ready.*GUEST: ready",
                  r"^the machine is off$"):
         assert re.search(part, done.stdout, re.M | re.S), f"expected {part!r} in:\n{done.stdout}"
+
+
+@pytest.mark.cpus(1)
+def test_without_svm_the_pv_guest_runs_and_everybody_says_why_the_other_does_not(request):
+    """The start of make run's machine, on a processor without SVM; then somebody asks for the PVH guest all the same."""
+    hypervisor = request.config.getoption("--hypervisor")
+    cpu = (qemu.CPU_REFERENCE if hypervisor == "reference" else qemu.CPU_OWN) + ",-svm"
+    with Machine(cpus=1, hypervisor=hypervisor, kernel="elf", cpu=cpu, icount=qemu.ICOUNT_TURNS, name="run-without-svm",
+                 dom0_cmdline="xylem.mode=agent xylem.start=hello,hello-pvh") as machine:
+        dom0 = machine.dom0
+        dom0.ready(GUEST_SECONDS)
+        assert "no guest hello-pvh: hardware-assisted guests need AMD's SVM" in machine.text(), machine.tail(20)
+        assert "hvm" not in dom0.check("xl info virt_caps")
+        dom0.check(f"for i in $(seq 90); do grep -q 'GUEST: ready' {HELLO_LOG} && exit 0; sleep 1; done; exit 1", 100)
+        status, output = dom0.run("xl create /etc/xen/hello-pvh.cfg")
+        assert status != 0 and CAPABILITY_ERROR in output, output
+        assert [line.split()[0] for line in dom0.check("xl list").splitlines()[1:]] == ["Domain-0", "hello"]
+        if hypervisor != "reference":
+            log = dom0.check("xl dmesg")
+            assert log.count("PVH guests: not on this machine: the CPU has no SVM") == 1, log
+        dom0.power_off()

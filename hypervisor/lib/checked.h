@@ -14,16 +14,6 @@
 #define checked_add(a, b, result) (!__builtin_add_overflow(a, b, result))
 #define checked_multiply(a, b, result) (!__builtin_mul_overflow(a, b, result))
 
-/* Rounds up to a multiple of `unit`, a power of two. */
-__attribute__((warn_unused_result))
-static inline bool checked_round_up(uint64_t value, uint64_t unit, uint64_t *result)
-{
-    bool fits = checked_add(value, unit - 1, result);
-
-    *result &= ~(unit - 1);
-    return fits;
-}
-
 /* Is [offset, offset + size) inside [0, limit)? An empty range may lie at the very end. */
 static inline bool checked_range(uint64_t offset, uint64_t size, uint64_t limit)
 {

@@ -250,14 +250,11 @@ void *unpack_arena_allocate(struct unpack_arena *arena, size_t count, size_t siz
     uint64_t bytes;
     void *block;
 
-    if (!checked_multiply(count, size, &bytes) ||
-        !checked_round_up(max_t(uint64_t, bytes, 1), ARENA_ALIGN, &bytes))
-        return NULL;
-    if (bytes > arena->size - arena->used)
+    if (!checked_multiply(count, size, &bytes) || bytes > arena->size - arena->used)
         return NULL;
     block = arena->base + arena->used;
     arena->last = arena->used;
-    arena->used += bytes;
+    arena->used += ROUND_UP(bytes, ARENA_ALIGN); /* size and used are multiples of that, and so is what is left */
     return block;
 }
 
@@ -322,7 +319,7 @@ int unpack(enum unpack_kind kind, const void *in, size_t in_size, void *out, siz
         .end = (const uint8_t *)in + in_size,
         .out = out,
         .out_capacity = out_capacity,
-        .arena = { .base = arena, .size = arena_size },
+        .arena = { .base = arena, .size = ROUND_DOWN(arena_size, ARENA_ALIGN) },
     };
     int error;
 

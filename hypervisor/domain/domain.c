@@ -9,7 +9,6 @@
  */
 #include "domain/domain.h"
 
-#include <stdarg.h>
 #include <xen/sched.h>
 
 #include "arch/machine.h"

@@ -5,19 +5,15 @@
  */
 #include "arch/x86/machine_check.h"
 #include "arch/machine.h"
-#include "arch/percpu.h"
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/msr.h"
 #include "domain/state.h"
 #include "errno.h"
 #include "guest/machine_check.h"
-#include "lib/base.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
 #include "mm/guest_copy.h"
 #include "mm/heap.h"
-#include "sync/softirq.h"
-#include "upcalls.h"
 #include <xen/arch-x86/xen-mca.h>
 
 #define POLL_NS (15 * 1000000000UL)

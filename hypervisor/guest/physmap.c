@@ -5,7 +5,6 @@
  */
 #include "mm/physmap.h"
 
-#include "domain/state.h"
 #include "errno.h"
 #include "guest/hvm/physmap.h"
 

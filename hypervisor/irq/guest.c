@@ -9,7 +9,6 @@
 #include "domain/state.h"
 #include "errno.h"
 #include "irq/irq_private.h"
-#include "lib/base.h"
 #include "lib/bitmap.h"
 #include "log.h"
 #include "mm/heap.h"

@@ -16,8 +16,6 @@
 #include "mm/buddy.h"
 
 #include "arch/tlb.h"
-#include "config.h"
-#include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"

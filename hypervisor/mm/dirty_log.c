@@ -6,10 +6,8 @@
 #include "mm/dirty_log.h"
 
 #include "errno.h"
-#include "lib/base.h"
 #include "lib/bitmap.h"
 #include "mm/heap.h"
-#include "sync/softirq.h"
 
 #define ALLOCATE_STEP 64 /* pages cleared in one go */
 

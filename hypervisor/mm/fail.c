@@ -3,7 +3,6 @@
 #include "mm/fail.h"
 
 #ifdef XYLEM_DEBUG
-#include "arch/cpu.h"
 #include "domain/state.h"
 
 static enum fail_whose fail_whose; /* atomic, as are the others */

@@ -14,10 +14,8 @@
  * Page-table types are only taken and dropped under the PV tables lock of the frame's owner, which makes their
  * transitions simple; writable and descriptor types come from anywhere.
  */
-#include "arch/cpu.h"
 #include "arch/tlb.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "log.h"
 #include "mm/frame.h"
 #include "mm/heap.h"

@@ -5,7 +5,6 @@
 #include "mm/rangeset.h"
 
 #include "errno.h"
-#include "lib/base.h"
 #include "mm/heap.h"
 
 void rangeset_init(struct rangeset *r)

@@ -6,8 +6,6 @@
  * with room.  A free object's first two bytes name the next free one.  Sizes over half a page take whole
  * pages.
  */
-#include "errno.h"
-#include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/fail.h"

@@ -8,10 +8,8 @@
  * short the list itself is searched. A timer may be freed by its own function after timer_kill: the softirq
  * does not touch it again then.
  */
-#include "arch/percpu.h"
 #include "arch/time.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "log.h"
 #include "mm/heap.h"
 #include "sync/softirq.h"

@@ -9,7 +9,6 @@
  */
 #include "arch/cpu.h"
 #include "arch/time.h"
-#include "lib/base.h"
 #include "time/time_private.h"
 
 #define EXCHANGES 8

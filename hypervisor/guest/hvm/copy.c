@@ -6,7 +6,6 @@
 #include "guest/hvm/physmap.h"
 
 #include "errno.h"
-#include "lib/base.h"
 #include "lib/string.h"
 #include "mm/guest_copy.h"
 

@@ -3,7 +3,6 @@
  * Grants mapped by hardware-assisted guests: at a guest frame, in place of whatever is there (xen/grant_table.h).  Memory of
  * its own that the guest maps over stays its own, without an address, until the domain goes.
  */
-#include "grant/grant.h"
 #include "guest/hvm/physmap.h"
 
 #include "errno.h"

@@ -4,11 +4,8 @@
  * guest without a device model uses.
  */
 #include "guest/hvm/internal.h"
-#include "guest/hvm/physmap.h"
 
 #include "mm/guest_copy.h"
-#include "time/time.h"
-#include <xen/hvm/hvm_op.h>
 #include <xen/sched.h>
 
 #define CALLBACK_TYPE_SHIFT 56

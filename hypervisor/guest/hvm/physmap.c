@@ -7,12 +7,10 @@
  */
 #include "guest/hvm/physmap.h"
 
-#include "domain/domain.h"
 #include "domain/preempt.h"
 #include "errno.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
-#include "log.h"
 #include "mm/dirty_log.h"
 #include "mm/heap.h"
 #include "mm/physmap.h"

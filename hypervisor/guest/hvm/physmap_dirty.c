@@ -11,7 +11,6 @@
 
 #include "domain/preempt.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "mm/dirty_log.h"
 
 #define SPARE_FRAMES (1UL << 20) /* guest frames beyond those it has memory for that a log covers */

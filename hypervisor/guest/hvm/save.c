@@ -9,12 +9,10 @@
  */
 #include "guest/hvm/physmap.h"
 
-#include "arch/x86/cpufeature.h"
 #include "errno.h"
 #include "guest/pv.h"
 #include "lib/string.h"
 #include "log.h"
-#include "time/time.h"
 
 #define XSAVE_LEGACY_SIZE 512
 #define XSTATE_X87_SSE 3UL

@@ -7,7 +7,6 @@
  * other first-level entry: whichever way it goes (unmapped, overwritten by the guest, its table devalidated), they are
  * given back.  The grant room's own references are its own business.
  */
-#include "grant/grant.h"
 #include "guest/pv/tables.h"
 
 _Static_assert(GTF_PWT == PTE_PWT << 2 && GTF_PCD == PTE_PCD << 2 && GTF_PAT == PTE_PAT, "grant_entry() moves these bits");

@@ -6,7 +6,6 @@
  * share.
  */
 #include "arch/devices.h"
-#include "arch/x86/ports.h"
 #include "guest/pv/traps.h"
 
 #define PORT_PCI_ADDRESS 0xcf8

@@ -4,7 +4,6 @@
  * which Linux expects and handles.  Numbers: arch/x86/msr.h, Intel SDM volume 4, AMD APM volume 2 appendix A.
  */
 #include "arch/x86/cpufeature.h"
-#include "arch/x86/ports.h"
 #include "guest/pv/traps.h"
 
 #define MSR_PRED_CMD 0x49

@@ -5,7 +5,6 @@
  * the assertions here keep them right.
  */
 #include "guest/pv/traps.h"
-#include "sync/softirq.h"
 
 #define OFFSET(name, type, field)                                                                            \
     __asm__ volatile(".globl " #name "\n.hidden " #name "\n.set " #name ", %c0"                              \

@@ -107,27 +107,16 @@ static void leaf_add_xstates(struct cpu_policy *p)
 
 static void leaf_add_basic(struct cpu_policy *p, uint32_t leaf)
 {
-    switch (leaf) {
-    case 4:
-        for (unsigned i = 0; i <= CACHE_MAX_SUBLEAF; i++)
-            leaf_add(p, leaf, i);
-        break;
-    case 7:
-        for (unsigned i = 0; i <= FEATURE_MAX_SUBLEAF; i++)
-            if (i <= cpuid(7, 0).eax)
-                leaf_add(p, leaf, i);
-        break;
-    case 0xb:
-        leaf_add(p, leaf, 0);
-        leaf_add(p, leaf, 1);
-        break;
-    case 0xd:
+    const unsigned subleaves[POLICY_BASIC_MAX + 1] = {
+        [4] = CACHE_MAX_SUBLEAF + 1, [7] = min(cpuid(7, 0).eax, (uint32_t)FEATURE_MAX_SUBLEAF) + 1, [0xb] = 2,
+    };
+
+    if (leaf == 0xd)
         leaf_add_xstates(p);
-        break;
-    default:
+    else if (!POLICY_HAS_SUBLEAVES(leaf))
         leaf_add(p, leaf, XEN_CPUID_NO_SUBLEAF);
-        break;
-    }
+    for (unsigned i = 0; i < subleaves[leaf]; i++)
+        leaf_add(p, leaf, i);
 }
 
 void policy_read_cpu(struct cpu_policy *p)

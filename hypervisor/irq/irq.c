@@ -145,14 +145,12 @@ static bool move_allowed(const struct irq_desc *desc, uint8_t vector)
 void irq_move_now(struct irq_desc *desc)
 {
     unsigned cpu = (unsigned)desc->wanted_cpu;
+    bool wanted = desc->wanted_cpu >= 0 && cpu != desc->cpu;
     uint8_t vector;
 
-    if (desc->wanted_cpu < 0 || cpu == desc->cpu || !cpu_online(cpu) || desc->old_vector != 0 ||
-        (desc->kind == IRQ_MSI && desc->msi->count > 1)) {
-        desc->wanted_cpu = -1;
-        return;
-    }
     desc->wanted_cpu = -1;
+    if (!wanted || !cpu_online(cpu) || desc->old_vector != 0 || (desc->kind == IRQ_MSI && desc->msi->count > 1))
+        return;
     vector = vector_allocate(cpu, irq_number(desc), 1, desc->vector);
     if (vector == 0)
         return;

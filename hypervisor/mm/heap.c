@@ -189,15 +189,12 @@ static int frame_steal(struct domain *d, struct frame *f, bool *last)
 
 int heap_steal(struct domain *d, struct frame *f)
 {
-    bool last = false;
-    int rc;
+    uint64_t number = frame_to_mfn(f).value;
+    struct frame_list taken = {0};
+    int rc = heap_steal_extents(d, &number, 1, 0, &taken);
 
-    ASSERT(d != NULL);
-    spin_lock(&d->page_lock);
-    rc = frame_steal(d, f, &last);
-    spin_unlock(&d->page_lock);
-    if (last)
-        domain_put(d);
+    if (!rc)
+        frame_list_remove(&taken, f);
     return rc;
 }
 

@@ -91,19 +91,10 @@ static bool weighted_queue_idle(const struct run_queue *q)
 
 static void weighted_bring_near(struct run_queue *q, struct sched_vcpu *s, enum enqueue_reason reason)
 {
-    uint64_t low, high;
-
-    if (weighted_queue_idle(q) && reason == ENQUEUE_WAKE) {
-        uint64_t floor = __atomic_load_n(&global_floor, __ATOMIC_RELAXED);
-
-        q->floor = floor > q->floor ? floor : q->floor;
-    }
-    low = minus(q->floor, reason == ENQUEUE_WAKE ? WAKE_BONUS : LAG_MAX);
-    high = q->floor + WINDOW;
-    if (s->virtual_time < low)
-        s->virtual_time = low;
-    if (s->virtual_time > high)
-        s->virtual_time = high;
+    if (weighted_queue_idle(q) && reason == ENQUEUE_WAKE)
+        q->floor = max(q->floor, __atomic_load_n(&global_floor, __ATOMIC_RELAXED));
+    s->virtual_time = max(s->virtual_time, minus(q->floor, reason == ENQUEUE_WAKE ? WAKE_BONUS : LAG_MAX));
+    s->virtual_time = min(s->virtual_time, q->floor + WINDOW);
 }
 
 void weighted_enqueue(struct run_queue *q, struct sched_vcpu *s, enum enqueue_reason reason)
@@ -167,7 +158,7 @@ nanoseconds_t weighted_slice(struct run_queue *q, struct sched_vcpu *s)
 
     if (q->first != UINT64_MAX) {
         slice = (minus(q->first, s->virtual_time) + 2 * MILLISECONDS) * s->domain->weight / WEIGHT_DEFAULT;
-        slice = slice > SLICE_MAX ? SLICE_MAX : slice;
+        slice = min(slice, SLICE_MAX);
     }
     if (s->domain->cap) {
         int64_t budget = __atomic_load_n(&s->domain->budget, __ATOMIC_RELAXED);

@@ -262,19 +262,13 @@ static void time_info_fill(const struct guest_tsc *tsc, struct vcpu_time_info *i
 {
     const struct time_line *line = &this_cpu(time_line);
 
-    if (tsc->emulated) {
-        info->tsc_timestamp = tsc->base_ticks;
-        info->system_time = tsc->base_time;
-        info->tsc_to_system_mul = tsc->mul;
-        info->tsc_shift = tsc->shift;
-        info->flags = XEN_PVCLOCK_TSC_STABLE_BIT;
-        return;
-    }
-    info->tsc_timestamp = line->tsc_base;
-    info->system_time = line->base;
-    info->tsc_to_system_mul = line->mul;
-    info->tsc_shift = line->shift;
-    info->flags = guest_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0;
+    if (tsc->emulated)
+        *info = (struct vcpu_time_info){.tsc_timestamp = tsc->base_ticks, .system_time = tsc->base_time,
+            .tsc_to_system_mul = tsc->mul, .tsc_shift = tsc->shift, .flags = XEN_PVCLOCK_TSC_STABLE_BIT};
+    else
+        *info = (struct vcpu_time_info){.tsc_timestamp = line->tsc_base, .system_time = line->base,
+            .tsc_to_system_mul = line->mul, .tsc_shift = line->shift,
+            .flags = guest_stable ? XEN_PVCLOCK_TSC_STABLE_BIT : 0};
 }
 
 /* The second area is written with copies that may fault: a guest that unmapped it misses an update. */
@@ -298,7 +292,7 @@ static void time_guest_write(struct vcpu *v, struct vcpu_time_info *info)
 void time_update_vcpu(struct vcpu *v)
 {
     struct vcpu_time_info *shown = &v->info->time;
-    struct vcpu_time_info fresh = {0};
+    struct vcpu_time_info fresh;
 
     time_info_fill(&v->domain->tsc, &fresh);
     fresh.tsc_timestamp += v->arch.tsc_offset;

@@ -128,7 +128,14 @@ static void assert_empty(uint64_t gfn)
     assert_int_equal(found.value, INVALID_MFN.value);
 }
 
-static uint64_t pool_free(void) { return guest->hvm->physmap->pool_free; }
+static uint64_t pool_free(void)
+{
+    uint64_t count = 0;
+
+    for (const uint64_t *table = guest->hvm->physmap->free_tables; table; table = (const uint64_t *)table[0])
+        count++;
+    return count;
+}
 
 /* ---- translations ---- */
 

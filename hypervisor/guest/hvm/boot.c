@@ -22,9 +22,7 @@ static bool boot_change(struct vcpu *v, uint32_t from, uint32_t to)
 
 void hvm_boot_init(struct vcpu *v)
 {
-    uint32_t now = __atomic_load_n(&v->hvm->boot, __ATOMIC_SEQ_CST);
-
-    if (!now && boot_change(v, 0, BOOT_INIT))
+    if (boot_change(v, 0, BOOT_INIT))
         vcpu_kick(v);
 }
 

@@ -68,7 +68,7 @@ void hvm_emulate_access(struct vcpu *v, struct cpu_user_regs *regs, uint64_t add
     struct decoded_access a;
     uint8_t code[MAX_INSTRUCTION];
     unsigned have = hvm_fetch(v, regs, code);
-    uint64_t old;
+    uint64_t old = 0;
 
     if (!have)
         return;
@@ -76,19 +76,12 @@ void hvm_emulate_access(struct vcpu *v, struct cpu_user_regs *regs, uint64_t add
         hvm_crash(v, "an instruction that is not known for it accesses memory that is none, at", address);
         return;
     }
-    switch (a.kind) {
-    case ACCESS_LOAD:
-        register_put(regs, &a, extended(&a, memory_load(v, address, a.size)));
-        break;
-    case ACCESS_STORE:
+    if (a.kind != ACCESS_STORE)
+        old = extended(&a, memory_load(v, address, a.size));
+    if (a.kind != ACCESS_LOAD)
         memory_store(v, address, a.size, a.immediate ? a.value : a.string ? regs->rax : register_get(regs, &a));
-        break;
-    default:
-        old = memory_load(v, address, a.size);
-        memory_store(v, address, a.size, register_get(regs, &a));
+    if (a.kind != ACCESS_STORE)
         register_put(regs, &a, old);
-        break;
-    }
     if (a.string)
         string_step(v, regs, &a);
     else

@@ -30,18 +30,10 @@ static bool logical_match(struct vcpu *v, uint32_t destination, bool x2apic)
 static bool is_for(struct vcpu *v, struct vcpu *from, uint32_t destination, uint32_t command)
 {
     bool x2apic = lapic_x2apic(from);
-    uint32_t broadcast = x2apic ? 0xffffffff : 0xff;
+    uint32_t broadcast = x2apic ? 0xffffffff : 0xff, shorthand = ICR_SHORTHAND(command);
 
-    switch (ICR_SHORTHAND(command)) {
-    case TO_SELF:
-        return v == from;
-    case TO_ALL:
-        return true;
-    case TO_OTHERS:
-        return v != from;
-    default:
-        break;
-    }
+    if (shorthand != TO_DESTINATION)
+        return shorthand == TO_ALL || (v == from) == (shorthand == TO_SELF);
     if (destination == broadcast)
         return true;
     if (command & ICR_LOGICAL)

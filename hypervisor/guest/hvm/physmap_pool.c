@@ -18,7 +18,6 @@ uint64_t *physmap_table_new(struct physmap *p)
     if (!table)
         return NULL;
     p->free_tables = (uint64_t *)table[0];
-    p->pool_free--;
     return table;
 }
 
@@ -26,7 +25,6 @@ void physmap_table_free(struct physmap *p, uint64_t *table)
 {
     table[0] = (uint64_t)p->free_tables;
     p->free_tables = table;
-    p->pool_free++;
 }
 
 static bool pool_shrink(struct physmap *p)

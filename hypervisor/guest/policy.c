@@ -96,7 +96,8 @@ static void policy_make_host(struct cpu_policy *host, const struct cpu_policy *r
 }
 
 /* from, without what the allow lists do not have. */
-static void policy_restrict(struct cpu_policy *p, struct cpu_policy *from, bool hvm, bool optional, uint32_t words[POLICY_WORDS])
+static void policy_restrict(struct cpu_policy *p, struct cpu_policy *from, bool hvm, bool optional,
+                            uint32_t words[POLICY_WORDS])
 {
     uint32_t mask[POLICY_WORDS];
 
@@ -114,7 +115,10 @@ static void policy_finish(struct cpu_policy *p, uint32_t words[POLICY_WORDS], st
     policy_derive(p, host);
 }
 
-/* What a kind of guest may have, and what it has unless asked.  Bits that describe the guest rather than the CPU are always possible. */
+/*
+ * What a kind of guest may have, and what it has unless asked.  Bits that describe the guest rather than the CPU are always
+ * possible.
+ */
 static void policies_make(struct cpu_policy *max, struct cpu_policy *usual, struct cpu_policy *host, bool hvm)
 {
     static const uint16_t of_guest[] = {XEN_X86_FEATURE_HTT, XEN_X86_FEATURE_CMP_LEGACY};

@@ -287,7 +287,8 @@ static void time_guest_write(struct vcpu *v, struct vcpu_time_info *info)
     guest_write(area, &info->version, sizeof(info->version));
 }
 
-#define TIME_INFO_BYTES (sizeof(struct vcpu_time_info) - offsetof(struct vcpu_time_info, tsc_timestamp)) /* behind its version */
+/* Behind the version. */
+#define TIME_INFO_BYTES (sizeof(struct vcpu_time_info) - offsetof(struct vcpu_time_info, tsc_timestamp))
 
 void time_update_vcpu(struct vcpu *v)
 {

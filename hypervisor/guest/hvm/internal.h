@@ -26,7 +26,10 @@ static inline struct cpu_user_regs *hvm_regs(struct vcpu *v)
 
 static inline uint64_t size_mask(unsigned size) { return size >= 8 ? ~0UL : (1UL << size * 8) - 1; }
 /* Adds to the bits of mask alone. */
-static inline void add_masked(uint64_t *reg, uint64_t mask, uint64_t step) { *reg = (*reg & ~mask) | ((*reg + step) & mask); }
+static inline void add_masked(uint64_t *reg, uint64_t mask, uint64_t step)
+{
+    *reg = (*reg & ~mask) | ((*reg + step) & mask);
+}
 
 /* ---- exits.c: interrupts are on, the instruction is not skipped yet ---- */
 

@@ -107,7 +107,7 @@ static void end_of_interrupt(struct vcpu *v)
 #define LVT_BITS (LAPIC_LVT_MASKED | 0xffu)
 #define LVT_STATUS 0x1000u
 
-/* What may be done to a register in either mode, and the bits a write keeps; in x2APIC mode others fault, but for its status. */
+/* What may be done to a register in either mode, and the bits a write keeps; in x2APIC mode others fault, but for a status. */
 static const struct register_rule {
     uint8_t xapic, x2apic;
     uint32_t bits, status;

@@ -52,7 +52,8 @@ static void events_prepare(struct vcpu *v, struct vmcb *b)
             svm_window_close(b);
         return;
     }
-    if (!(b->event_injection & EVENT_VALID) && !(b->interrupt_shadow & INTERRUPT_SHADOW) && hvm_can_take(v, source, vector)) {
+    if (!(b->event_injection & EVENT_VALID) && !(b->interrupt_shadow & INTERRUPT_SHADOW) &&
+        hvm_can_take(v, source, vector)) {
         taken = source;
         b->event_injection = EVENT_VALID | vector | (source == HVM_NMI ? 2u << EVENT_TYPE_SHIFT : 0);
         if (source == HVM_NMI) {

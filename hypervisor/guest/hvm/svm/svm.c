@@ -79,8 +79,8 @@ static int svm_init(void)
     asid_count = r.ebx;
     has_pause_filter = r.edx & SVM_FEATURE_PAUSE_FILTER;
     svm_by_tcg = cpu_policy_hvm_without_xsave = machine_is_tcg();
-    log_info("SVM: nested paging, %u address spaces%s%s\n", asid_count, r.edx & SVM_FEATURE_NEXT_RIP ? ", next rip" : "",
-             has_pause_filter ? ", pause filter" : "");
+    log_info("SVM: nested paging, %u address spaces%s%s\n", asid_count,
+             r.edx & SVM_FEATURE_NEXT_RIP ? ", next rip" : "", has_pause_filter ? ", pause filter" : "");
     return 0;
 
 fail:

@@ -419,7 +419,7 @@ void console_guest_write(struct domain *d, const char *text, size_t length)
     struct guest_line *line;
     struct console_hold hold;
 
-    if (d->is_privileged || d->is_console) {
+    if (d->is_privileged) {
         vga_release();
         hold = console_enter();
         devices_put(text, length);

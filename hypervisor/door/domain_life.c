@@ -49,10 +49,9 @@ static unsigned limit_or_default(int32_t asked, unsigned otherwise)
 
 static void take_config(struct domain *d, const struct xen_domctl_createdomain *config, bool privileged)
 {
-    d->is_privileged = d->is_console = privileged;
+    d->is_privileged = privileged;
     d->is_hvm = config->flags & XEN_DOMCTL_CDF_hvm;
     d->create_flags = config->flags;
-    d->iommu = config->flags & XEN_DOMCTL_CDF_iommu;
     d->emulation_flags = config->arch.emulation_flags;
     d->misc_flags = config->arch.misc_flags;
     d->node_affinity = ~0UL;

@@ -93,14 +93,11 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->tot_pages = d->total_pages;
     info->max_pages = d->max_pages;
     info->outstanding_pages = d->outstanding_claim;
-    info->shr_pages = d->shr_pages;
-    info->paged_pages = d->paged_pages;
     info->shared_info_frame = ~0UL;
     if (!d->retired_shared_info && d->shared_info)
         info->shared_info_frame = d->is_hvm ? m2p_get(virt_to_mfn(d->shared_info)) : virt_to_mfn(d->shared_info).value;
     info->ssidref = 0; /* no security modules: labels the toolstack gives are not kept */
     memcpy(info->handle, d->handle, sizeof(info->handle));
-    info->cpupool = d->cpupool;
     info->gpaddr_bits = 52;
     info->arch_config.emulation_flags = d->emulation_flags;
     info->arch_config.misc_flags = d->misc_flags;

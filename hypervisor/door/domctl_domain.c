@@ -32,8 +32,6 @@ static uint32_t page_kind(struct domain *d, uint64_t gfn)
     kind = (type & FRAME_TYPE_COUNT_MASK) && level < ARRAY_SIZE(kinds) ? kinds[level] : XEN_DOMCTL_PFINFO_NOTAB;
     if (type & FRAME_PINNED)
         kind |= XEN_DOMCTL_PFINFO_LPINTAB;
-    if (__atomic_load_n(&frame->refs, __ATOMIC_RELAXED) & FRAME_BROKEN)
-        kind = XEN_DOMCTL_PFINFO_BROKEN;
     frame_put(frame);
     return kind;
 }

@@ -29,13 +29,11 @@ struct reservation {
     unsigned heap_flags; /* which node */
 };
 
-static unsigned width_of_flags(const struct domain *d, unsigned mem_flags)
+static unsigned width_of_flags(unsigned mem_flags)
 {
     unsigned width = XENMEMF_get_address_bits(mem_flags);
 
-    if (!width)
-        width = HEAP_ANY_WIDTH;
-    return d->io_memory_width ? min(width, d->io_memory_width) : width;
+    return width ? width : HEAP_ANY_WIDTH;
 }
 
 static int extent_read(const struct reservation *r, uint64_t index, uint64_t *number)
@@ -178,7 +176,7 @@ long memory_reservation(unsigned command, guest_addr_t arg, uint64_t start)
     /* The interface counts what was done: nothing, for what it will not do at all. */
     if (reservation_decode(command, &in, &r) || start > r.count || memory_target(in.domid, &r.d))
         return (long)start;
-    r.width_bits = width_of_flags(r.d, in.mem_flags);
+    r.width_bits = width_of_flags(in.mem_flags);
     r.heap_flags = heap_flags_of(in.mem_flags);
     rc = (long)r.count;
     for (done = start; done < r.count; done++) {
@@ -345,7 +343,7 @@ long memory_exchange(guest_addr_t arg)
         return -EOPNOTSUPP;
     }
     x.out.d = x.in.d;
-    x.out.width_bits = width_of_flags(x.out.d, args.out.mem_flags);
+    x.out.width_bits = width_of_flags(args.out.mem_flags);
     chunks = x.in.count / x.in_per_chunk;
     chunk = args.nr_exchanged / x.in_per_chunk;
     for (uint64_t first = chunk; !rc && chunk < chunks;) {

@@ -248,7 +248,7 @@ void irq_dispatch(struct cpu_user_regs *regs)
 
 /* ---- claims ---- */
 
-int irq_request(unsigned irq, void (*handler)(void *data), void *data, const char *name)
+int irq_request(unsigned irq, void (*handler)(void *data), void *data)
 {
     struct irq_desc *desc;
     uint64_t flags;
@@ -261,7 +261,6 @@ int irq_request(unsigned irq, void (*handler)(void *data), void *data, const cha
     if (desc->handler == NULL && desc->guest_count == 0) {
         desc->handler = handler;
         desc->data = data;
-        desc->name = name;
         error = irq_start(desc, 0);
         if (error != 0)
             desc->handler = NULL;

@@ -32,7 +32,6 @@ struct irq_desc {
     int16_t wanted_cpu;         /* move there at the next arrival; -1 stay */
     void (*handler)(void *data);
     void *data;
-    const char *name;
     struct msi *msi;
     uint64_t arrivals;
     unsigned guest_count;

@@ -287,7 +287,7 @@ void serial_init_irq(void)
         if (!s->present)
             continue;
         s->by_irq =
-            s->irq != 0 && irq_request(isa_irq_to_gsi(s->irq), serial_interrupt, s, s->driver.name) == 0;
+            s->irq != 0 && irq_request(isa_irq_to_gsi(s->irq), serial_interrupt, s) == 0;
         if (!s->by_irq) {
             timer_init(&s->poll, serial_poll, s, 0);
             timer_set(&s->poll, time_now() + POLL_PERIOD);

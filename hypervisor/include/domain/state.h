@@ -40,17 +40,14 @@ struct domain {
     bool is_hvm;         /* hardware assisted; otherwise PV */
     bool is_privileged;  /* the control domain */
     bool is_system;      /* never scheduled: DOMID_IO, DOMID_XEN, DOMID_COW, idle */
-    bool is_console;     /* allowed to write the hypervisor's console without limits */
     uint8_t state;       /* enum domain_state, atomic */
     bool is_shutting_down, is_shut_down; /* lock */
     bool crash_reported;                 /* atomic: one report, though several vcpus crash at once */
     uint8_t shutdown_code;               /* SHUTDOWN_*, SHUTDOWN_CODE_NONE; lock */
     bool debugger_attached;
-    bool iommu;          /* has devices behind an IOMMU */
     uint32_t refs;       /* atomic; struct is freed after the last put */
     uint32_t create_flags; /* XEN_DOMCTL_CDF_* */
     xen_domain_handle_t handle;
-    uint32_t cpupool;
 
     spinlock_t lock;     /* RANK_DOMAIN: life cycle, vcpu creation */
     struct quiesce_node quiesce;
@@ -73,14 +70,12 @@ struct domain {
     struct frame_list relinquish_pages; /* while dying: frames kept by other references */
     uint64_t node_affinity; /* NUMA nodes its memory is taken from first: bit mask */
     uint64_t total_pages, max_pages, outstanding_claim;
-    uint64_t shr_pages, paged_pages;
     /* written frames are noted (mm/dirty_log.h); NULL: nobody asks; atomic */
     struct dirty_log *dirty_log;
     /* what XENMEM_memory_map answers (door/memory.h); mem_free'd with the domain; lock */
     struct memory_map *memory_map;
 
     struct rangeset io_ports, io_memory, irqs; /* what it may touch */
-    unsigned io_memory_width;        /* address bits DMA may use, 0 all */
 
     int64_t time_offset_seconds;     /* settimeoffset */
     struct guest_tsc tsc;            /* changed while it is paused */
@@ -123,7 +118,6 @@ struct vcpu {
     bool paused_for_shutdown;
     uint32_t pause_flags;    /* atomic, VCPU_* */
     uint32_t pause_count;    /* atomic */
-    uint32_t controller_pause_count;
 
     struct vcpu_info *info;  /* in shared_info, or where the guest registered it; dummy page before */
     struct frame *info_frame;/* holds a writable reference when registered */

@@ -14,7 +14,7 @@ struct frame;
 struct vcpu;
 
 /* The hypervisor's own handlers (serial, HPET): called with interrupts off. */
-int irq_request(unsigned irq, void (*handler)(void *data), void *data, const char *name);
+int irq_request(unsigned irq, void (*handler)(void *data), void *data);
 
 /* Life of a domain's interrupt table. */
 int irq_domain_init(struct domain *d);

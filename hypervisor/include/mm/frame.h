@@ -25,7 +25,6 @@ struct domain;
 /* refs */
 #define FRAME_ALLOCATED   (1UL << 63) /* the owner's own reference is held */
 #define FRAME_XEN_HEAP    (1UL << 62) /* hypervisor memory, perhaps shared with a domain */
-#define FRAME_BROKEN      (1UL << 61)
 #define FRAME_EXTRA       (1UL << 60) /* not counted in the owner's total_pages */
 #define FRAME_FREE        (1UL << 55) /* on the heap's free lists */
 #define FRAME_UNSCRUBBED  (1UL << 54) /* free, but still holds old data */

@@ -4,7 +4,7 @@
 // instruction each under QEMU's "-icount shift=0"), prints "BENCH linux_KEY VALUE" lines, and powers the machine off.
 // The best of many short rounds counts, as in bench/guests/micro.c.  The kernel's command line, whose words become this
 // program's environment, may say more: "kind=pvh_" is put before the keys; with "loop=linux_KEY" only that row runs, for
-// ever after the line "LOOP", for bench/profile; "rows=no" measures nothing: who waits
+// ever after the line "LOOP", for bench/profile; "since=reset" tells how long it took to get here; "rows=no" measures nothing: who waits
 // for the line "RESULT" knows that user space is there.
 
 #include <fcntl.h>
@@ -263,6 +263,8 @@ int main(int count, char **arguments)
     if (count > 1 && strcmp(arguments[1], "exit") == 0)
         return 0;
     console_open();
+    if (getenv("since"))
+        printf("BENCH linux_created %llu\n", (unsigned long long)ticks());
     if (!getenv("rows"))
         measure_all();
     printf("RESULT: SUCCESS\n");

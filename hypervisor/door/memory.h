@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Inside the door: the memory operations (xen/memory.h), in four files: reservation.c changes how much a
- * domain has, physmap.c where a translated guest has it, memory_map.c answers what is where, memory.c decodes and
- * dispatches.
+ * domain has, physmap.c where a translated guest has it, memory_map.c answers what is where, memory.c has
+ * their table.
  */
 #ifndef XYLEM_DOOR_MEMORY_H
 #define XYLEM_DOOR_MEMORY_H
 
-#include "domain/domain.h"
-#include "mm/guest_copy.h"
+#include "door/operation.h"
 #include <xen/memory.h>
 
 /* The command's low bits; above them, the extent a continued batch goes on with. */
@@ -27,24 +26,18 @@ struct memory_map {
     struct memory_map_entry entries[MEMORY_MAP_MAX];
 };
 
-/*
- * Finds the domain a memory operation names: the caller itself, or one it controls.  Referenced; 0, -ESRCH,
- * -EPERM.
- */
-int memory_target(domid_t id, struct domain **d);
+long memory_reservation(struct call *c);
+long memory_exchange(struct call *c);
 
-long memory_reservation(unsigned command, guest_addr_t arg, uint64_t start);
-long memory_exchange(guest_addr_t arg);
+long memory_add_to_physmap(struct call *c);
+long memory_add_to_physmap_batch(struct call *c);
+long memory_remove_from_physmap(struct call *c);
 
-long memory_add_to_physmap(guest_addr_t arg);
-long memory_add_to_physmap_batch(guest_addr_t arg, uint64_t start);
-long memory_remove_from_physmap(guest_addr_t arg);
-
-long memory_map_get(guest_addr_t arg);
-long memory_map_get_machine(guest_addr_t arg);
-long memory_map_set(guest_addr_t arg);
-long memory_machphys_mapping(guest_addr_t arg);
-long memory_machphys_list(guest_addr_t arg);
-long memory_acquire_resource(guest_addr_t arg);
+long memory_map_get(struct call *c);
+long memory_map_get_machine(struct call *c);
+long memory_map_set(struct call *c);
+long memory_machphys_mapping(struct call *c);
+long memory_machphys_list(struct call *c);
+long memory_acquire_resource(struct call *c);
 
 #endif

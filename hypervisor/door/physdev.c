@@ -7,57 +7,49 @@
  */
 #include "arch/devices.h"
 #include "door/handlers.h"
-#include "door/hypercall.h"
+#include "door/operation.h"
 #include "errno.h"
 #include "guest/pv.h"
 #include "irq/irq.h"
 #include "lib/base.h"
-#include "mm/guest_copy.h"
 #include "mm/physmap.h"
 #include <xen/physdev.h>
 
 /* ---- interrupts ---- */
 
-static long op_eoi(guest_addr_t arg)
+static long op_eoi(struct call *c)
 {
-    struct physdev_eoi eoi;
+    const struct physdev_eoi *eoi = c->arg;
 
-    if (guest_read(&eoi, arg, sizeof(eoi)) != 0)
-        return -EFAULT;
-    if (eoi.irq >= MAX_PIRQS)
+    if (eoi->irq >= MAX_PIRQS)
         return -EINVAL;
-    irq_guest_eoi(current->domain, eoi.irq);
+    irq_guest_eoi(c->d, eoi->irq);
     return 0;
 }
 
-static long op_eoi_page(guest_addr_t arg)
+static long op_eoi_page(struct call *c)
 {
-    struct physdev_pirq_eoi_gmfn info;
+    const struct physdev_pirq_eoi_gmfn *info = c->arg;
     struct frame *frame;
     int error;
 
-    if (guest_read(&info, arg, sizeof(info)) != 0)
-        return -EFAULT;
-    if (physmap_get_writable(current->domain, GFN(info.gmfn), &frame) != 0)
+    if (physmap_get_writable(c->d, GFN(info->gmfn), &frame) != 0)
         return -EINVAL;
-    error = irq_set_eoi_page(current->domain, frame);
+    error = irq_set_eoi_page(c->d, frame);
     if (error != 0)
         frame_put_both(frame);
     return error;
 }
 
-static long op_status(guest_addr_t arg)
+static long op_status(struct call *c)
 {
-    struct physdev_irq_status_query query;
+    struct physdev_irq_status_query *query = c->arg;
 
-    if (guest_read(&query, arg, sizeof(query)) != 0)
-        return -EFAULT;
-    if (query.irq >= MAX_PIRQS)
+    if (query->irq >= MAX_PIRQS)
         return -EINVAL;
     /* as documented for guests without the EOI page: always acknowledge */
-    query.flags =
-        XENIRQSTAT_needs_eoi | (irq_guest_shared(current->domain, query.irq) ? XENIRQSTAT_shared : 0);
-    return guest_write(arg, &query, sizeof(query));
+    query->flags = XENIRQSTAT_needs_eoi | (irq_guest_shared(c->d, query->irq) ? XENIRQSTAT_shared : 0);
+    return 0;
 }
 
 /* A domain can pass on the lines it may use itself. */
@@ -95,306 +87,202 @@ static int map_message(struct domain *d, physdev_map_pirq_t *map)
     return irq_map_msi(d, &request, (unsigned)count, &map->pirq);
 }
 
-static int map_one(struct domain *d, physdev_map_pirq_t *map)
+static long op_map(struct call *c)
 {
-    int error = permission_control(d);
+    physdev_map_pirq_t *map = c->arg;
 
-    if (error == 0)
-        error = permission_privileged();
-    if (error != 0)
-        return error;
+    if (permission_privileged())
+        return -EPERM;
     switch (map->type) {
     case MAP_PIRQ_TYPE_GSI:
-        return map_line(d, map);
+        return map_line(c->d, map);
     case MAP_PIRQ_TYPE_MSI:
     case MAP_PIRQ_TYPE_MSI_SEG:
     case MAP_PIRQ_TYPE_MULTI_MSI:
-        return map_message(d, map);
+        return map_message(c->d, map);
     default:
         return -EINVAL;
     }
 }
 
-static long op_map(guest_addr_t arg)
+static long op_unmap(struct call *c)
 {
-    physdev_map_pirq_t map;
-    struct domain *d;
-    int error;
+    const struct physdev_unmap_pirq *unmap = c->arg;
 
-    if (guest_read(&map, arg, sizeof(map)) != 0)
-        return -EFAULT;
-    d = domain_get_or_self(map.domid);
-    if (d == NULL)
-        return -ESRCH;
-    error = d->irq == NULL ? -EINVAL : map_one(d, &map);
-    if (error == 0 && guest_write(arg, &map, sizeof(map)) != 0)
-        error = -EFAULT;
-    domain_put(d);
-    return error;
+    if (permission_privileged())
+        return -EPERM;
+    return irq_unmap(c->d, (unsigned)unmap->pirq);
 }
 
-static long op_unmap(guest_addr_t arg)
+static long op_setup_gsi(struct call *c)
 {
-    struct physdev_unmap_pirq unmap;
-    struct domain *d;
-    int error;
+    const struct physdev_setup_gsi *setup = c->arg;
 
-    if (guest_read(&unmap, arg, sizeof(unmap)) != 0)
-        return -EFAULT;
-    d = domain_get_or_self(unmap.domid);
-    if (d == NULL)
-        return -ESRCH;
-    error = permission_control(d);
-    if (error == 0)
-        error = permission_privileged();
-    if (error == 0)
-        error = unmap.pirq < 0 || d->irq == NULL ? -EINVAL : irq_unmap(d, (unsigned)unmap.pirq);
-    domain_put(d);
-    return error;
+    return setup->gsi < 0 ? -EINVAL : irq_gsi_setup((unsigned)setup->gsi, setup->triggering != 0, setup->polarity != 0);
 }
 
-static long op_setup_gsi(guest_addr_t arg)
+static long op_free_pirq(struct call *c)
 {
-    struct physdev_setup_gsi setup;
+    struct physdev_get_free_pirq *out = c->arg;
+    int number = irq_reserve(c->d);
 
-    if (guest_read(&setup, arg, sizeof(setup)) != 0)
-        return -EFAULT;
-    return setup.gsi < 0 ? -EINVAL
-                         : irq_gsi_setup((unsigned)setup.gsi, setup.triggering != 0, setup.polarity != 0);
+    out->pirq = (uint32_t)number;
+    return number < 0 ? number : 0;
 }
 
-static long op_free_pirq(guest_addr_t arg)
+static long op_apic_read(struct call *c)
 {
-    struct physdev_get_free_pirq out;
-    int number;
+    struct physdev_apic *apic = c->arg;
 
-    if (guest_read(&out, arg, sizeof(out)) != 0)
-        return -EFAULT;
-    number = current->domain->irq != NULL ? irq_reserve(current->domain) : -EINVAL;
-    if (number < 0)
-        return number;
-    out.pirq = (uint32_t)number;
-    return guest_write(arg, &out, sizeof(out));
-}
-
-static long op_apic_read(guest_addr_t arg)
-{
-    struct physdev_apic apic;
-    int error;
-
-    if (guest_read(&apic, arg, sizeof(apic)) != 0)
-        return -EFAULT;
-    error = ioapic_read_register(apic.apic_physbase, apic.reg, &apic.value);
-    return error != 0 ? error : guest_write(arg, &apic, sizeof(apic));
+    return ioapic_read_register(apic->apic_physbase, apic->reg, &apic->value);
 }
 
 /* The answer is the number itself: what vector an interrupt has is nobody's business but ours. */
-static long op_vector(guest_addr_t arg)
+static long op_vector(struct call *c)
 {
-    struct physdev_irq irq;
+    struct physdev_irq *irq = c->arg;
 
-    if (guest_read(&irq, arg, sizeof(irq)) != 0)
-        return -EFAULT;
-    if (!ioapic_gsi_valid(irq.irq))
-        return -EINVAL;
-    irq.vector = irq.irq;
-    return guest_write(arg, &irq, sizeof(irq));
+    irq->vector = irq->irq;
+    return ioapic_gsi_valid(irq->irq) ? 0 : -EINVAL;
 }
 
 /* ---- I/O privilege of the calling vcpu ---- */
 
-static long op_iopl(guest_addr_t arg)
+static long op_iopl(struct call *c)
 {
-    struct physdev_set_iopl set;
+    const struct physdev_set_iopl *set = c->arg;
 
-    if (guest_read(&set, arg, sizeof(set)) != 0)
-        return -EFAULT;
-    if (set.iopl > 3 || current->pv == NULL)
+    if (set->iopl > 3)
         return -EINVAL;
-    current->pv->iopl = (uint8_t)set.iopl;
+    current->pv->iopl = (uint8_t)set->iopl;
     return 0;
 }
 
-static long op_iobitmap(guest_addr_t arg)
+static long op_iobitmap(struct call *c)
 {
-    struct physdev_set_iobitmap set;
+    const struct physdev_set_iobitmap *set = c->arg;
 
-    if (guest_read(&set, arg, sizeof(set)) != 0)
-        return -EFAULT;
-    if (set.nr_ports > 65536 || current->pv == NULL)
+    if (set->nr_ports > 65536)
         return -EINVAL;
-    current->pv->io_bitmap = GUEST_HANDLE(set.bitmap);
-    current->pv->io_bitmap_ports = set.nr_ports;
+    current->pv->io_bitmap = GUEST_HANDLE(set->bitmap);
+    current->pv->io_bitmap_ports = set->nr_ports;
     return 0;
 }
 
 /* ---- PCI ---- */
 
-static long op_manage(guest_addr_t arg, bool add)
+static long op_manage_add(struct call *c)
 {
-    struct physdev_manage_pci manage;
-    struct pci_device device = {.node = ~0u};
+    const struct physdev_manage_pci *manage = c->arg;
 
-    if (guest_read(&manage, arg, sizeof(manage)) != 0)
-        return -EFAULT;
-    device.bus = manage.bus;
-    device.devfn = manage.devfn;
-    return add ? pci_device_add(&device) : pci_device_remove(0, manage.bus, manage.devfn);
+    return pci_device_add(&(struct pci_device){.bus = manage->bus, .devfn = manage->devfn, .node = ~0u});
 }
 
-static long op_manage_ext(guest_addr_t arg)
+static long op_manage_ext(struct call *c)
 {
-    struct physdev_manage_pci_ext manage;
-    struct pci_device device = {.node = ~0u};
+    const struct physdev_manage_pci_ext *manage = c->arg;
+    const struct pci_device device = {
+        .bus = manage->bus,
+        .devfn = manage->devfn,
+        .is_extended = manage->is_extfn,
+        .is_virtual = manage->is_virtfn,
+        .physical_bus = manage->physfn.bus,
+        .physical_devfn = manage->physfn.devfn,
+        .node = ~0u,
+    };
 
-    if (guest_read(&manage, arg, sizeof(manage)) != 0)
+    return manage->is_extfn > 1 || manage->is_virtfn > 1 ? -EINVAL : pci_device_add(&device);
+}
+
+static long op_device_add(struct call *c)
+{
+    const struct physdev_pci_device_add *add = c->arg;
+    struct pci_device device = {
+        .segment = add->seg,
+        .bus = add->bus,
+        .devfn = add->devfn,
+        .is_extended = add->flags & XEN_PCI_DEV_EXTFN,
+        .is_virtual = add->flags & XEN_PCI_DEV_VIRTFN,
+        .physical_bus = add->physfn.bus,
+        .physical_devfn = add->physfn.devfn,
+        .node = ~0u,
+    };
+
+    if ((add->flags & XEN_PCI_DEV_PXM) &&
+        guest_read(&device.node, guest_element(c->at, c->size, 1), sizeof(device.node)))
         return -EFAULT;
-    if (manage.is_extfn > 1 || manage.is_virtfn > 1)
-        return -EINVAL;
-    device.bus = manage.bus;
-    device.devfn = manage.devfn;
-    device.is_extended = manage.is_extfn;
-    device.is_virtual = manage.is_virtfn;
-    device.physical_bus = manage.physfn.bus;
-    device.physical_devfn = manage.physfn.devfn;
     return pci_device_add(&device);
 }
 
-static long op_device_add(guest_addr_t arg)
+/* The commands whose argument is just a device; the older ones know no segments. */
+static long op_device(struct call *c)
 {
-    struct physdev_pci_device_add add;
-    struct pci_device device = {.node = ~0u};
-    size_t fixed = offsetof(struct physdev_pci_device_add, optarr);
+    const struct physdev_pci_device *device = c->arg;
+    const struct physdev_manage_pci *manage = c->arg;
+    const struct physdev_restore_msi *restore = c->arg;
 
-    if (guest_read(&add, arg, fixed) != 0)
-        return -EFAULT;
-    if ((add.flags & XEN_PCI_DEV_PXM) &&
-        guest_read(&device.node, GUEST_ADDR(arg.value + fixed), sizeof(device.node)) != 0)
-        return -EFAULT;
-    device.segment = add.seg;
-    device.bus = add.bus;
-    device.devfn = add.devfn;
-    device.is_extended = add.flags & XEN_PCI_DEV_EXTFN;
-    device.is_virtual = add.flags & XEN_PCI_DEV_VIRTFN;
-    device.physical_bus = add.physfn.bus;
-    device.physical_devfn = add.physfn.devfn;
-    return pci_device_add(&device);
-}
-
-/* The commands whose argument is just a device. */
-static long op_device(unsigned command, guest_addr_t arg)
-{
-    struct physdev_pci_device device;
-
-    if (guest_read(&device, arg, sizeof(device)) != 0)
-        return -EFAULT;
-    switch (command) {
+    switch (c->command) {
+    case PHYSDEVOP_manage_pci_remove:
+        return pci_device_remove(0, manage->bus, manage->devfn);
+    case PHYSDEVOP_restore_msi:
+        return irq_restore_device(0, restore->bus, restore->devfn);
     case PHYSDEVOP_pci_device_remove:
-        return pci_device_remove(device.seg, device.bus, device.devfn);
+        return pci_device_remove(device->seg, device->bus, device->devfn);
     case PHYSDEVOP_restore_msi_ext:
-        return irq_restore_device(device.seg, device.bus, device.devfn);
+        return irq_restore_device(device->seg, device->bus, device->devfn);
     default: /* prepare_msix, release_msix: tables are mapped entry by entry when they are used */
-        return pci_find_capability(device.seg, device.bus, device.devfn, 0x11) != 0 ? 0 : -ENODEV;
+        return pci_find_capability(device->seg, device->bus, device->devfn, 0x11) != 0 ? 0 : -ENODEV;
     }
 }
 
-static long op_restore(guest_addr_t arg)
+static long op_mmcfg(struct call *c)
 {
-    struct physdev_restore_msi restore;
+    const struct physdev_pci_mmcfg_reserved *info = c->arg;
 
-    if (guest_read(&restore, arg, sizeof(restore)) != 0)
-        return -EFAULT;
-    return irq_restore_device(0, restore.bus, restore.devfn);
-}
-
-static long op_mmcfg(guest_addr_t arg)
-{
-    struct physdev_pci_mmcfg_reserved info;
-
-    if (guest_read(&info, arg, sizeof(info)) != 0)
-        return -EFAULT;
-    return pci_mmcfg_reserved(info.address, info.segment, info.start_bus, info.end_bus,
-                              info.flags & XEN_PCI_MMCFG_RESERVED);
+    return pci_mmcfg_reserved(info->address, info->segment, info->start_bus, info->end_bus,
+                              info->flags & XEN_PCI_MMCFG_RESERVED);
 }
 
 /* A debug port resets with its controller; we use none. */
-static long op_debug_port(guest_addr_t arg)
+static long op_debug_port(struct call *c)
 {
-    struct physdev_dbgp_op op;
+    const struct physdev_dbgp_op *op = c->arg;
 
-    if (guest_read(&op, arg, sizeof(op)) != 0)
-        return -EFAULT;
-    switch (op.op) {
-    case PHYSDEVOP_DBGP_RESET_PREPARE:
-    case PHYSDEVOP_DBGP_RESET_DONE:
-        return 0;
-    default:
-        return -ENOSYS;
-    }
+    return op->op == PHYSDEVOP_DBGP_RESET_PREPARE || op->op == PHYSDEVOP_DBGP_RESET_DONE ? 0 : -ENOSYS;
 }
 
-static long privileged_op(unsigned command, guest_addr_t arg)
+static const struct operation operations[] = {
+    [PHYSDEVOP_irq_status_query] = OPERATION(op_status, physdev_irq_status_query, OP_ANSWER),
+    [PHYSDEVOP_set_iopl] = OPERATION(op_iopl, physdev_set_iopl, 0),
+    [PHYSDEVOP_set_iobitmap] = OPERATION(op_iobitmap, physdev_set_iobitmap, 0),
+    [PHYSDEVOP_apic_read] = OPERATION(op_apic_read, physdev_apic, OP_PRIVILEGED | OP_ANSWER),
+    /* the I/O APICs are programmed by setup_gsi and binding alone */
+    [PHYSDEVOP_apic_write] = {.flags = OP_PRIVILEGED, .answer = -ENOSYS},
+    [PHYSDEVOP_alloc_irq_vector] = OPERATION(op_vector, physdev_irq, OP_PRIVILEGED | OP_ANSWER),
+    [PHYSDEVOP_eoi] = OPERATION(op_eoi, physdev_eoi, 0),
+    [PHYSDEVOP_map_pirq] = OPERATION(op_map, physdev_map_pirq, OP_ANSWER | OP_DOMAIN),
+    [PHYSDEVOP_unmap_pirq] = OPERATION(op_unmap, physdev_unmap_pirq, OP_DOMAIN),
+    [PHYSDEVOP_manage_pci_add] = OPERATION(op_manage_add, physdev_manage_pci, OP_PRIVILEGED),
+    [PHYSDEVOP_manage_pci_remove] = OPERATION(op_device, physdev_manage_pci, OP_PRIVILEGED),
+    [PHYSDEVOP_restore_msi] = OPERATION(op_device, physdev_restore_msi, OP_PRIVILEGED),
+    [PHYSDEVOP_manage_pci_add_ext] = OPERATION(op_manage_ext, physdev_manage_pci_ext, OP_PRIVILEGED),
+    [PHYSDEVOP_setup_gsi] = OPERATION(op_setup_gsi, physdev_setup_gsi, OP_PRIVILEGED),
+    [PHYSDEVOP_get_free_pirq] = OPERATION(op_free_pirq, physdev_get_free_pirq, OP_ANSWER),
+    [PHYSDEVOP_pci_mmcfg_reserved] = OPERATION(op_mmcfg, physdev_pci_mmcfg_reserved, OP_PRIVILEGED),
+    [PHYSDEVOP_pci_device_add] = {
+        .run = op_device_add, .size = offsetof(struct physdev_pci_device_add, optarr), .flags = OP_PRIVILEGED},
+    [PHYSDEVOP_pci_device_remove] = OPERATION(op_device, physdev_pci_device, OP_PRIVILEGED),
+    [PHYSDEVOP_restore_msi_ext] = OPERATION(op_device, physdev_pci_device, OP_PRIVILEGED),
+    [PHYSDEVOP_pirq_eoi_gmfn_v2] = OPERATION(op_eoi_page, physdev_pirq_eoi_gmfn, 0),
+    [PHYSDEVOP_dbgp_op] = OPERATION(op_debug_port, physdev_dbgp_op, OP_PRIVILEGED),
+    [PHYSDEVOP_prepare_msix] = OPERATION(op_device, physdev_pci_device, OP_PRIVILEGED),
+    [PHYSDEVOP_release_msix] = OPERATION(op_device, physdev_pci_device, OP_PRIVILEGED),
+};
+
+long physdev_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
 {
-    int error = permission_privileged();
+    struct call c = {.command = (unsigned)command, .at = GUEST_ADDR(arg)};
 
-    if (error != 0)
-        return error;
-    switch (command) {
-    case PHYSDEVOP_apic_read:
-        return op_apic_read(arg);
-    case PHYSDEVOP_alloc_irq_vector:
-        return op_vector(arg);
-    case PHYSDEVOP_setup_gsi:
-        return op_setup_gsi(arg);
-    case PHYSDEVOP_manage_pci_add:
-        return op_manage(arg, true);
-    case PHYSDEVOP_manage_pci_remove:
-        return op_manage(arg, false);
-    case PHYSDEVOP_manage_pci_add_ext:
-        return op_manage_ext(arg);
-    case PHYSDEVOP_pci_device_add:
-        return op_device_add(arg);
-    case PHYSDEVOP_pci_device_remove:
-    case PHYSDEVOP_restore_msi_ext:
-    case PHYSDEVOP_prepare_msix:
-    case PHYSDEVOP_release_msix:
-        return op_device(command, arg);
-    case PHYSDEVOP_restore_msi:
-        return op_restore(arg);
-    case PHYSDEVOP_pci_mmcfg_reserved:
-        return op_mmcfg(arg);
-    case PHYSDEVOP_dbgp_op:
-        return op_debug_port(arg);
-    default: /* apic_write too: the I/O APICs are programmed by setup_gsi and binding alone */
-        return -ENOSYS;
-    }
-}
-
-long physdev_op(uint64_t command, uint64_t address, uint64_t a3, uint64_t a4, uint64_t a5)
-{
-    guest_addr_t arg = GUEST_ADDR(address);
-
-    (void)a3;
-    (void)a4;
-    (void)a5;
-    switch ((unsigned)command) {
-    case PHYSDEVOP_eoi:
-        return op_eoi(arg);
-    case PHYSDEVOP_pirq_eoi_gmfn_v2:
-        return op_eoi_page(arg);
-    case PHYSDEVOP_irq_status_query:
-        return op_status(arg);
-    case PHYSDEVOP_map_pirq:
-        return op_map(arg);
-    case PHYSDEVOP_unmap_pirq:
-        return op_unmap(arg);
-    case PHYSDEVOP_get_free_pirq:
-        return op_free_pirq(arg);
-    case PHYSDEVOP_set_iopl:
-        return op_iopl(arg);
-    case PHYSDEVOP_set_iobitmap:
-        return op_iobitmap(arg);
-    default:
-        return privileged_op((unsigned)command, arg);
-    }
+    (void)a3, (void)a4, (void)a5;
+    return operation_run(operations, ARRAY_SIZE(operations), &c);
 }

@@ -8,7 +8,6 @@
  */
 #include "door/memory.h"
 
-#include "door/hypercall.h"
 #include "errno.h"
 #include "grant/grant.h"
 #include "guest/hvm.h"
@@ -22,17 +21,6 @@ struct placing {
     domid_t foreign;
     uint64_t index, gfn;
 };
-
-/* A translated domain the caller may change; referenced. */
-static int placing_target(domid_t id, struct domain **d)
-{
-    int rc = memory_target(id, d);
-
-    if (rc || (*d)->is_hvm)
-        return rc;
-    domain_put(*d);
-    return -EACCES;
-}
 
 static bool is_at(struct domain *d, uint64_t gfn, mfn_t frame)
 {
@@ -154,38 +142,26 @@ static int place(const struct placing *p)
 }
 
 /* A range goes on where it stopped: the argument tells how far it came. */
-long memory_add_to_physmap(guest_addr_t arg)
+long memory_add_to_physmap(struct call *c)
 {
-    struct xen_add_to_physmap a;
-    struct placing p;
-    long rc;
+    struct xen_add_to_physmap *a = c->arg;
+    uint64_t count = a->space == XENMAPSPACE_gmfn_range ? a->size : 1;
+    struct placing p = {.d = c->d, .space = a->space};
+    long rc = 0;
 
-    if (guest_read_form(&a, arg, sizeof(a), FORM_ADD_TO_PHYSMAP))
-        return -EFAULT;
-    if (a.space == XENMAPSPACE_gmfn_foreign)
+    if (a->space == XENMAPSPACE_gmfn_foreign)
         return -EINVAL; /* there is no field for whose */
-    rc = placing_target(a.domid, &p.d);
-    if (rc)
-        return rc;
-    p.space = a.space;
-    if (a.space != XENMAPSPACE_gmfn_range) {
-        p.index = a.idx;
-        p.gfn = a.gpfn;
+    if (!c->d->is_hvm)
+        return -EACCES;
+    while (!rc && count--) {
+        p.index = a->idx++;
+        p.gfn = a->gpfn++;
+        a->size--;
         rc = place(&p);
-        a.size = 0;
+        if (!rc && count && hypercall_should_stop())
+            rc = -ERESTART_LATER;
     }
-    while (!rc && a.size) {
-        p.index = a.idx++;
-        p.gfn = a.gpfn++;
-        a.size--;
-        rc = place(&p);
-        if (!rc && a.size && hypercall_should_stop()) {
-            rc = guest_write_form(arg, &a, sizeof(a), FORM_ADD_TO_PHYSMAP) ? -EFAULT : -ERESTART_LATER;
-        }
-    }
-    domain_put(p.d);
-    return rc == -ERESTART_LATER ? hypercall_continue(__HYPERVISOR_memory_op, 2, (uint64_t)XENMEM_add_to_physmap, arg.value)
-                                 : rc;
+    return rc;
 }
 
 /* One element; its error goes to its own place.  0 or -EFAULT. */
@@ -199,50 +175,34 @@ static int batch_element(const struct xen_add_to_physmap_batch *a, struct placin
     return guest_write(guest_element(GUEST_HANDLE(a->errs), i, sizeof(error)), &error, sizeof(error));
 }
 
-long memory_add_to_physmap_batch(guest_addr_t arg, uint64_t start)
+long memory_add_to_physmap_batch(struct call *c)
 {
-    struct xen_add_to_physmap_batch a;
-    struct placing p;
-    long rc;
+    const struct xen_add_to_physmap_batch *a = c->arg;
+    struct placing p = {.d = c->d, .space = a->space, .foreign = a->u.foreign_domid};
+    long rc = 0;
 
-    if (guest_read_form(&a, arg, sizeof(a), FORM_ADD_TO_PHYSMAP_BATCH))
-        return -EFAULT;
-    if (start > a.size || a.space == XENMAPSPACE_gmfn_range ||
-        (a.space != XENMAPSPACE_gmfn_foreign && a.u.res0))
+    if (c->start > a->size || a->space == XENMAPSPACE_gmfn_range ||
+        (a->space != XENMAPSPACE_gmfn_foreign && a->u.res0))
         return -EINVAL;
-    rc = placing_target(a.domid, &p.d);
-    if (rc)
-        return rc;
-    p.space = a.space;
-    p.foreign = a.u.foreign_domid;
-    for (uint64_t i = start; !rc && i < a.size; i++) {
-        if (i != start && hypercall_should_stop()) {
-            rc = hypercall_continue(__HYPERVISOR_memory_op, 2,
-                                    (uint64_t)XENMEM_add_to_physmap_batch | i << MEMORY_COMMAND_BITS, arg.value);
-            break;
-        }
-        rc = batch_element(&a, &p, i);
+    if (!c->d->is_hvm)
+        return -EACCES;
+    for (; !rc && c->start < a->size; c->start++) {
+        rc = batch_element(a, &p, c->start);
+        if (!rc && c->start + 1 < a->size && hypercall_should_stop())
+            rc = -ERESTART_LATER;
     }
-    domain_put(p.d);
     return rc;
 }
 
 /* Unmaps and no more: memory of the domain stays its own. */
-long memory_remove_from_physmap(guest_addr_t arg)
+long memory_remove_from_physmap(struct call *c)
 {
-    struct xen_remove_from_physmap r;
+    const struct xen_remove_from_physmap *r = c->arg;
     enum physmap_type type;
-    struct domain *d;
     unsigned order;
-    long rc;
 
-    if (guest_read_form(&r, arg, sizeof(r), FORM_REMOVE_FROM_PHYSMAP))
-        return -EFAULT;
-    rc = placing_target(r.domid, &d);
-    if (rc)
-        return rc;
-    (void)physmap_lookup(d, GFN(r.gpfn), &type, &order);
-    rc = type == PHYSMAP_NONE || type == PHYSMAP_MMIO ? -ENOENT : physmap_clear(d, GFN(r.gpfn), 0);
-    domain_put(d);
-    return rc;
+    if (!c->d->is_hvm)
+        return -EACCES;
+    (void)physmap_lookup(c->d, GFN(r->gpfn), &type, &order);
+    return type == PHYSMAP_NONE || type == PHYSMAP_MMIO ? -ENOENT : physmap_clear(c->d, GFN(r->gpfn), 0);
 }

@@ -7,7 +7,6 @@
  */
 #include "door/memory.h"
 
-#include "door/hypercall.h"
 #include "errno.h"
 #include "guest/hvm.h"
 #include "lib/base.h"
@@ -29,23 +28,6 @@ struct reservation {
     unsigned heap_flags; /* which node */
 };
 
-static unsigned width_of_flags(unsigned mem_flags)
-{
-    unsigned width = XENMEMF_get_address_bits(mem_flags);
-
-    return width ? width : HEAP_ANY_WIDTH;
-}
-
-static int extent_read(const struct reservation *r, uint64_t index, uint64_t *number)
-{
-    return guest_read_word(number, r->extents, index);
-}
-
-static int extent_write(const struct reservation *r, uint64_t index, uint64_t number)
-{
-    return guest_write_word(r->extents, index, number);
-}
-
 static void frames_name(struct frame *f, unsigned order, uint64_t gfn)
 {
     for (uint64_t i = 0; i < 1UL << order; i++)
@@ -61,15 +43,6 @@ static void frame_surrender(struct frame *f)
         frame_put(f);
 }
 
-static unsigned heap_flags_of(unsigned mem_flags)
-{
-    unsigned node = XENMEMF_get_node(mem_flags);
-
-    if (node == XENMEMF_get_node(0))
-        return 0;
-    return HEAP_NODE(node) | (mem_flags & XENMEMF_exact_node_request ? HEAP_NODE_ONLY : 0);
-}
-
 static int extent_increase(const struct reservation *r, uint64_t index)
 {
     struct frame *f = heap_alloc_domain(r->d, r->order, r->width_bits, r->heap_flags);
@@ -79,7 +52,7 @@ static int extent_increase(const struct reservation *r, uint64_t index)
     frames_name(f, r->order, M2P_INVALID);
     if (r->d->is_hvm)
         return 0; /* without a place: there is no name to tell */
-    return r->extents.value ? extent_write(r, index, frame_to_mfn(f).value) : 0;
+    return r->extents.value ? guest_write_word(r->extents, index, frame_to_mfn(f).value) : 0;
 }
 
 /* Allocated frames that found no place. */
@@ -94,7 +67,7 @@ static int extent_populate(const struct reservation *r, uint64_t index)
     struct frame *f;
     uint64_t gfn;
 
-    if (extent_read(r, index, &gfn))
+    if (guest_read_word(&gfn, r->extents, index))
         return -EFAULT;
     f = heap_alloc_domain(r->d, r->order, r->width_bits, r->heap_flags);
     if (!f)
@@ -107,14 +80,14 @@ static int extent_populate(const struct reservation *r, uint64_t index)
         return rc;
     }
     frames_name(f, r->order, gfn);
-    return extent_write(r, index, frame_to_mfn(f).value);
+    return guest_write_word(r->extents, index, frame_to_mfn(f).value);
 }
 
 static int extent_decrease(const struct reservation *r, uint64_t index)
 {
     uint64_t number;
 
-    if (extent_read(r, index, &number))
+    if (guest_read_word(&number, r->extents, index))
         return -EFAULT;
     if (r->d->is_hvm)
         return physmap_surrender(r->d, GFN(number), r->order);
@@ -144,8 +117,10 @@ static int extent_do(unsigned command, const struct reservation *r, uint64_t ind
     return command == XENMEM_populate_physmap ? extent_populate(r, index) : extent_decrease(r, index);
 }
 
-static int reservation_decode(unsigned command, const struct xen_memory_reservation *in, struct reservation *r)
+static int reservation_decode(const struct call *c, const struct xen_memory_reservation *in, struct reservation *r)
 {
+    const unsigned width = XENMEMF_get_address_bits(in->mem_flags), node = XENMEMF_get_node(in->mem_flags);
+
     if (in->extent_order > EXTENT_MAX_ORDER)
         return -EPERM;
     if (in->nr_extents > (guest_is_32bit() ? UINT32_MAX : UINT64_MAX) >> MEMORY_COMMAND_BITS)
@@ -156,41 +131,34 @@ static int reservation_decode(unsigned command, const struct xen_memory_reservat
                  in->domid);
     if (in->mem_flags & (XENMEMF_populate_on_demand | XENMEMF_vnode))
         return -EINVAL;
-    r->extents = GUEST_HANDLE(in->extent_start);
-    if (!r->extents.value && command != XENMEM_increase_reservation)
+    if (guest_addr_null(GUEST_HANDLE(in->extent_start)) && c->command != XENMEM_increase_reservation)
         return -EFAULT;
-    r->count = in->nr_extents;
-    r->order = in->extent_order;
+    *r = (struct reservation){
+        .d = c->d,
+        .extents = GUEST_HANDLE(in->extent_start),
+        .count = in->nr_extents,
+        .order = in->extent_order,
+        .width_bits = width ? width : HEAP_ANY_WIDTH,
+    };
+    if (node != XENMEMF_get_node(0))
+        r->heap_flags = HEAP_NODE(node) | (in->mem_flags & XENMEMF_exact_node_request ? HEAP_NODE_ONLY : 0);
     return 0;
 }
 
-long memory_reservation(unsigned command, guest_addr_t arg, uint64_t start)
+/* How many extents were done; an error: nothing, or as many as before. */
+long memory_reservation(struct call *c)
 {
-    struct xen_memory_reservation in;
     struct reservation r;
-    uint64_t done;
-    long rc;
+    int rc = reservation_decode(c, c->arg, &r);
 
-    if (guest_read_form(&in, arg, sizeof(in), FORM_RESERVATION))
-        return (long)start;
-    /* The interface counts what was done: nothing, for what it will not do at all. */
-    if (reservation_decode(command, &in, &r) || start > r.count || memory_target(in.domid, &r.d))
-        return (long)start;
-    r.width_bits = width_of_flags(in.mem_flags);
-    r.heap_flags = heap_flags_of(in.mem_flags);
-    rc = (long)r.count;
-    for (done = start; done < r.count; done++) {
-        if (done != start && hypercall_should_stop()) {
-            rc = hypercall_continue(__HYPERVISOR_memory_op, 2, command | done << MEMORY_COMMAND_BITS, arg.value);
-            break;
+    if (rc || c->start > r.count)
+        return rc ? rc : -EINVAL;
+    for (; c->start < r.count && !extent_do(c->command, &r, c->start); c->start++)
+        if (c->start + 1 < r.count && hypercall_should_stop()) {
+            c->start++;
+            return -ERESTART_LATER;
         }
-        if (extent_do(command, &r, done)) {
-            rc = (long)done;
-            break;
-        }
-    }
-    domain_put(r.d);
-    return rc;
+    return (long)c->start;
 }
 
 /* ---- exchange ---- */
@@ -261,7 +229,7 @@ static int chunk_deliver(const struct exchange *x, uint64_t chunk, struct frame_
         struct frame *f = frame_list_first(fresh);
 
         frame_list_remove(fresh, f);
-        if (extent_read(&x->out, index, &gfn)) {
+        if (guest_read_word(&gfn, x->out.extents, index)) {
             rc = -EFAULT;
             gfn = M2P_INVALID;
         }
@@ -272,7 +240,7 @@ static int chunk_deliver(const struct exchange *x, uint64_t chunk, struct frame_
         }
         frames_name(f, x->out.order, gfn);
         if (!rc)
-            rc = extent_write(&x->out, index, frame_to_mfn(f).value);
+            rc = guest_write_word(x->out.extents, index, frame_to_mfn(f).value);
     }
     return rc;
 }
@@ -299,17 +267,18 @@ static int chunk_exchange(const struct exchange *x, uint64_t chunk)
     return chunk_deliver(x, chunk, &fresh);
 }
 
-static int exchange_decode(const struct xen_memory_exchange *args, struct exchange *x)
+static int exchange_decode(const struct call *c, struct exchange *x)
 {
+    const struct xen_memory_exchange *args = c->arg;
     int rc;
 
     if (args->in.domid != args->out.domid || args->in.extent_order > EXTENT_MAX_ORDER ||
         args->out.extent_order > EXTENT_MAX_ORDER || args->in.nr_extents > UINT64_MAX >> args->in.extent_order ||
         args->in.nr_extents << args->in.extent_order != args->out.nr_extents << args->out.extent_order)
         return -EINVAL;
-    rc = reservation_decode(XENMEM_exchange, &args->in, &x->in);
+    rc = reservation_decode(c, &args->in, &x->in);
     if (!rc)
-        rc = reservation_decode(XENMEM_exchange, &args->out, &x->out);
+        rc = reservation_decode(c, &args->out, &x->out);
     if (rc)
         return rc;
     x->chunk_order = max(x->in.order, x->out.order);
@@ -318,48 +287,27 @@ static int exchange_decode(const struct xen_memory_exchange *args, struct exchan
     if (args->nr_exchanged > x->in.count || args->nr_exchanged & (x->in_per_chunk - 1) ||
         x->in.count & (x->in_per_chunk - 1))
         return -EINVAL;
-    return 0;
+    return c->d->is_hvm ? -EOPNOTSUPP : 0;
 }
 
-long memory_exchange(guest_addr_t arg)
+/* The argument tells how many extents were taken, whatever comes then. */
+long memory_exchange(struct call *c)
 {
-    guest_addr_t done_field = GUEST_ADDR(arg.value + offsetof(struct xen_memory_exchange, nr_exchanged));
-    struct xen_memory_exchange args;
+    struct xen_memory_exchange *args = c->arg;
     struct exchange x;
-    uint64_t chunk, chunks;
-    xen_ulong_t done;
-    long rc;
+    long rc = exchange_decode(c, &x);
 
-    if (guest_read_form(&args, arg, sizeof(args), FORM_EXCHANGE))
-        return -EFAULT;
-    rc = exchange_decode(&args, &x);
     if (rc)
         return rc;
-    rc = memory_target(args.in.domid, &x.in.d);
-    if (rc)
-        return rc;
-    if (x.in.d->is_hvm) {
-        domain_put(x.in.d);
-        return -EOPNOTSUPP;
-    }
-    x.out.d = x.in.d;
-    x.out.width_bits = width_of_flags(args.out.mem_flags);
-    chunks = x.in.count / x.in_per_chunk;
-    chunk = args.nr_exchanged / x.in_per_chunk;
-    for (uint64_t first = chunk; !rc && chunk < chunks;) {
-        if (chunk != first && hypercall_should_stop()) {
-            rc = -ERESTART_LATER;
-            break;
-        }
-        rc = chunk_exchange(&x, chunk);
+    while (!rc && args->nr_exchanged < x.in.count) {
+        rc = chunk_exchange(&x, args->nr_exchanged / x.in_per_chunk);
         if (!rc)
-            chunk++;
+            args->nr_exchanged += x.in_per_chunk;
+        if (!rc && args->nr_exchanged < x.in.count && hypercall_should_stop())
+            rc = -ERESTART_LATER;
     }
-    domain_put(x.in.d);
-    done = chunk * x.in_per_chunk;
-    if (guest_write(done_field, &done, sizeof(done)))
+    if (guest_write(guest_element(c->at, offsetof(struct xen_memory_exchange, nr_exchanged), 1), &args->nr_exchanged,
+                    sizeof(args->nr_exchanged)))
         return -EFAULT;
-    if (rc == -ERESTART_LATER)
-        return hypercall_continue(__HYPERVISOR_memory_op, 2, (uint64_t)XENMEM_exchange, arg.value);
     return rc;
 }

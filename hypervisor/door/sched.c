@@ -7,7 +7,7 @@
  * one of the two sees the other.
  */
 #include "door/handlers.h"
-#include "door/hypercall.h"
+#include "door/operation.h"
 #include "errno.h"
 #include "log.h"
 #include "mm/guest_form.h"
@@ -64,31 +64,27 @@ static void poll_undo(struct vcpu *v)
     }
 }
 
-static long sched_poll_ports(struct vcpu *v, guest_addr_t arg)
+static long sched_poll_ports(struct call *c)
 {
-    struct sched_poll poll;
+    const struct sched_poll *poll = c->arg;
+    struct vcpu *v = current;
     evtchn_port_t only = 0;
     int found;
 
-    if (guest_read_form(&poll, arg, sizeof(poll), FORM_POLL))
-        return -EFAULT;
-    if (poll.nr_ports > POLL_PORTS_MAX)
+    if (poll->nr_ports > POLL_PORTS_MAX)
         return -EINVAL;
     v->poll_port = POLL_MANY;
     __atomic_add_fetch(&v->domain->poll_count, 1, __ATOMIC_SEQ_CST);
     __atomic_fetch_or(&v->pause_flags, VCPU_BLOCKED | VCPU_POLLING, __ATOMIC_SEQ_CST);
-    found = must_not_block(v) ? 1 : poll_look(v->domain, &poll, &only);
+    found = must_not_block(v) ? 1 : poll_look(v->domain, poll, &only);
     if (found) {
         poll_undo(v);
         return found < 0 ? found : 0;
     }
-    if (poll.nr_ports == 1)
+    if (poll->nr_ports == 1)
         v->poll_port = only;
-    if (poll.timeout) {
-        if (v->poll_timer.cpu != cpu_id())
-            timer_migrate(&v->poll_timer, cpu_id());
-        timer_set(&v->poll_timer, poll.timeout);
-    }
+    if (poll->timeout)
+        timer_set_here(&v->poll_timer, poll->timeout);
     softirq_raise(SOFTIRQ_SCHEDULE);
     return 0;
 }
@@ -115,119 +111,91 @@ static void watchdog_arm(struct domain *d, unsigned number, uint32_t seconds)
 /* Returns the new watchdog's id (from 1), or 0 for changes of one. */
 static long watchdog_set(struct domain *d, uint32_t id, uint32_t seconds)
 {
-    if (id == 0) {
-        for (unsigned i = 0; i < WATCHDOGS; i++)
-            if (!(d->watchdogs_used & 1u << i)) {
-                d->watchdogs_used |= 1u << i;
-                watchdog_arm(d, i, seconds);
-                return (long)i + 1;
-            }
+    const bool is_new = id == 0;
+
+    if (is_new)
+        id = (uint32_t)__builtin_ctz(~d->watchdogs_used) + 1;
+    if (is_new && id > WATCHDOGS)
         return -ENOSPC;
-    }
-    if (id > WATCHDOGS || !(d->watchdogs_used & 1u << (id - 1)))
+    if (!is_new && (id > WATCHDOGS || !(d->watchdogs_used & 1u << (id - 1))))
         return -EINVAL;
-    if (seconds) {
+    if (is_new || seconds) {
+        d->watchdogs_used |= 1u << (id - 1);
         watchdog_arm(d, id - 1, seconds);
     } else {
         timer_stop(&d->watchdog_timers[id - 1]);
         d->watchdogs_used &= ~(1u << (id - 1));
     }
-    return 0;
+    return is_new ? (long)id : 0;
 }
 
-static long sched_watchdog(struct domain *d, guest_addr_t arg)
+static long sched_watchdog(struct call *c)
 {
-    struct sched_watchdog watchdog;
+    const struct sched_watchdog *watchdog = c->arg;
     long result;
 
-    if (guest_read(&watchdog, arg, sizeof(watchdog)))
-        return -EFAULT;
-    spin_lock(&d->lock);
-    result = watchdog_set(d, watchdog.id, watchdog.timeout);
-    spin_unlock(&d->lock);
+    spin_lock(&c->d->lock);
+    result = watchdog_set(c->d, watchdog->id, watchdog->timeout);
+    spin_unlock(&c->d->lock);
     return result;
 }
 
 /* ---- shutting down ---- */
 
-static long sched_shutdown_self(guest_addr_t arg)
+static long sched_shutdown_self(struct call *c)
 {
-    struct sched_shutdown shutdown;
-
-    if (guest_read(&shutdown, arg, sizeof(shutdown)))
-        return -EFAULT;
-    domain_shutdown(current->domain, (uint8_t)shutdown.reason);
+    domain_shutdown(c->d, (uint8_t)((const struct sched_shutdown *)c->arg)->reason);
     return 0;
 }
 
 /* Says why before the fact: the domain's later end reports this reason. */
-static long sched_shutdown_code(struct domain *d, guest_addr_t arg)
+static long sched_shutdown_code(struct call *c)
 {
-    struct sched_shutdown shutdown;
+    const struct sched_shutdown *shutdown = c->arg;
 
-    if (guest_read(&shutdown, arg, sizeof(shutdown)))
-        return -EFAULT;
-    spin_lock(&d->lock);
-    if (d->shutdown_code == SHUTDOWN_CODE_NONE)
-        d->shutdown_code = (uint8_t)shutdown.reason;
-    spin_unlock(&d->lock);
+    spin_lock(&c->d->lock);
+    if (c->d->shutdown_code == SHUTDOWN_CODE_NONE)
+        c->d->shutdown_code = (uint8_t)shutdown->reason;
+    spin_unlock(&c->d->lock);
     return 0;
 }
 
-static long sched_remote_shutdown(guest_addr_t arg)
+static long sched_shutdown_remote(struct call *c)
 {
-    struct sched_remote_shutdown remote;
-    struct domain *d;
-    long result;
-
-    if (guest_read(&remote, arg, sizeof(remote)))
-        return -EFAULT;
-    d = domain_get(remote.domain_id);
-    if (!d)
-        return -ESRCH;
-    result = permission_control(d);
-    if (result == 0)
-        domain_shutdown(d, (uint8_t)remote.reason);
-    domain_put(d);
-    return result;
+    domain_shutdown(c->d, (uint8_t)((const struct sched_remote_shutdown *)c->arg)->reason);
+    return 0;
 }
 
-static long sched_pin(guest_addr_t arg)
+static long sched_pin(struct call *c)
 {
-    struct sched_pin_override pin;
+    const struct sched_pin_override *pin = c->arg;
 
-    if (permission_privileged())
-        return -EPERM;
-    if (guest_read(&pin, arg, sizeof(pin)))
-        return -EFAULT;
-    return sched_pin_override(current, pin.pcpu < 0 ? -1 : pin.pcpu);
+    return sched_pin_override(current, pin->pcpu < 0 ? -1 : pin->pcpu);
 }
+
+static const struct operation operations[] = {
+    [SCHEDOP_shutdown] = OPERATION(sched_shutdown_self, sched_shutdown, 0),
+    [SCHEDOP_poll] = OPERATION(sched_poll_ports, sched_poll, 0, .form = FORM_POLL),
+    [SCHEDOP_remote_shutdown] =
+        OPERATION(sched_shutdown_remote, sched_remote_shutdown, OP_DOMAIN | OP_BY_ID | OP_CONTROL),
+    [SCHEDOP_shutdown_code] = OPERATION(sched_shutdown_code, sched_shutdown, 0),
+    [SCHEDOP_watchdog] = OPERATION(sched_watchdog, sched_watchdog, 0),
+    [SCHEDOP_pin_override] = OPERATION(sched_pin, sched_pin_override, OP_PRIVILEGED),
+};
 
 long sched_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
 {
-    struct vcpu *v = current;
+    struct call c = {.command = (uint32_t)command, .at = GUEST_ADDR(arg)};
 
     (void)a3, (void)a4, (void)a5;
-    switch ((uint32_t)command) {
+    switch (c.command) {
     case SCHEDOP_yield:
         sched_yield();
         return 0;
     case SCHEDOP_block:
-        return sched_block(v);
-    case SCHEDOP_shutdown:
-        return sched_shutdown_self(GUEST_ADDR(arg));
-    case SCHEDOP_poll:
-        return sched_poll_ports(v, GUEST_ADDR(arg));
-    case SCHEDOP_remote_shutdown:
-        return sched_remote_shutdown(GUEST_ADDR(arg));
-    case SCHEDOP_shutdown_code:
-        return sched_shutdown_code(v->domain, GUEST_ADDR(arg));
-    case SCHEDOP_watchdog:
-        return sched_watchdog(v->domain, GUEST_ADDR(arg));
-    case SCHEDOP_pin_override:
-        return sched_pin(GUEST_ADDR(arg));
+        return sched_block(current);
     default:
-        return -ENOSYS;
+        return operation_run(operations, ARRAY_SIZE(operations), &c);
     }
 }
 
@@ -262,8 +230,6 @@ long set_timer_op(uint64_t timeout, uint64_t a2, uint64_t a3, uint64_t a4, uint6
     now = time_now();
     if ((int64_t)timeout < 0 || (timeout > now && timeout - now >= FAR_AWAY))
         timeout = now + FAR_AWAY_INSTEAD;
-    if (t->cpu != cpu_id())
-        timer_migrate(t, cpu_id());
-    timer_set(t, timeout);
+    timer_set_here(t, timeout);
     return 0;
 }

@@ -4,8 +4,8 @@
  */
 #include "arch/machine.h"
 #include "door/handlers.h"
-#include "door/hypercall.h"
 #include "door/nmi.h"
+#include "door/operation.h"
 #include "errno.h"
 #include "event/event.h"
 #include "guest/hvm.h"
@@ -21,44 +21,26 @@
 #define PERIOD_MIN 1000000UL               /* ns: 1 ms */
 #define PERIOD_MAX (100UL * 365 * 86400 * 1000000000) /* ns: beyond that sums could wrap */
 
-static long vcpu_initialise_hvm(struct vcpu *v, guest_addr_t arg)
+/* The argument is a whole context: of a PV guest some pages long. */
+static long vcpu_initialise(struct call *c)
 {
-    struct vcpu_hvm_context context;
+    const size_t size = c->d->is_hvm ? sizeof(struct vcpu_hvm_context) : sizeof(struct vcpu_guest_context);
+    void *context = mem_alloc(size, _Alignof(uint64_t));
     long result = -EEXIST;
 
-    if (guest_read(&context, arg, sizeof(context)))
-        return -EFAULT;
-    spin_lock(&v->domain->lock);
-    if (!v->is_initialised)
-        result = hvm_context_set(v, &context);
-    spin_unlock(&v->domain->lock);
-    return result;
-}
-
-static long vcpu_initialise(struct vcpu *v, guest_addr_t arg)
-{
-    struct vcpu_guest_context *context;
-    long result = -EEXIST;
-
-    if (v->domain->is_hvm)
-        return vcpu_initialise_hvm(v, arg);
-    context = mem_new(struct vcpu_guest_context);
     if (!context)
         return -ENOMEM;
-    if (guest_read(context, arg, sizeof(*context))) {
+    if (guest_read(context, c->at, size)) {
         mem_free(context);
         return -EFAULT;
     }
-    spin_lock(&v->domain->lock);
-    if (!v->is_initialised)
-        result = pv_set_context(v, context);
+    spin_lock(&c->d->lock);
+    if (!c->v->is_initialised)
+        result = c->d->is_hvm ? hvm_context_set(c->v, context) : pv_set_context(c->v, context);
     if (result == 0)
-        v->is_initialised = true;
-    spin_unlock(&v->domain->lock);
+        c->v->is_initialised = true;
+    spin_unlock(&c->d->lock);
     mem_free(context);
-    if (result == -ERESTART_LATER)
-        return hypercall_continue(__HYPERVISOR_vcpu_op, 3, (uint64_t)VCPUOP_initialise, (uint64_t)v->id,
-                                  arg.value);
     return result;
 }
 
@@ -74,21 +56,17 @@ static long vcpu_up(struct vcpu *v)
     return 0;
 }
 
-static long vcpu_set_periodic(struct vcpu *v, guest_addr_t arg)
+static long vcpu_set_periodic(struct call *c)
 {
-    struct vcpu_set_periodic_timer set;
+    const uint64_t period = ((const struct vcpu_set_periodic_timer *)c->arg)->period_ns;
+    struct vcpu *v = c->v;
 
-    if (guest_read(&set, arg, sizeof(set)))
-        return -EFAULT;
-    if (set.period_ns < PERIOD_MIN || set.period_ns > PERIOD_MAX)
+    if (period < PERIOD_MIN || period > PERIOD_MAX)
         return -EINVAL;
     v->periodic_last = time_now();
-    __atomic_store_n(&v->periodic_period, set.period_ns, __ATOMIC_RELEASE);
-    if (v == current) {
-        if (v->periodic_timer.cpu != cpu_id())
-            timer_migrate(&v->periodic_timer, cpu_id());
-        timer_set(&v->periodic_timer, v->periodic_last + set.period_ns);
-    }
+    __atomic_store_n(&v->periodic_period, period, __ATOMIC_RELEASE);
+    if (v == current)
+        timer_set_here(&v->periodic_timer, v->periodic_last + period);
     return 0;
 }
 
@@ -109,9 +87,7 @@ static long vcpu_set_singleshot(struct vcpu *v, guest_addr_t arg)
         return -EFAULT;
     if ((set.flags & VCPU_SSHOTTMR_future) && set.timeout_abs_ns < time_now())
         return -ETIME;
-    if (v->singleshot_timer.cpu != cpu_id())
-        timer_migrate(&v->singleshot_timer, cpu_id());
-    timer_set(&v->singleshot_timer, set.timeout_abs_ns);
+    timer_set_here(&v->singleshot_timer, set.timeout_abs_ns);
     return 0;
 }
 
@@ -123,12 +99,12 @@ static long vcpu_stop_singleshot(struct vcpu *v)
     return 0;
 }
 
-static long vcpu_get_runstate(struct vcpu *v, guest_addr_t arg)
+static long vcpu_get_runstate(struct call *c)
 {
     struct vcpu_runstate_info info;
 
-    vcpu_runstate_get(v, &info);
-    return guest_write_form(arg, &info, sizeof(info), FORM_RUNSTATE);
+    vcpu_runstate_get(c->v, &info);
+    return guest_write_form(c->at, &info, sizeof(info), FORM_RUNSTATE);
 }
 
 /* An area that is kept by address: of a PV guest outside of the hypervisor's range, which is a PVH guest's like any other. */
@@ -137,16 +113,15 @@ static bool area_ok(const struct vcpu *v, uint64_t address, size_t size)
     return v->domain->is_hvm || guest_range_ok(address, size);
 }
 
-static long vcpu_register_runstate(struct vcpu *v, guest_addr_t arg)
+static long vcpu_register_runstate(struct call *c)
 {
-    struct vcpu_register_runstate_memory_area area;
+    const struct vcpu_register_runstate_memory_area *area = c->arg;
     struct vcpu_runstate_info info;
+    struct vcpu *v = c->v;
 
-    if (guest_read_form(&area, arg, sizeof(area), FORM_AREA))
+    if (!area_ok(v, area->addr.p, sizeof(info)))
         return -EFAULT;
-    if (!area_ok(v, area.addr.p, sizeof(info)))
-        return -EFAULT;
-    v->runstate_guest = GUEST_ADDR(area.addr.p);
+    v->runstate_guest = GUEST_ADDR(area->addr.p);
     if (v == current) {
         vcpu_runstate_publish(v);
     } else {
@@ -156,59 +131,66 @@ static long vcpu_register_runstate(struct vcpu *v, guest_addr_t arg)
     return 0;
 }
 
-static long vcpu_register_time(struct vcpu *v, guest_addr_t arg)
+static long vcpu_register_time(struct call *c)
 {
-    struct vcpu_register_time_memory_area area;
+    const struct vcpu_register_time_memory_area *area = c->arg;
 
-    if (guest_read_form(&area, arg, sizeof(area), FORM_AREA))
+    if (!area_ok(c->v, area->addr.p, sizeof(struct vcpu_time_info)))
         return -EFAULT;
-    if (!area_ok(v, area.addr.p, sizeof(struct vcpu_time_info)))
-        return -EFAULT;
-    v->time_guest = GUEST_ADDR(area.addr.p);
-    if (v == current)
-        time_update_vcpu(v);
+    c->v->time_guest = GUEST_ADDR(area->addr.p);
+    if (c->v == current)
+        time_update_vcpu(c->v);
     return 0;
 }
 
-static long vcpu_register_info(struct vcpu *v, guest_addr_t arg)
+static long vcpu_register_info(struct call *c)
 {
-    struct vcpu_register_vcpu_info place;
+    const struct vcpu_register_vcpu_info *place = c->arg;
     int result;
 
-    if (guest_read(&place, arg, sizeof(place)))
-        return -EFAULT;
-    spin_lock(&v->domain->lock);
-    result = vcpu_map_info(v, GFN(place.mfn), place.offset);
-    spin_unlock(&v->domain->lock);
+    spin_lock(&c->d->lock);
+    result = vcpu_map_info(c->v, GFN(place->mfn), place->offset);
+    spin_unlock(&c->d->lock);
     if (result == 0)
-        event_vcpu_info_moved(v);
+        event_vcpu_info_moved(c->v);
     return result;
 }
 
 /* Meaningful only for domain 0's vcpus that never move. */
-static long vcpu_get_physical_id(struct vcpu *v, guest_addr_t arg)
+static long vcpu_get_physical_id(struct call *c)
 {
-    struct vcpu_get_physid id;
+    const unsigned cpu = c->v->cpu;
+    const struct vcpu_get_physid id = {(uint64_t)machine_acpi_id(cpu) << 32 | machine_apic_id(cpu)};
     cpu_mask_t hard, soft;
 
-    sched_get_affinity(v, &hard, &soft);
-    if (!v->domain->is_privileged || bitmap_weight(hard.bits, MAX_CPUS) != 1)
+    sched_get_affinity(c->v, &hard, &soft);
+    if (!c->d->is_privileged || bitmap_weight(hard.bits, MAX_CPUS) != 1)
         return -EINVAL;
-    id.phys_id = (uint64_t)machine_acpi_id(v->cpu) << 32 | machine_apic_id(v->cpu);
-    return guest_write(arg, &id, sizeof(id));
+    return guest_write(c->at, &id, sizeof(id));
 }
 
-long vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg_value, uint64_t a4, uint64_t a5)
+static const struct operation operations[] = {
+    [VCPUOP_initialise] = {.run = vcpu_initialise},
+    [VCPUOP_get_runstate_info] = {.run = vcpu_get_runstate},
+    [VCPUOP_register_runstate_memory_area] =
+        OPERATION(vcpu_register_runstate, vcpu_register_runstate_memory_area, 0, .form = FORM_AREA),
+    [VCPUOP_set_periodic_timer] = OPERATION(vcpu_set_periodic, vcpu_set_periodic_timer, 0),
+    [VCPUOP_register_vcpu_info] = OPERATION(vcpu_register_info, vcpu_register_vcpu_info, 0),
+    [VCPUOP_get_physid] = {.run = vcpu_get_physical_id},
+    [VCPUOP_register_vcpu_time_memory_area] =
+        OPERATION(vcpu_register_time, vcpu_register_time_memory_area, 0, .form = FORM_AREA),
+};
+
+long vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg, uint64_t a4, uint64_t a5)
 {
     struct vcpu *v = domain_vcpu(current->domain, (unsigned)vcpu);
-    const guest_addr_t arg = GUEST_ADDR(arg_value);
+    struct call c = {.command = (uint32_t)command, .at = GUEST_ADDR(arg), .v = v};
+    long rc;
 
     (void)a4, (void)a5;
     if (!v)
         return -ENOENT;
-    switch ((uint32_t)command) {
-    case VCPUOP_initialise:
-        return vcpu_initialise(v, arg);
+    switch (c.command) {
     case VCPUOP_up:
         return vcpu_up(v);
     case VCPUOP_down:
@@ -216,28 +198,17 @@ long vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg_value, uint64_t a4, u
         return 0;
     case VCPUOP_is_up:
         return !(__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & VCPU_DOWN);
-    case VCPUOP_get_runstate_info:
-        return vcpu_get_runstate(v, arg);
-    case VCPUOP_register_runstate_memory_area:
-        return vcpu_register_runstate(v, arg);
-    case VCPUOP_set_periodic_timer:
-        return vcpu_set_periodic(v, arg);
     case VCPUOP_stop_periodic_timer:
         return vcpu_stop_periodic(v);
     case VCPUOP_set_singleshot_timer:
-        return vcpu_set_singleshot(v, arg);
+        return vcpu_set_singleshot(v, c.at);
     case VCPUOP_stop_singleshot_timer:
         return vcpu_stop_singleshot(v);
-    case VCPUOP_register_vcpu_info:
-        return vcpu_register_info(v, arg);
     case VCPUOP_send_nmi:
         nmi_send(v);
         return 0;
-    case VCPUOP_get_physid:
-        return vcpu_get_physical_id(v, arg);
-    case VCPUOP_register_vcpu_time_memory_area:
-        return vcpu_register_time(v, arg);
     default:
-        return -ENOSYS;
+        rc = operation_run(operations, ARRAY_SIZE(operations), &c);
+        return rc == -ERESTART_LATER ? hypercall_continue(__HYPERVISOR_vcpu_op, 3, command, vcpu, arg) : rc;
     }
 }

@@ -23,6 +23,7 @@ FUZZ_PROGRAMS += decode
 decode_FUZZED := hypervisor/guest/pv/decode.c
 FUZZ_PROGRAMS += hypercalls
 hypercalls_FUZZED := hypervisor/arch/x86/msix_table.c $(wildcard hypervisor/event/*.c hypervisor/grant/*.c) hypervisor/door/event.c \
+    hypervisor/door/operation.c \
     hypervisor/door/grant.c $(addprefix hypervisor/mm/,buddy.c heap.c slab.c rangeset.c frame_list.c frame.c) \
     $(addprefix hypervisor/guest/,physmap.c grant_map.c release.c) \
     $(addprefix hypervisor/guest/pv/,entries.c walk.c update.c base.c shadow.c mmu_update.c mmuext.c va_mapping.c \

@@ -91,7 +91,7 @@ static void interdomain_wants_the_right_peer(void **state)
     assert_int_equal(event_alloc_unbound(b, a->id, &pb), 0);
     assert_int_equal(event_bind_interdomain(c, b->id, pb, &p), -EINVAL);
     assert_int_equal(event_bind_interdomain(a, 99, pb, &p), -ESRCH);
-    assert_int_equal(event_bind_interdomain(a, DOMID_IO, pb, &p), -EINVAL);
+    assert_int_equal(event_bind_interdomain(a, DOMID_IO, pb, &p), -ESRCH);
     assert_int_equal(event_bind_interdomain(a, b->id, pb, &p), 0);
     assert_int_equal(event_bind_interdomain(a, b->id, pb, &p), -EINVAL); /* taken */
     assert_int_equal(a->event->active, 1);                               /* nothing is left of what failed */

@@ -153,7 +153,7 @@ bool host_crashed(const struct domain *d)
 
 WEAK struct domain *domain_get(domid_t id)
 {
-    for (unsigned i = 0; i < HOST_MAX_DOMAINS; i++) {
+    for (unsigned i = 0; i < HOST_MAX_DOMAINS && id < DOMID_FIRST_RESERVED; i++) { /* the system's are not found */
         if (host_domains[i] && host_domains[i]->id == id && domain_hold(host_domains[i]))
             return host_domains[i];
     }

@@ -32,6 +32,13 @@ void timer_init(struct timer *t, void (*fn)(void *data), void *data, unsigned cp
 void timer_set(struct timer *t, nanoseconds_t expires); /* arms or moves; a time in the past fires at once */
 void timer_stop(struct timer *t);                       /* not armed afterwards; fn may still be running */
 void timer_migrate(struct timer *t, unsigned cpu);
+/* timer_set() on this CPU. */
+static inline void timer_set_here(struct timer *t, nanoseconds_t expires)
+{
+    if (t->cpu != cpu_id())
+        timer_migrate(t, cpu_id());
+    timer_set(t, expires);
+}
 void timer_kill(struct timer *t);                       /* stops and waits until fn is not running */
 static inline bool timer_armed(const struct timer *t) { return heap_contains(&t->entry) || t->overflowed; }
 static inline nanoseconds_t timer_expires(const struct timer *t) { return t->entry.key; } /* or last did */

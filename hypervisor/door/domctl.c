@@ -10,7 +10,6 @@
 
 #include "door/domain_life.h"
 #include "door/handlers.h"
-#include "door/hypercall.h"
 #include "errno.h"
 #include "event/event.h"
 #include "guest/hvm.h"
@@ -104,9 +103,11 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 }
 
 /* By id, or the next one there is: tools walk the list this way. */
-static long domctl_get_info(struct domain *d, struct xen_domctl *op)
+static long domctl_get_info(struct call *c)
 {
-    d = op->domain < DOMID_FIRST_RESERVED ? domain_next(op->domain) : NULL;
+    struct xen_domctl *op = c->domctl;
+    struct domain *d = op->domain < DOMID_FIRST_RESERVED ? domain_next(op->domain) : NULL;
+
     if (!d)
         return -ESRCH;
     domctl_fill_info(d, &op->u.getdomaininfo);
@@ -118,110 +119,91 @@ static long domctl_get_info(struct domain *d, struct xen_domctl *op)
 /* ---- life ---- */
 
 /*
- * What a hardware-assisted guest has to be: with nested paging, and with the one emulated device a guest without a device model
- * has, its local APICs.
+ * A hardware-assisted guest has nested paging, and the one emulated device a guest without a device model has, its local APICs.
+ * iommu, nested_virt, vpmu are not offered yet.
  */
-static bool hvm_creation_is_sane(const struct xen_domctl_createdomain *c)
+static bool creation_is_sane(const struct xen_domctl_createdomain *c)
 {
-    if (!hvm_available()) {
+    const bool is_hvm = c->flags & XEN_DOMCTL_CDF_hvm;
+    const uint32_t needed = is_hvm ? XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap : 0;
+    const uint32_t offered = needed | XEN_DOMCTL_CDF_xs_domain | (is_hvm ? XEN_DOMCTL_CDF_oos_off : 0);
+    unsigned grant_version = XEN_DOMCTL_GRANT_version(c->grant_opts);
+
+    if (is_hvm && !hvm_available()) {
         log_warning("a hardware-assisted guest was asked for, which this machine cannot run\n");
         return false;
     }
-    return (c->flags & XEN_DOMCTL_CDF_hap) && c->arch.emulation_flags == XEN_X86_EMU_LAPIC &&
-           c->max_vcpus <= HVM_MAX_VCPUS;
-}
-
-static bool creation_is_sane(const struct xen_domctl_createdomain *c)
-{
-    const uint32_t offered = XEN_DOMCTL_CDF_xs_domain | XEN_DOMCTL_CDF_hvm | XEN_DOMCTL_CDF_hap |
-                             XEN_DOMCTL_CDF_oos_off;
-    unsigned grant_version = XEN_DOMCTL_GRANT_version(c->grant_opts);
-
-    if (c->flags & ~offered) /* iommu, nested_virt, vpmu: not offered yet */
-        return false;
-    if (c->flags & XEN_DOMCTL_CDF_hvm) {
-        if (!hvm_creation_is_sane(c))
-            return false;
-    } else if ((c->flags & ~XEN_DOMCTL_CDF_xs_domain) || c->arch.emulation_flags) {
-        return false;
-    }
-    return !c->iommu_opts && c->max_vcpus > 0 && c->max_vcpus <= MAX_VCPUS_PV && !c->vmtrace_size &&
+    return (c->flags & needed) == needed && !(c->flags & ~offered) &&
+           c->arch.emulation_flags == (is_hvm ? XEN_X86_EMU_LAPIC : 0) && !c->iommu_opts && c->max_vcpus > 0 &&
+           c->max_vcpus <= (is_hvm ? HVM_MAX_VCPUS : MAX_VCPUS_PV) && !c->vmtrace_size &&
            !(c->grant_opts & ~XEN_DOMCTL_GRANT_version_mask) && grant_version >= 1 && grant_version <= 2 &&
            !(c->arch.misc_flags & ~XEN_X86_MSR_RELAXED);
 }
 
-static long domctl_create(struct domain *d, struct xen_domctl *op)
+static long domctl_create(struct call *c)
 {
-    domid_t id = op->domain;
+    const struct xen_domctl_createdomain *config = &c->domctl->u.createdomain;
+    domid_t id = c->domctl->domain;
+    struct domain *d;
     int result;
 
-    if (!creation_is_sane(&op->u.createdomain))
+    if (!creation_is_sane(config))
         return -EINVAL;
-    if (op->u.createdomain.cpupool_id != 0)
+    if (config->cpupool_id != 0)
         return -ESRCH;
-    if (id == 0 || id >= DOMID_FIRST_RESERVED)
+    if (id == 0 || id >= DOMID_FIRST_RESERVED) {
         id = domain_pick_id();
-    else if ((d = domain_get(id)) != NULL) {
+    } else if ((d = domain_get(id)) != NULL) {
         domain_put(d);
         return -EEXIST;
     }
     if (id == DOMID_INVALID)
         return -ENOMEM;
-    result = domain_create(id, &op->u.createdomain, false, &d);
+    result = domain_create(id, config, false, &d);
     if (result)
         return result;
-    op->domain = d->id;
+    c->domctl->domain = id;
     domain_put(d);
     return 0;
 }
 
-static long domctl_destroy(struct domain *d, struct xen_domctl *op)
+/* What is one step. */
+static long domctl_simple(struct call *c)
 {
-    (void)op;
-    return d == domain_zero ? -EINVAL : domain_kill(d);
+    struct domain *d = c->d;
+
+    switch (c->command) {
+    case XEN_DOMCTL_destroydomain:
+        return d == domain_zero ? -EINVAL : domain_kill(d);
+    case XEN_DOMCTL_pausedomain:
+        return domain_pause_by_controller(d);
+    case XEN_DOMCTL_unpausedomain:
+        return domain_unpause_by_controller(d);
+    case XEN_DOMCTL_resumedomain:
+        domain_resume(d);
+        return 0;
+    case XEN_DOMCTL_scheduler_op:
+        return sched_domain_adjust(d, &c->domctl->u.scheduler_op);
+    case XEN_DOMCTL_max_mem:
+        d->max_pages = c->domctl->u.max_mem.max_memkb >> (PAGE_SHIFT - 10);
+        return 0;
+    case XEN_DOMCTL_setdomainhandle:
+        memcpy(d->handle, c->domctl->u.setdomainhandle.handle, sizeof(d->handle));
+        return 0;
+    case XEN_DOMCTL_setdebugging: /* may run again with breakpoints reported to the controller */
+        d->debugger_attached = c->domctl->u.setdebugging.enable != 0;
+        return 0;
+    case XEN_DOMCTL_subscribe:
+        d->suspend_port = c->domctl->u.subscribe.port;
+        return 0;
+    default: /* XEN_DOMCTL_set_virq_handler */
+        return event_set_global_virq_handler(d, c->domctl->u.set_virq_handler.virq);
+    }
 }
 
-static long domctl_pause(struct domain *d, struct xen_domctl *op)
+static long domctl_set_target(struct call *c)
 {
-    (void)op;
-    return domain_pause_by_controller(d);
-}
-
-static long domctl_unpause(struct domain *d, struct xen_domctl *op)
-{
-    (void)op;
-    return domain_unpause_by_controller(d);
-}
-
-static long domctl_resume(struct domain *d, struct xen_domctl *op)
-{
-    (void)op;
-    domain_resume(d);
-    return 0;
-}
-
-static long domctl_set_handle(struct domain *d, struct xen_domctl *op)
-{
-    memcpy(d->handle, op->u.setdomainhandle.handle, sizeof(d->handle));
-    return 0;
-}
-
-static long domctl_set_debugging(struct domain *d, struct xen_domctl *op)
-{
-    domain_pause(d);
-    d->debugger_attached = op->u.setdebugging.enable != 0;
-    domain_unpause(d); /* may run again with breakpoints reported to the controller */
-    return 0;
-}
-
-static long domctl_scheduler(struct domain *d, struct xen_domctl *op)
-{
-    return sched_domain_adjust(d, &op->u.scheduler_op);
-}
-
-static long domctl_set_target(struct domain *d, struct xen_domctl *op)
-{
-    struct domain *target = domain_get(op->u.set_target.target);
+    struct domain *d = c->d, *target = domain_get(c->domctl->u.set_target.target);
     long result = -EINVAL;
 
     if (!target)
@@ -237,153 +219,96 @@ static long domctl_set_target(struct domain *d, struct xen_domctl *op)
     return result;
 }
 
-static long domctl_subscribe(struct domain *d, struct xen_domctl *op)
-{
-    d->suspend_port = op->u.subscribe.port;
-    return 0;
-}
+#define ROW(name, function, bits, ...)                                                                           \
+    [XEN_DOMCTL_##name] = {.run = (function), .flags = OP_DOMAIN | OP_BY_ID | (bits),                            \
+                           .domain = offsetof(struct xen_domctl, domain), __VA_ARGS__}
+#define ROW_VCPU(name, function, bits) ROW(name, function, bits, .vcpu = offsetof(struct xen_domctl, u))
+/* Not offered: the answer the ABI has for that. */
+#define ROW_NOT(name, error) ROW(name, NULL, OP_ALIVE, .answer = (error))
 
-static long domctl_set_virq_handler(struct domain *d, struct xen_domctl *op)
-{
-    return event_set_global_virq_handler(d, op->u.set_virq_handler.virq);
-}
-
-/* ---- not offered, with the answers the ABI has for that ---- */
-
-static long answer_unsupported(struct domain *d, struct xen_domctl *op)
-{
-    (void)d, (void)op;
-    return -EOPNOTSUPP;
-}
-
-static long answer_invalid(struct domain *d, struct xen_domctl *op)
-{
-    (void)d, (void)op;
-    return -EINVAL;
-}
-
-static long answer_no_device(struct domain *d, struct xen_domctl *op)
-{
-    (void)d, (void)op;
-    return -ENODEV;
-}
-
-static const struct domctl_row table[] = {
-    [XEN_DOMCTL_createdomain] = {domctl_create, DOMCTL_NO_DOMAIN | DOMCTL_COPY_BACK},
-    [XEN_DOMCTL_destroydomain] = {domctl_destroy, DOMCTL_OTHERS | DOMCTL_DYING_OK},
-    [XEN_DOMCTL_pausedomain] = {domctl_pause, DOMCTL_OTHERS | DOMCTL_DYING_OK},
-    [XEN_DOMCTL_unpausedomain] = {domctl_unpause, DOMCTL_DYING_OK},
-    [XEN_DOMCTL_getdomaininfo] = {domctl_get_info, DOMCTL_NO_DOMAIN | DOMCTL_COPY_BACK},
-    [XEN_DOMCTL_setvcpuaffinity] = {domctl_set_affinity, DOMCTL_COPY_BACK},
-    [XEN_DOMCTL_shadow_op] = {domctl_log_dirty, DOMCTL_COPY_BACK | DOMCTL_OTHERS | DOMCTL_DYING_OK},
-    [XEN_DOMCTL_max_mem] = {domctl_max_mem, 0},
-    [XEN_DOMCTL_setvcpucontext] = {domctl_set_context, DOMCTL_OTHERS},
-    [XEN_DOMCTL_getvcpucontext] = {domctl_get_context, DOMCTL_DYING_OK},
-    [XEN_DOMCTL_getvcpuinfo] = {domctl_get_vcpu_info, DOMCTL_COPY_BACK | DOMCTL_DYING_OK},
-    [XEN_DOMCTL_max_vcpus] = {domctl_max_vcpus, DOMCTL_OTHERS},
-    [XEN_DOMCTL_scheduler_op] = {domctl_scheduler, DOMCTL_COPY_BACK},
-    [XEN_DOMCTL_setdomainhandle] = {domctl_set_handle, 0},
-    [XEN_DOMCTL_setdebugging] = {domctl_set_debugging, DOMCTL_OTHERS},
-    [XEN_DOMCTL_irq_permission] = {domctl_irq_permission, 0},
-    [XEN_DOMCTL_iomem_permission] = {domctl_memory_permission, 0},
-    [XEN_DOMCTL_ioport_permission] = {domctl_port_permission, 0},
-    [XEN_DOMCTL_hypercall_init] = {domctl_hypercall_page, 0},
-    [XEN_DOMCTL_settimeoffset] = {domctl_time_offset, 0},
-    [XEN_DOMCTL_getvcpuaffinity] = {domctl_get_affinity, DOMCTL_DYING_OK},
-    [XEN_DOMCTL_resumedomain] = {domctl_resume, DOMCTL_OTHERS},
-    [XEN_DOMCTL_sendtrigger] = {domctl_send_trigger, 0},
-    [XEN_DOMCTL_subscribe] = {domctl_subscribe, 0},
-    [XEN_DOMCTL_gethvmcontext] = {domctl_get_hvm_context, DOMCTL_COPY_BACK | DOMCTL_OTHERS | DOMCTL_DYING_OK},
-    [XEN_DOMCTL_sethvmcontext] = {domctl_set_hvm_context, DOMCTL_OTHERS},
-    [XEN_DOMCTL_set_address_size] = {domctl_set_address_size, 0},
-    [XEN_DOMCTL_get_address_size] = {domctl_get_address_size, DOMCTL_COPY_BACK},
-    [XEN_DOMCTL_assign_device] = {answer_unsupported, 0},
-    [XEN_DOMCTL_bind_pt_irq] = {answer_invalid, 0},
-    [XEN_DOMCTL_memory_mapping] = {answer_unsupported, 0},
-    [XEN_DOMCTL_ioport_mapping] = {answer_unsupported, 0},
-    [XEN_DOMCTL_set_ext_vcpucontext] = {domctl_set_extended_context, DOMCTL_OTHERS},
-    [XEN_DOMCTL_get_ext_vcpucontext] = {domctl_get_extended_context, DOMCTL_COPY_BACK | DOMCTL_DYING_OK},
-    [XEN_DOMCTL_test_assign_device] = {answer_unsupported, DOMCTL_NO_DOMAIN},
-    [XEN_DOMCTL_set_target] = {domctl_set_target, 0},
-    [XEN_DOMCTL_deassign_device] = {answer_unsupported, DOMCTL_DYING_OK},
-    [XEN_DOMCTL_unbind_pt_irq] = {answer_invalid, 0},
-    [XEN_DOMCTL_get_device_group] = {answer_unsupported, 0},
-    [XEN_DOMCTL_debug_op] = {answer_invalid, 0},
-    [XEN_DOMCTL_gethvmcontext_partial] = {domctl_get_hvm_record, DOMCTL_COPY_BACK | DOMCTL_OTHERS | DOMCTL_DYING_OK},
-    [XEN_DOMCTL_vm_event_op] = {answer_unsupported, 0},
-    [XEN_DOMCTL_mem_sharing_op] = {answer_unsupported, 0},
-    [XEN_DOMCTL_gettscinfo] = {domctl_get_tsc, DOMCTL_COPY_BACK | DOMCTL_OTHERS},
-    [XEN_DOMCTL_settscinfo] = {domctl_set_tsc, DOMCTL_OTHERS},
-    [XEN_DOMCTL_getpageframeinfo3] = {domctl_page_info, DOMCTL_COPY_BACK | DOMCTL_DYING_OK},
-    [XEN_DOMCTL_setvcpuextstate] = {domctl_set_vector_state, DOMCTL_OTHERS},
-    [XEN_DOMCTL_getvcpuextstate] = {domctl_get_vector_state,
-                                    DOMCTL_COPY_BACK | DOMCTL_OTHERS | DOMCTL_DYING_OK},
-    [XEN_DOMCTL_set_access_required] = {answer_unsupported, 0},
-    [XEN_DOMCTL_set_virq_handler] = {domctl_set_virq_handler, 0},
-    [XEN_DOMCTL_set_broken_page_p2m] = {answer_invalid, 0},
-    [XEN_DOMCTL_setnodeaffinity] = {domctl_set_nodes, 0},
-    [XEN_DOMCTL_getnodeaffinity] = {domctl_get_nodes, 0},
-    [XEN_DOMCTL_get_vcpu_msrs] = {domctl_get_msrs, DOMCTL_COPY_BACK | DOMCTL_OTHERS | DOMCTL_DYING_OK},
-    [XEN_DOMCTL_set_vcpu_msrs] = {domctl_set_msrs, DOMCTL_COPY_ALWAYS | DOMCTL_OTHERS},
-    [XEN_DOMCTL_setvnumainfo] = {answer_unsupported, 0},
-    [XEN_DOMCTL_psr_cmt_op] = {answer_no_device, 0},
-    [XEN_DOMCTL_monitor_op] = {answer_unsupported, 0},
-    [XEN_DOMCTL_psr_alloc] = {answer_no_device, 0},
-    [XEN_DOMCTL_soft_reset] = {answer_unsupported, 0},
-    [XEN_DOMCTL_vuart_op] = {answer_unsupported, 0},
-    [XEN_DOMCTL_get_cpu_policy] = {domctl_get_policy, DOMCTL_COPY_BACK | DOMCTL_DYING_OK},
-    [XEN_DOMCTL_set_cpu_policy] = {domctl_set_policy, DOMCTL_COPY_ALWAYS | DOMCTL_OTHERS},
-    [XEN_DOMCTL_vmtrace_op] = {answer_unsupported, 0},
-    [XEN_DOMCTL_get_paging_mempool_size] = {domctl_get_paging_pool, DOMCTL_COPY_BACK},
-    [XEN_DOMCTL_set_paging_mempool_size] = {domctl_set_paging_pool, DOMCTL_OTHERS},
+static const struct operation operations[] = {
+    [XEN_DOMCTL_createdomain] = {.run = domctl_create, .flags = OP_ANSWER},
+    ROW(destroydomain, domctl_simple, OP_OTHERS),
+    ROW(pausedomain, domctl_simple, OP_OTHERS),
+    ROW(unpausedomain, domctl_simple, 0),
+    [XEN_DOMCTL_getdomaininfo] = {.run = domctl_get_info, .flags = OP_ANSWER},
+    ROW_VCPU(setvcpuaffinity, domctl_affinity, OP_ANSWER | OP_ALIVE | OP_VCPU_EINVAL),
+    ROW(shadow_op, domctl_log_dirty, OP_ANSWER | OP_REST | OP_OTHERS),
+    ROW(max_mem, domctl_simple, OP_ALIVE),
+    ROW_VCPU(setvcpucontext, domctl_set_context, OP_OTHERS | OP_ALIVE | OP_PAUSED | OP_VCPU_EINVAL),
+    ROW_VCPU(getvcpucontext, domctl_get_context, 0),
+    ROW_VCPU(getvcpuinfo, domctl_get_vcpu_info, OP_ANSWER),
+    ROW(max_vcpus, domctl_max_vcpus, OP_OTHERS | OP_ALIVE),
+    ROW(scheduler_op, domctl_simple, OP_ANSWER | OP_ALIVE),
+    ROW(setdomainhandle, domctl_simple, OP_ALIVE),
+    ROW(setdebugging, domctl_simple, OP_OTHERS | OP_ALIVE | OP_PAUSED),
+    ROW(irq_permission, domctl_irq_permission, OP_ALIVE),
+    ROW(iomem_permission, domctl_memory_permission, OP_ALIVE),
+    ROW(ioport_permission, domctl_port_permission, OP_ALIVE),
+    ROW(hypercall_init, domctl_hypercall_page, OP_ALIVE),
+    ROW(settimeoffset, domctl_time_offset, OP_ALIVE),
+    ROW_VCPU(getvcpuaffinity, domctl_affinity, OP_VCPU_EINVAL),
+    ROW(resumedomain, domctl_simple, OP_OTHERS | OP_ALIVE),
+    ROW(sendtrigger, domctl_send_trigger, OP_ALIVE, .vcpu = offsetof(struct xen_domctl, u.sendtrigger.vcpu)),
+    ROW(subscribe, domctl_simple, OP_ALIVE),
+    ROW(gethvmcontext, domctl_get_hvm_context, OP_ANSWER | OP_OTHERS | OP_PAUSED),
+    ROW(sethvmcontext, domctl_set_hvm_context, OP_OTHERS | OP_ALIVE | OP_PAUSED),
+    ROW(set_address_size, domctl_set_address_size, OP_ALIVE),
+    ROW(get_address_size, domctl_get_address_size, OP_ANSWER | OP_ALIVE),
+    ROW_NOT(assign_device, -EOPNOTSUPP),
+    ROW_NOT(bind_pt_irq, -EINVAL),
+    ROW_NOT(memory_mapping, -EOPNOTSUPP),
+    ROW_NOT(ioport_mapping, -EOPNOTSUPP),
+    ROW_VCPU(set_ext_vcpucontext, domctl_set_extended_context, OP_OTHERS | OP_ALIVE | OP_PAUSED),
+    ROW_VCPU(get_ext_vcpucontext, domctl_get_extended_context, OP_ANSWER),
+    [XEN_DOMCTL_test_assign_device] = {.answer = -EOPNOTSUPP},
+    ROW(set_target, domctl_set_target, OP_ALIVE),
+    ROW(deassign_device, NULL, 0, .answer = -EOPNOTSUPP),
+    ROW_NOT(unbind_pt_irq, -EINVAL),
+    ROW_NOT(get_device_group, -EOPNOTSUPP),
+    ROW_NOT(debug_op, -EINVAL),
+    ROW(gethvmcontext_partial, domctl_get_hvm_record, OP_ANSWER | OP_OTHERS | OP_PAUSED),
+    ROW_NOT(vm_event_op, -EOPNOTSUPP),
+    ROW_NOT(mem_sharing_op, -EOPNOTSUPP),
+    ROW(gettscinfo, domctl_get_tsc, OP_ANSWER | OP_OTHERS | OP_ALIVE),
+    ROW(settscinfo, domctl_set_tsc, OP_OTHERS | OP_ALIVE | OP_PAUSED),
+    ROW(getpageframeinfo3, domctl_page_info, OP_ANSWER | OP_REST),
+    ROW_VCPU(setvcpuextstate, domctl_set_vector_state, OP_OTHERS | OP_ALIVE | OP_PAUSED),
+    ROW_VCPU(getvcpuextstate, domctl_get_vector_state, OP_ANSWER | OP_OTHERS | OP_PAUSED),
+    ROW_NOT(set_access_required, -EOPNOTSUPP),
+    ROW(set_virq_handler, domctl_simple, OP_ALIVE),
+    ROW_NOT(set_broken_page_p2m, -EINVAL),
+    ROW(setnodeaffinity, domctl_set_nodes, OP_ALIVE),
+    ROW(getnodeaffinity, domctl_get_nodes, OP_ALIVE),
+    ROW_VCPU(get_vcpu_msrs, domctl_get_msrs, OP_ANSWER | OP_OTHERS),
+    ROW_VCPU(set_vcpu_msrs, domctl_set_msrs, OP_ANSWER | OP_EXPLAIN | OP_OTHERS | OP_ALIVE | OP_PAUSED),
+    ROW_NOT(setvnumainfo, -EOPNOTSUPP),
+    ROW_NOT(psr_cmt_op, -ENODEV),
+    ROW_NOT(monitor_op, -EOPNOTSUPP),
+    ROW_NOT(psr_alloc, -ENODEV),
+    ROW_NOT(soft_reset, -EOPNOTSUPP),
+    ROW_NOT(vuart_op, -EOPNOTSUPP),
+    ROW(get_cpu_policy, domctl_get_policy, OP_ANSWER),
+    ROW(set_cpu_policy, domctl_set_policy, OP_ANSWER | OP_EXPLAIN | OP_OTHERS | OP_ALIVE | OP_PAUSED),
+    ROW_NOT(vmtrace_op, -EOPNOTSUPP),
+    ROW(get_paging_mempool_size, domctl_paging_pool, OP_ANSWER | OP_ALIVE),
+    ROW(set_paging_mempool_size, domctl_paging_pool, OP_OTHERS | OP_ALIVE),
 };
-
-static long domctl_run(const struct domctl_row *row, struct xen_domctl *op)
-{
-    struct domain *d;
-    long result;
-
-    if (row->flags & DOMCTL_NO_DOMAIN)
-        return row->fn(NULL, op);
-    d = domain_get(op->domain);
-    if (!d)
-        return -ESRCH;
-    if ((row->flags & DOMCTL_OTHERS) && d == current->domain)
-        result = -EINVAL;
-    else if (!(row->flags & DOMCTL_DYING_OK) && domain_is_dying(d))
-        result = -EINVAL;
-    else
-        result = row->fn(d, op);
-    domain_put(d);
-    return result;
-}
 
 long domctl(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
-    const struct domctl_row *row;
     struct xen_domctl op;
+    struct call c = {.domctl = &op, .size = sizeof(op), .at = GUEST_ADDR(arg)};
     long result;
 
     (void)a2, (void)a3, (void)a4, (void)a5;
-    if (permission_privileged()) /* nothing here is for a device model's domain with PV guests */
-        return -EPERM;
-    if (guest_read(&op, GUEST_ADDR(arg), sizeof(op)))
-        return -EFAULT;
-    if (op.interface_version != XEN_DOMCTL_INTERFACE_VERSION)
-        return -EACCES;
-    row = op.cmd < ARRAY_SIZE(table) ? &table[op.cmd] : NULL;
-    if (!row || !row->fn)
-        return op.cmd >= XEN_DOMCTL_gdbsx_guestmemio && op.cmd <= XEN_DOMCTL_gdbsx_domstatus ? -EOPNOTSUPP
-                                                                                             : -ENOSYS;
     if (!spin_trylock(&domctl_lock))
         return hypercall_continue(__HYPERVISOR_domctl, 1, arg);
-    result = domctl_run(row, &op);
+    result = operation_run_versioned(operations, ARRAY_SIZE(operations), &c, XEN_DOMCTL_INTERFACE_VERSION);
     spin_unlock(&domctl_lock);
-    if (((row->flags & DOMCTL_COPY_ALWAYS) || (result >= 0 && (row->flags & DOMCTL_COPY_BACK)) ||
-         (result == -ERESTART_LATER && (row->flags & DOMCTL_COPY_BACK))) &&
-        guest_write(GUEST_ADDR(arg), &op, sizeof(op)))
-        return -EFAULT;
     if (result == -ERESTART_LATER)
         return hypercall_continue(__HYPERVISOR_domctl, 1, arg);
+    if (result == -ENOSYS && c.command >= XEN_DOMCTL_gdbsx_guestmemio && c.command <= XEN_DOMCTL_gdbsx_domstatus)
+        return -EOPNOTSUPP;
     return result;
 }

@@ -1,29 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Inside the door: the control interface (xen/domctl.h, xen/sysctl.h).  An operation is a row of a table; its function gets the domain it names
- * (referenced) and the hypervisor's copy of the argument, which goes back to the caller when the row says so.
+ * Inside the door: the control interface (xen/domctl.h, xen/sysctl.h).  Operations are rows of tables (door/operation.h).
  */
 #ifndef XYLEM_DOOR_DOMCTL_H
 #define XYLEM_DOOR_DOMCTL_H
 
-#include "domain/domain.h"
-#include "mm/guest_copy.h"
-
-typedef long (*domctl_fn)(struct domain *d, struct xen_domctl *op);
-
-#define DOMCTL_COPY_BACK 1u  /* on success */
-#define DOMCTL_COPY_ALWAYS 2u /* on errors too, which it explains */
-#define DOMCTL_OTHERS 4u     /* not on oneself: -EINVAL */
-#define DOMCTL_NO_DOMAIN 8u  /* finds its domain itself */
-#define DOMCTL_DYING_OK 16u  /* makes sense on a domain that is being killed */
-
-struct domctl_row {
-    domctl_fn fn;
-    unsigned flags;
-};
-
-/* The vcpu an operation names, or NULL. */
-static inline struct vcpu *domctl_vcpu(const struct domain *d, uint32_t id) { return domain_vcpu(d, id); }
+#include "door/operation.h"
 
 /* Bitmaps of the ABI: bits beyond ours are ignored coming in, cleared going out.  0 or -EFAULT. */
 int domctl_bitmap_in(uint64_t *bits, unsigned nr_bits, const struct xenctl_bitmap *from);
@@ -33,46 +15,43 @@ int domctl_bitmap_out(struct xenctl_bitmap *to, const uint64_t *bits, unsigned n
 void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info);
 
 /* domctl_vcpu.c */
-long domctl_set_context(struct domain *d, struct xen_domctl *op);
-long domctl_get_context(struct domain *d, struct xen_domctl *op);
-long domctl_set_extended_context(struct domain *d, struct xen_domctl *op);
-long domctl_get_extended_context(struct domain *d, struct xen_domctl *op);
-long domctl_set_vector_state(struct domain *d, struct xen_domctl *op);
-long domctl_get_vector_state(struct domain *d, struct xen_domctl *op);
-long domctl_get_msrs(struct domain *d, struct xen_domctl *op);
-long domctl_set_msrs(struct domain *d, struct xen_domctl *op);
-long domctl_get_vcpu_info(struct domain *d, struct xen_domctl *op);
-long domctl_set_affinity(struct domain *d, struct xen_domctl *op);
-long domctl_get_affinity(struct domain *d, struct xen_domctl *op);
-long domctl_send_trigger(struct domain *d, struct xen_domctl *op);
-long domctl_max_vcpus(struct domain *d, struct xen_domctl *op);
+long domctl_set_context(struct call *c);
+long domctl_get_context(struct call *c);
+long domctl_set_extended_context(struct call *c);
+long domctl_get_extended_context(struct call *c);
+long domctl_set_vector_state(struct call *c);
+long domctl_get_vector_state(struct call *c);
+long domctl_get_msrs(struct call *c);
+long domctl_set_msrs(struct call *c);
+long domctl_get_vcpu_info(struct call *c);
+long domctl_affinity(struct call *c);
+long domctl_send_trigger(struct call *c);
+long domctl_max_vcpus(struct call *c);
 
 /* domctl_domain.c */
-long domctl_page_info(struct domain *d, struct xen_domctl *op);
-long domctl_max_mem(struct domain *d, struct xen_domctl *op);
-long domctl_irq_permission(struct domain *d, struct xen_domctl *op);
-long domctl_memory_permission(struct domain *d, struct xen_domctl *op);
-long domctl_port_permission(struct domain *d, struct xen_domctl *op);
-long domctl_hypercall_page(struct domain *d, struct xen_domctl *op);
-long domctl_time_offset(struct domain *d, struct xen_domctl *op);
-long domctl_set_tsc(struct domain *d, struct xen_domctl *op);
-long domctl_get_tsc(struct domain *d, struct xen_domctl *op);
-long domctl_set_address_size(struct domain *d, struct xen_domctl *op);
-long domctl_get_address_size(struct domain *d, struct xen_domctl *op);
-long domctl_set_policy(struct domain *d, struct xen_domctl *op);
-long domctl_get_policy(struct domain *d, struct xen_domctl *op);
-long domctl_set_nodes(struct domain *d, struct xen_domctl *op);
-long domctl_get_nodes(struct domain *d, struct xen_domctl *op);
+long domctl_page_info(struct call *c);
+long domctl_irq_permission(struct call *c);
+long domctl_memory_permission(struct call *c);
+long domctl_port_permission(struct call *c);
+long domctl_hypercall_page(struct call *c);
+long domctl_time_offset(struct call *c);
+long domctl_set_tsc(struct call *c);
+long domctl_get_tsc(struct call *c);
+long domctl_set_address_size(struct call *c);
+long domctl_get_address_size(struct call *c);
+long domctl_set_policy(struct call *c);
+long domctl_get_policy(struct call *c);
+long domctl_set_nodes(struct call *c);
+long domctl_get_nodes(struct call *c);
 
 /* domctl_log_dirty.c */
-long domctl_log_dirty(struct domain *d, struct xen_domctl *op);
+long domctl_log_dirty(struct call *c);
 
 /* domctl_hvm.c */
-long domctl_get_hvm_context(struct domain *d, struct xen_domctl *op);
-long domctl_set_hvm_context(struct domain *d, struct xen_domctl *op);
-long domctl_get_hvm_record(struct domain *d, struct xen_domctl *op);
-long domctl_get_paging_pool(struct domain *d, struct xen_domctl *op);
-long domctl_set_paging_pool(struct domain *d, struct xen_domctl *op);
+long domctl_get_hvm_context(struct call *c);
+long domctl_set_hvm_context(struct call *c);
+long domctl_get_hvm_record(struct call *c);
+long domctl_paging_pool(struct call *c);
 
 /* Copies between a hypervisor's buffer of policy entries and the caller's; shared with sysctl. */
 struct policy_buffers {

@@ -37,9 +37,9 @@ static uint32_t page_kind(struct domain *d, uint64_t gfn)
 }
 
 /* Frame numbers come in, kinds go out in their place.  Stops at pending work with the rest described in the argument. */
-long domctl_page_info(struct domain *d, struct xen_domctl *op)
+long domctl_page_info(struct call *c)
 {
-    struct xen_domctl_getpageframeinfo3 *p = &op->u.getpageframeinfo3;
+    struct xen_domctl_getpageframeinfo3 *p = &c->domctl->u.getpageframeinfo3;
     enum { BATCH = 64 };
     uint64_t entries[BATCH];
 
@@ -50,7 +50,7 @@ long domctl_page_info(struct domain *d, struct xen_domctl *op)
         if (guest_read(entries, place, count * sizeof(entries[0])))
             return -EFAULT;
         for (unsigned i = 0; i < count; i++)
-            entries[i] = page_kind(d, entries[i]);
+            entries[i] = page_kind(c->d, entries[i]);
         if (guest_write(place, entries, count * sizeof(entries[0])))
             return -EFAULT;
         p->num -= count;
@@ -58,12 +58,6 @@ long domctl_page_info(struct domain *d, struct xen_domctl *op)
         if (p->num && hypercall_should_stop())
             return -ERESTART_LATER;
     }
-    return 0;
-}
-
-long domctl_max_mem(struct domain *d, struct xen_domctl *op)
-{
-    d->max_pages = op->u.max_mem.max_memkb >> (PAGE_SHIFT - 10);
     return 0;
 }
 
@@ -76,92 +70,88 @@ static int permission_change(struct rangeset *mine, struct rangeset *theirs, uin
     return allow ? rangeset_add(theirs, first, last) : rangeset_remove(theirs, first, last);
 }
 
-long domctl_irq_permission(struct domain *d, struct xen_domctl *op)
+long domctl_irq_permission(struct call *c)
 {
-    const struct xen_domctl_irq_permission *p = &op->u.irq_permission;
+    const struct xen_domctl_irq_permission *p = &c->domctl->u.irq_permission;
 
     if (p->pirq >= MAX_PIRQS || p->pad[0] || p->pad[1] || p->pad[2])
         return -EINVAL;
-    return permission_change(&current->domain->irqs, &d->irqs, p->pirq, p->pirq, p->allow_access);
+    return permission_change(&current->domain->irqs, &c->d->irqs, p->pirq, p->pirq, p->allow_access);
 }
 
-long domctl_memory_permission(struct domain *d, struct xen_domctl *op)
+long domctl_memory_permission(struct call *c)
 {
-    const struct xen_domctl_iomem_permission *p = &op->u.iomem_permission;
+    const struct xen_domctl_iomem_permission *p = &c->domctl->u.iomem_permission;
     uint64_t last;
 
     if (p->nr_mfns == 0 || !checked_add(p->first_mfn, p->nr_mfns - 1, &last) || last >> (64 - PAGE_SHIFT))
         return -EINVAL;
-    return permission_change(&current->domain->io_memory, &d->io_memory, p->first_mfn, last, p->allow_access);
+    return permission_change(&current->domain->io_memory, &c->d->io_memory, p->first_mfn, last, p->allow_access);
 }
 
-long domctl_port_permission(struct domain *d, struct xen_domctl *op)
+long domctl_port_permission(struct call *c)
 {
-    const struct xen_domctl_ioport_permission *p = &op->u.ioport_permission;
+    const struct xen_domctl_ioport_permission *p = &c->domctl->u.ioport_permission;
 
     if (!checked_range(p->first_port, p->nr_ports, IO_PORTS))
         return -EINVAL;
     if (p->nr_ports == 0)
         return 0;
-    return permission_change(&current->domain->io_ports, &d->io_ports, p->first_port,
+    return permission_change(&current->domain->io_ports, &c->d->io_ports, p->first_port,
                              p->first_port + p->nr_ports - 1, p->allow_access);
 }
 
-long domctl_hypercall_page(struct domain *d, struct xen_domctl *op)
+long domctl_hypercall_page(struct call *c)
 {
     struct frame *frame;
 
-    if (physmap_get_writable(d, GFN(op->u.hypercall_init.gmfn), &frame))
+    if (physmap_get_writable(c->d, GFN(c->domctl->u.hypercall_init.gmfn), &frame))
         return -EINVAL;
-    hypercall_page_fill(d, frame_to_virt(frame));
+    hypercall_page_fill(c->d, frame_to_virt(frame));
     frame_put_both(frame);
     return 0;
 }
 
 /* ---- time ---- */
 
-long domctl_time_offset(struct domain *d, struct xen_domctl *op)
+long domctl_time_offset(struct call *c)
 {
-    d->time_offset_seconds = op->u.settimeoffset.time_offset_seconds;
-    time_publish_wallclock(d);
+    c->d->time_offset_seconds = c->domctl->u.settimeoffset.time_offset_seconds;
+    time_publish_wallclock(c->d);
     return 0;
 }
 
-long domctl_set_tsc(struct domain *d, struct xen_domctl *op)
+long domctl_set_tsc(struct call *c)
 {
-    const struct xen_domctl_tsc_info *info = &op->u.tsc_info;
-    long result;
+    const struct xen_domctl_tsc_info *info = &c->domctl->u.tsc_info;
 
-    domain_pause(d);
-    result = time_tsc_set(d, info->tsc_mode, info->gtsc_khz, info->incarnation, info->elapsed_nsec);
-    domain_unpause(d);
-    return result;
+    return time_tsc_set(c->d, info->tsc_mode, info->gtsc_khz, info->incarnation, info->elapsed_nsec);
 }
 
-long domctl_get_tsc(struct domain *d, struct xen_domctl *op)
+long domctl_get_tsc(struct call *c)
 {
-    struct xen_domctl_tsc_info *info = &op->u.tsc_info;
+    struct xen_domctl_tsc_info *info = &c->domctl->u.tsc_info;
 
-    info->tsc_mode = d->tsc.mode;
-    info->incarnation = d->tsc.incarnation;
+    info->tsc_mode = c->d->tsc.mode;
+    info->incarnation = c->d->tsc.incarnation;
     info->pad = 0;
-    time_tsc_get(d, &info->gtsc_khz, &info->elapsed_nsec);
+    time_tsc_get(c->d, &info->gtsc_khz, &info->elapsed_nsec);
     return 0;
 }
 
 /* ---- width ---- */
 
-long domctl_set_address_size(struct domain *d, struct xen_domctl *op)
+/* Of a PV guest: 32-bit ones are not offered. */
+long domctl_set_address_size(struct call *c)
 {
-    if (d->is_hvm)
+    if (c->d->is_hvm)
         return -EOPNOTSUPP;
-    return op->u.address_size.size == 64 ? 0 : -EINVAL; /* 32-bit PV is not offered */
+    return c->domctl->u.address_size.size == 64 ? 0 : -EINVAL;
 }
 
-long domctl_get_address_size(struct domain *d, struct xen_domctl *op)
+long domctl_get_address_size(struct call *c)
 {
-    (void)d;
-    op->u.address_size.size = 64;
+    c->domctl->u.address_size.size = 64;
     return 0;
 }
 
@@ -169,23 +159,23 @@ long domctl_get_address_size(struct domain *d, struct xen_domctl *op)
 
 static uint64_t nodes_there(void) { return BIT(machine_nodes()) - 1; }
 
-long domctl_set_nodes(struct domain *d, struct xen_domctl *op)
+long domctl_set_nodes(struct call *c)
 {
     uint64_t nodes;
 
-    if (domctl_bitmap_in(&nodes, 64, &op->u.nodeaffinity.nodemap))
+    if (domctl_bitmap_in(&nodes, 64, &c->domctl->u.nodeaffinity.nodemap))
         return -EFAULT;
     if (!(nodes & nodes_there()))
         return -EINVAL;
-    d->node_affinity = nodes;
+    c->d->node_affinity = nodes;
     return 0;
 }
 
-long domctl_get_nodes(struct domain *d, struct xen_domctl *op)
+long domctl_get_nodes(struct call *c)
 {
-    const uint64_t nodes = d->node_affinity & nodes_there();
+    const uint64_t nodes = c->d->node_affinity & nodes_there();
 
-    return domctl_bitmap_out(&op->u.nodeaffinity.nodemap, &nodes, 64);
+    return domctl_bitmap_out(&c->domctl->u.nodeaffinity.nodemap, &nodes, 64);
 }
 
 /* ---- CPU policy ---- */
@@ -210,15 +200,15 @@ void policy_buffers_free(struct policy_buffers *b)
     b->msrs = NULL;
 }
 
-long domctl_get_policy(struct domain *d, struct xen_domctl *op)
+long domctl_get_policy(struct call *c)
 {
-    struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
+    struct xen_domctl_cpu_policy *p = &c->domctl->u.cpu_policy;
     struct policy_buffers b;
     long result;
 
     if (policy_buffers_alloc(&b, p->nr_leaves, p->nr_msrs))
         return -ENOMEM;
-    result = cpu_policy_get(d, 0, b.leaves, &b.nr_leaves, b.msrs, &b.nr_msrs);
+    result = cpu_policy_get(c->d, 0, b.leaves, &b.nr_leaves, b.msrs, &b.nr_msrs);
     if (result == 0 && (guest_write(GUEST_HANDLE(p->leaves), b.leaves, b.nr_leaves * sizeof(*b.leaves)) ||
                         guest_write(GUEST_HANDLE(p->msrs), b.msrs, b.nr_msrs * sizeof(*b.msrs))))
         result = -EFAULT;
@@ -228,9 +218,9 @@ long domctl_get_policy(struct domain *d, struct xen_domctl *op)
     return result;
 }
 
-long domctl_set_policy(struct domain *d, struct xen_domctl *op)
+long domctl_set_policy(struct call *c)
 {
-    struct xen_domctl_cpu_policy *p = &op->u.cpu_policy;
+    struct xen_domctl_cpu_policy *p = &c->domctl->u.cpu_policy;
     struct policy_buffers b;
     long result;
 
@@ -240,14 +230,11 @@ long domctl_set_policy(struct domain *d, struct xen_domctl *op)
     if (policy_buffers_alloc(&b, p->nr_leaves, p->nr_msrs))
         return -ENOMEM;
     if (guest_read(b.leaves, GUEST_HANDLE(p->leaves), b.nr_leaves * sizeof(*b.leaves)) ||
-        guest_read(b.msrs, GUEST_HANDLE(p->msrs), b.nr_msrs * sizeof(*b.msrs))) {
+        guest_read(b.msrs, GUEST_HANDLE(p->msrs), b.nr_msrs * sizeof(*b.msrs)))
         result = -EFAULT;
-    } else {
-        domain_pause(d);
-        result = cpu_policy_set(d, b.leaves, b.nr_leaves, b.msrs, b.nr_msrs, &p->err_leaf, &p->err_subleaf,
+    else
+        result = cpu_policy_set(c->d, b.leaves, b.nr_leaves, b.msrs, b.nr_msrs, &p->err_leaf, &p->err_subleaf,
                                 &p->err_msr);
-        domain_unpause(d);
-    }
     policy_buffers_free(&b);
     return result;
 }

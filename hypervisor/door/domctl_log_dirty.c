@@ -123,24 +123,24 @@ static long log_dirty_enable(struct domain *d)
     return d->is_hvm ? hvm_log_dirty_enable(d) : pv_log_dirty_enable(d);
 }
 
-long domctl_log_dirty(struct domain *d, struct xen_domctl *op)
+long domctl_log_dirty(struct call *c)
 {
-    struct xen_domctl_shadow_op *s = &op->u.shadow_op;
+    struct xen_domctl_shadow_op *s = &c->domctl->u.shadow_op;
 
-    if (domain_is_dying(d) && s->op != XEN_DOMCTL_SHADOW_OP_OFF)
+    if (domain_is_dying(c->d) && s->op != XEN_DOMCTL_SHADOW_OP_OFF)
         return -EINVAL;
     switch (s->op) {
     case XEN_DOMCTL_SHADOW_OP_OFF:
-        return d->is_hvm ? hvm_log_dirty_disable(d) : pv_log_dirty_disable(d);
+        return c->d->is_hvm ? hvm_log_dirty_disable(c->d) : pv_log_dirty_disable(c->d);
     case XEN_DOMCTL_SHADOW_OP_ENABLE:
-        return s->mode == XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY ? log_dirty_enable(d) : -EOPNOTSUPP;
+        return s->mode == XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY ? log_dirty_enable(c->d) : -EOPNOTSUPP;
     case XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY:
-        return log_dirty_enable(d);
+        return log_dirty_enable(c->d);
     case XEN_DOMCTL_SHADOW_OP_CLEAN:
     case XEN_DOMCTL_SHADOW_OP_PEEK:
-        return harvest(d, s, s->op == XEN_DOMCTL_SHADOW_OP_CLEAN);
+        return harvest(c->d, s, s->op == XEN_DOMCTL_SHADOW_OP_CLEAN);
     case XEN_DOMCTL_SHADOW_OP_GET_ALLOCATION:
-        s->mb = allocation_mb(d);
+        s->mb = allocation_mb(c->d);
         return 0;
     default:
         return -EOPNOTSUPP;

@@ -26,79 +26,70 @@
 
 static long context_apply(struct vcpu *v, const struct vcpu_guest_context *context)
 {
-    long result;
+    long result = v->domain->is_hvm ? hvm_guest_context_set(v, context) : pv_set_context(v, context);
 
-    domain_pause(v->domain);
-    result = v->domain->is_hvm ? hvm_guest_context_set(v, context) : pv_set_context(v, context);
-    if (result == 0) {
-        v->is_initialised = true;
-        /* The builder cleared the shared page after creation; this is its last step. */
-        if (v->id == 0)
-            time_publish_wallclock(v->domain);
-        if (context->flags & VGCF_online)
-            __atomic_fetch_and(&v->pause_flags, ~VCPU_DOWN, __ATOMIC_SEQ_CST);
-        else
-            __atomic_fetch_or(&v->pause_flags, VCPU_DOWN, __ATOMIC_SEQ_CST);
-    }
-    domain_unpause(v->domain);
-    return result;
+    if (result)
+        return result;
+    v->is_initialised = true;
+    /* The builder cleared the shared page after creation; this is its last step. */
+    if (v->id == 0)
+        time_publish_wallclock(v->domain);
+    if (context->flags & VGCF_online)
+        __atomic_fetch_and(&v->pause_flags, ~VCPU_DOWN, __ATOMIC_SEQ_CST);
+    else
+        __atomic_fetch_or(&v->pause_flags, VCPU_DOWN, __ATOMIC_SEQ_CST);
+    return 0;
 }
 
-long domctl_set_context(struct domain *d, struct xen_domctl *op)
+long domctl_set_context(struct call *c)
 {
-    struct vcpu *v = domctl_vcpu(d, op->u.vcpucontext.vcpu);
+    const guest_addr_t from = GUEST_HANDLE(c->domctl->u.vcpucontext.ctxt);
     struct vcpu_guest_context *context;
     long result;
 
-    if (!v)
-        return -EINVAL;
-    if (guest_addr_null(GUEST_HANDLE(op->u.vcpucontext.ctxt)))
+    if (guest_addr_null(from))
         return -EOPNOTSUPP; /* the ABI's reset of a vcpu */
     context = mem_new(struct vcpu_guest_context);
     if (!context)
         return -ENOMEM;
-    result = guest_read(context, GUEST_HANDLE(op->u.vcpucontext.ctxt), sizeof(*context));
+    result = guest_read(context, from, sizeof(*context));
     if (result == 0)
-        result = context_apply(v, context);
+        result = context_apply(c->v, context);
     mem_free(context);
     return result;
 }
 
-long domctl_get_context(struct domain *d, struct xen_domctl *op)
+long domctl_get_context(struct call *c)
 {
-    struct vcpu *v = domctl_vcpu(d, op->u.vcpucontext.vcpu);
+    struct vcpu *v = c->v;
     struct vcpu_guest_context *context;
     long result;
 
-    if (!v)
-        return -ESRCH;
     if (v == current || !v->is_initialised)
         return -ENODATA;
     context = mem_new(struct vcpu_guest_context);
     if (!context)
         return -ENOMEM;
     vcpu_pause(v);
-    if (d->is_hvm)
+    if (c->d->is_hvm)
         hvm_guest_context_get(v, context);
     else
         pv_get_context(v, context);
     vcpu_unpause(v);
     if (!(__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & VCPU_DOWN))
         context->flags |= VGCF_online;
-    result = guest_write(GUEST_HANDLE(op->u.vcpucontext.ctxt), context, sizeof(*context));
+    result = guest_write(GUEST_HANDLE(c->domctl->u.vcpucontext.ctxt), context, sizeof(*context));
     mem_free(context);
     return result;
 }
 
 /* Callbacks beyond the first three.  Bits of callback_masks: guest/pv.h. */
-long domctl_get_extended_context(struct domain *d, struct xen_domctl *op)
+long domctl_get_extended_context(struct call *c)
 {
-    struct xen_domctl_ext_vcpucontext *e = &op->u.ext_vcpucontext;
-    struct vcpu *v = domctl_vcpu(d, e->vcpu);
+    struct xen_domctl_ext_vcpucontext *e = &c->domctl->u.ext_vcpucontext;
+    struct vcpu *v = c->v;
 
-    if (!v)
-        return -ESRCH;
-    if (v == current || d->is_hvm)
+    if (v == current || c->d->is_hvm)
         return -EINVAL;
     vcpu_pause(v);
     memset(&e->vmce, 0, sizeof(e->vmce));
@@ -124,18 +115,15 @@ static uint16_t guest_selector(uint16_t selector)
     return selector ? selector | 3 : 0;
 }
 
-long domctl_set_extended_context(struct domain *d, struct xen_domctl *op)
+long domctl_set_extended_context(struct call *c)
 {
-    const struct xen_domctl_ext_vcpucontext *e = &op->u.ext_vcpucontext;
-    struct vcpu *v = domctl_vcpu(d, e->vcpu);
+    const struct xen_domctl_ext_vcpucontext *e = &c->domctl->u.ext_vcpucontext;
+    struct vcpu *v = c->v;
 
-    if (!v)
-        return -ESRCH;
-    if (d->is_hvm || e->size < offsetof(struct xen_domctl_ext_vcpucontext, mcg_cap))
+    if (c->d->is_hvm || e->size < offsetof(struct xen_domctl_ext_vcpucontext, mcg_cap))
         return -EINVAL;
     if (!address_canonical(e->syscall32_callback_eip) || !address_canonical(e->sysenter_callback_eip))
         return -EINVAL;
-    domain_pause(d);
     v->pv->callbacks[CALLBACKTYPE_syscall32] = e->syscall32_callback_eip;
     v->pv->syscall32_callback_cs = guest_selector(e->syscall32_callback_cs);
     v->pv->callbacks[CALLBACKTYPE_sysenter] = e->sysenter_callback_eip;
@@ -143,7 +131,6 @@ long domctl_set_extended_context(struct domain *d, struct xen_domctl *op)
     v->pv->callback_masks &= (uint8_t)~(1u << CALLBACKTYPE_syscall32 | 1u << CALLBACKTYPE_sysenter);
     v->pv->callback_masks |= (uint8_t)(!!e->syscall32_disables_events << CALLBACKTYPE_syscall32 |
                                        !!e->sysenter_disables_events << CALLBACKTYPE_sysenter);
-    domain_unpause(d);
     return 0;
 }
 
@@ -154,38 +141,26 @@ static size_t vector_size(uint64_t features)
     return VECTOR_HEADER_SIZE + (features ? xsave_size_of(features) : 0);
 }
 
-static long vector_copy_out(struct vcpu *v, struct xen_domctl_vcpuextstate *e)
+long domctl_get_vector_state(struct call *c)
 {
-    const uint64_t header[2] = {v->arch.xcr0, v->arch.xcr0_accum};
-    guest_addr_t to = GUEST_HANDLE(e->buffer);
-    size_t size = vector_size(v->arch.xcr0_accum);
+    struct xen_domctl_vcpuextstate *e = &c->domctl->u.vcpuextstate;
+    const struct arch_vcpu *arch = &c->v->arch;
+    const uint64_t header[2] = {arch->xcr0, arch->xcr0_accum};
+    const guest_addr_t to = GUEST_HANDLE(e->buffer);
+    size_t size = vector_size(arch->xcr0_accum);
 
-    if (e->size < size || e->xfeature_mask != xsave_features)
-        return -EINVAL;
-    if (guest_write(to, header, sizeof(header)) ||
-        guest_write(guest_element(to, sizeof(header), 1), v->arch.xsave_area, size - sizeof(header)))
-        return -EFAULT;
-    e->size = size;
-    return 0;
-}
-
-long domctl_get_vector_state(struct domain *d, struct xen_domctl *op)
-{
-    struct xen_domctl_vcpuextstate *e = &op->u.vcpuextstate;
-    struct vcpu *v = domctl_vcpu(d, e->vcpu);
-    long result;
-
-    if (!v)
-        return -ESRCH;
-    if ((!e->size && !e->xfeature_mask) || guest_addr_null(GUEST_HANDLE(e->buffer))) {
+    if ((!e->size && !e->xfeature_mask) || guest_addr_null(to)) {
         e->xfeature_mask = xsave_features;
         e->size = vector_size(xsave_features);
         return 0;
     }
-    vcpu_pause(v);
-    result = vector_copy_out(v, e);
-    vcpu_unpause(v);
-    return result;
+    if (e->size < size || e->xfeature_mask != xsave_features)
+        return -EINVAL;
+    if (guest_write(to, header, sizeof(header)) ||
+        guest_write(guest_element(to, sizeof(header), 1), arch->xsave_area, size - sizeof(header)))
+        return -EFAULT;
+    e->size = size;
+    return 0;
 }
 
 /* What the CPU would refuse to load must not come in. */
@@ -214,24 +189,20 @@ static long vector_load(struct vcpu *v, const uint8_t *buffer, size_t size)
     if (size < VECTOR_HEADER_SIZE + XSAVE_MIN_SIZE || !(accumulated & 1) || (accumulated & ~xsave_features) ||
         size != vector_size(accumulated) || !vector_area_sane(buffer + VECTOR_HEADER_SIZE, xcr0, accumulated))
         return -EINVAL;
-    vcpu_pause(v);
     v->arch.xcr0 = xcr0;
     v->arch.xcr0_accum = accumulated;
     memcpy(v->arch.xsave_area, buffer + VECTOR_HEADER_SIZE, size - VECTOR_HEADER_SIZE);
     v->arch.fpu_initialised = true;
-    vcpu_unpause(v);
     return 0;
 }
 
-long domctl_set_vector_state(struct domain *d, struct xen_domctl *op)
+long domctl_set_vector_state(struct call *c)
 {
-    const struct xen_domctl_vcpuextstate *e = &op->u.vcpuextstate;
-    struct vcpu *v = domctl_vcpu(d, e->vcpu);
+    const struct xen_domctl_vcpuextstate *e = &c->domctl->u.vcpuextstate;
+    struct vcpu *v = c->v;
     uint8_t *buffer;
     long result;
 
-    if (!v)
-        return -ESRCH;
     if (e->size < VECTOR_HEADER_SIZE || e->size > vector_size(xsave_features))
         return -EINVAL;
     buffer = mem_alloc(e->size, 64);
@@ -246,15 +217,13 @@ long domctl_set_vector_state(struct domain *d, struct xen_domctl *op)
 
 /* ---- MSRs that travel: none of those we let a PV guest have keeps state ---- */
 
-long domctl_get_msrs(struct domain *d, struct xen_domctl *op)
+long domctl_get_msrs(struct call *c)
 {
-    struct xen_domctl_vcpu_msrs *msrs = &op->u.vcpu_msrs;
+    struct xen_domctl_vcpu_msrs *msrs = &c->domctl->u.vcpu_msrs;
     struct xen_domctl_vcpu_msr list[PV_SAVED_MSRS] = {0};
-    struct vcpu *v = domctl_vcpu(d, msrs->vcpu);
+    struct vcpu *v = c->v;
     uint32_t room = msrs->msr_count;
 
-    if (!v)
-        return -ESRCH;
     msrs->msr_count = PV_SAVED_MSRS;
     if (guest_addr_null(GUEST_HANDLE(msrs->msrs)))
         return 0; /* how many there may be */
@@ -265,41 +234,35 @@ long domctl_get_msrs(struct domain *d, struct xen_domctl *op)
 }
 
 /* msr_count on return: the index of the first that is not taken. */
-long domctl_set_msrs(struct domain *d, struct xen_domctl *op)
+long domctl_set_msrs(struct call *c)
 {
-    struct xen_domctl_vcpu_msrs *msrs = &op->u.vcpu_msrs;
+    struct xen_domctl_vcpu_msrs *msrs = &c->domctl->u.vcpu_msrs;
     struct xen_domctl_vcpu_msr list[PV_SAVED_MSRS];
-    struct vcpu *v = domctl_vcpu(d, msrs->vcpu);
+    struct vcpu *v = c->v;
     uint32_t count = msrs->msr_count;
     long result = 0;
 
-    if (!v)
-        return -ESRCH;
     if (count > PV_SAVED_MSRS)
         return -EINVAL;
     if (guest_read(list, GUEST_HANDLE(msrs->msrs), count * sizeof(list[0])))
         return -EFAULT;
-    domain_pause(d);
     for (msrs->msr_count = 0; msrs->msr_count < count && result == 0; msrs->msr_count += result == 0) {
         const struct xen_domctl_vcpu_msr *msr = &list[msrs->msr_count];
 
         result = msr->reserved ? -EINVAL : pv_saved_msr_set(v, msr->index, msr->value);
     }
-    domain_unpause(d);
     return result;
 }
 
 /* ---- where it is and may be ---- */
 
-long domctl_get_vcpu_info(struct domain *d, struct xen_domctl *op)
+long domctl_get_vcpu_info(struct call *c)
 {
-    struct xen_domctl_getvcpuinfo *info = &op->u.getvcpuinfo;
-    struct vcpu *v = domctl_vcpu(d, info->vcpu);
+    struct xen_domctl_getvcpuinfo *info = &c->domctl->u.getvcpuinfo;
+    struct vcpu *v = c->v;
     struct vcpu_runstate_info runstate;
     uint32_t flags;
 
-    if (!v)
-        return -ESRCH;
     flags = __atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED);
     vcpu_runstate_get(v, &runstate);
     info->online = !(flags & VCPU_DOWN);
@@ -310,71 +273,45 @@ long domctl_get_vcpu_info(struct domain *d, struct xen_domctl *op)
     return 0;
 }
 
-/* Tells the caller what its wishes come to: within the CPUs there are, and soft within hard. */
-static long affinity_answer(struct vcpu *v, struct xen_domctl_vcpuaffinity *a)
+/*
+ * Where it may run, hard and soft, whichever the caller names; set first.  What goes back is what the wishes come to: within the
+ * CPUs there are, and soft within hard.
+ */
+long domctl_affinity(struct call *c)
 {
-    cpu_mask_t hard, soft;
-
-    sched_get_affinity(v, &hard, &soft);
-    bitmap_and(hard.bits, hard.bits, cpu_online_mask.bits, MAX_CPUS);
-    bitmap_and(soft.bits, soft.bits, hard.bits, MAX_CPUS);
-    if ((a->flags & XEN_VCPUAFFINITY_HARD) && domctl_bitmap_out(&a->cpumap_hard, hard.bits, MAX_CPUS))
-        return -EFAULT;
-    if ((a->flags & XEN_VCPUAFFINITY_SOFT) && domctl_bitmap_out(&a->cpumap_soft, soft.bits, MAX_CPUS))
-        return -EFAULT;
-    return 0;
-}
-
-long domctl_set_affinity(struct domain *d, struct xen_domctl *op)
-{
-    struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
-    const uint32_t which = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT;
-    struct vcpu *v = domctl_vcpu(d, a->vcpu);
+    struct xen_domctl_vcpuaffinity *a = &c->domctl->u.vcpuaffinity;
+    const bool is_set = c->command == XEN_DOMCTL_setvcpuaffinity;
+    const bool is_hard = a->flags & XEN_VCPUAFFINITY_HARD, is_soft = a->flags & XEN_VCPUAFFINITY_SOFT;
+    const uint32_t all = XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT | XEN_VCPUAFFINITY_FORCE;
     cpu_mask_t hard, soft;
     int result;
 
-    if (!v)
+    if ((!is_hard && !is_soft) || (is_set ? a->flags & ~all : a->flags & XEN_VCPUAFFINITY_FORCE))
         return -EINVAL;
-    if (!(a->flags & which) || (a->flags & ~(which | XEN_VCPUAFFINITY_FORCE)))
-        return -EINVAL;
-    if ((a->flags & XEN_VCPUAFFINITY_HARD) && domctl_bitmap_in(hard.bits, MAX_CPUS, &a->cpumap_hard))
-        return -EFAULT;
-    if ((a->flags & XEN_VCPUAFFINITY_SOFT) && domctl_bitmap_in(soft.bits, MAX_CPUS, &a->cpumap_soft))
-        return -EFAULT;
-    if (a->flags & XEN_VCPUAFFINITY_FORCE)
-        (void)sched_pin_override(v, -1);
-    result = sched_set_affinity(v, a->flags & XEN_VCPUAFFINITY_HARD ? &hard : NULL,
-                                a->flags & XEN_VCPUAFFINITY_SOFT ? &soft : NULL);
-    return result ? result : affinity_answer(v, a);
+    if (is_set) {
+        if ((is_hard && domctl_bitmap_in(hard.bits, MAX_CPUS, &a->cpumap_hard)) ||
+            (is_soft && domctl_bitmap_in(soft.bits, MAX_CPUS, &a->cpumap_soft)))
+            return -EFAULT;
+        if (a->flags & XEN_VCPUAFFINITY_FORCE)
+            (void)sched_pin_override(c->v, -1);
+        result = sched_set_affinity(c->v, is_hard ? &hard : NULL, is_soft ? &soft : NULL);
+        if (result)
+            return result;
+    }
+    sched_get_affinity(c->v, &hard, &soft);
+    if (is_set) {
+        bitmap_and(hard.bits, hard.bits, cpu_online_mask.bits, MAX_CPUS);
+        bitmap_and(soft.bits, soft.bits, hard.bits, MAX_CPUS);
+    }
+    return (is_hard && domctl_bitmap_out(&a->cpumap_hard, hard.bits, MAX_CPUS)) ||
+           (is_soft && domctl_bitmap_out(&a->cpumap_soft, soft.bits, MAX_CPUS)) ? -EFAULT : 0;
 }
 
-long domctl_get_affinity(struct domain *d, struct xen_domctl *op)
+long domctl_send_trigger(struct call *c)
 {
-    struct xen_domctl_vcpuaffinity *a = &op->u.vcpuaffinity;
-    struct vcpu *v = domctl_vcpu(d, a->vcpu);
-    cpu_mask_t hard, soft;
-
-    if (!v)
-        return -EINVAL;
-    if (!(a->flags & (XEN_VCPUAFFINITY_HARD | XEN_VCPUAFFINITY_SOFT)) || (a->flags & XEN_VCPUAFFINITY_FORCE))
-        return -EINVAL;
-    sched_get_affinity(v, &hard, &soft);
-    if ((a->flags & XEN_VCPUAFFINITY_HARD) && domctl_bitmap_out(&a->cpumap_hard, hard.bits, MAX_CPUS))
-        return -EFAULT;
-    if ((a->flags & XEN_VCPUAFFINITY_SOFT) && domctl_bitmap_out(&a->cpumap_soft, soft.bits, MAX_CPUS))
-        return -EFAULT;
-    return 0;
-}
-
-long domctl_send_trigger(struct domain *d, struct xen_domctl *op)
-{
-    struct vcpu *v = domctl_vcpu(d, op->u.sendtrigger.vcpu);
-
-    if (!v)
-        return -ESRCH;
-    switch (op->u.sendtrigger.trigger) {
+    switch (c->domctl->u.sendtrigger.trigger) {
     case XEN_DOMCTL_SENDTRIGGER_NMI:
-        nmi_send(v);
+        nmi_send(c->v);
         return 0;
     case XEN_DOMCTL_SENDTRIGGER_POWER:
     case XEN_DOMCTL_SENDTRIGGER_SLEEP:
@@ -385,19 +322,19 @@ long domctl_send_trigger(struct domain *d, struct xen_domctl *op)
 }
 
 /* Makes all vcpus; called again it goes on with those that are missing. */
-long domctl_max_vcpus(struct domain *d, struct xen_domctl *op)
+long domctl_max_vcpus(struct call *c)
 {
-    if (op->u.max_vcpus.max != d->max_vcpus)
+    if (c->domctl->u.max_vcpus.max != c->d->max_vcpus)
         return -EINVAL;
-    for (unsigned id = 0; id < d->max_vcpus; id++) {
+    for (unsigned id = 0; id < c->d->max_vcpus; id++) {
         int result;
 
-        if (domain_vcpu(d, id))
+        if (domain_vcpu(c->d, id))
             continue;
-        result = domain_add_vcpu(d, id);
+        result = domain_add_vcpu(c->d, id);
         if (result)
             return result;
-        if (id + 1 < d->max_vcpus && hypercall_should_stop())
+        if (id + 1 < c->d->max_vcpus && hypercall_should_stop())
             return -ERESTART_LATER;
     }
     return 0;

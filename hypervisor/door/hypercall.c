@@ -87,7 +87,7 @@ const struct hypercall_row hypercall_table[] = {
     ROW(physdev_op, physdev_op, 2, FOR_PV),
     ROW(hvm_op, hvm_op, 2, FOR_ALL),
     ROW_CONTROL(sysctl, sysctl, 1),
-    ROW(domctl, domctl, 1, FOR_ALL), /* decides itself: a domain may control its target */
+    ROW_CONTROL(domctl, domctl, 1),
     ROW(argo_op, not_offered, 5, FOR_ALL),
     ROW(xenpmu_op, not_offered, 2, FOR_ALL),
     ROW_CONTROL(arch_0, machine_check_op, 1), /* __HYPERVISOR_mca */

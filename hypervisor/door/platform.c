@@ -11,12 +11,11 @@
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/msr.h"
 #include "door/handlers.h"
-#include "door/hypercall.h"
+#include "door/operation.h"
 #include "errno.h"
 #include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
-#include "mm/guest_copy.h"
 #include "mm/heap.h"
 #include "sched/sched.h"
 
@@ -25,34 +24,27 @@
 #define MSR_QM_CTR 0xc8e
 #define MSR_MTRR_PHYSBASE(n) (0x200 + 2 * (n))
 
-/*
- * What a handler wants back in the guest's struct is copied whole: its fields are the caller's own otherwise.
- */
-struct request {
-    guest_addr_t address;
-    struct xen_platform_op op;
-};
-
-static long answer(struct request *r)
-{
-    return guest_write(r->address, &r->op, sizeof(r->op));
-}
-
 /* ---- clock ---- */
 
-static long settime(uint64_t seconds, uint32_t nanoseconds, uint64_t system_time)
+/* The older form has a shorter count of seconds. */
+static long settime(struct call *c)
 {
-    if (nanoseconds >= 1000000000)
+    const struct xenpf_settime32 *narrow = &c->platform->u.settime32;
+    struct xenpf_settime64 time = c->platform->u.settime64;
+
+    if (c->command == XENPF_settime32)
+        time = (struct xenpf_settime64){narrow->secs, narrow->nsecs, 0, narrow->system_time};
+    if (time.mbz != 0 || time.nsecs >= 1000000000)
         return -EINVAL;
-    time_set_wallclock(seconds, nanoseconds, system_time);
+    time_set_wallclock(time.secs, time.nsecs, time.system_time);
     return 0;
 }
 
 /* ---- memory types ---- */
 
-static long read_memtype(struct request *r)
+static long read_memtype(struct call *c)
 {
-    struct xenpf_read_memtype *m = &r->op.u.read_memtype;
+    struct xenpf_read_memtype *m = &c->platform->u.read_memtype;
     uint64_t cap, base, mask, address_bits = BITS(cpu_model.physical_bits - 1, 12);
 
     if (!rdmsr_safe(MSR_MTRR_CAP, &cap) || m->reg >= (cap & 0xff) ||
@@ -64,15 +56,15 @@ static long read_memtype(struct request *r)
         m->nr_mfns = ((~mask & address_bits) >> PAGE_SHIFT) + 1;
         m->type = base & 0xff;
     }
-    return answer(r);
+    return 0;
 }
 
 /* ---- firmware ---- */
 
 /* Boot services of a BIOS are gone when we start: nothing was collected. */
-static long firmware_info(const struct xenpf_firmware_info *info)
+static long firmware_info(struct call *c)
 {
-    switch (info->type) {
+    switch (c->platform->u.firmware_info.type) {
     case XEN_FW_DISK_INFO:
     case XEN_FW_DISK_MBR_SIGNATURE:
     case XEN_FW_VBEDDC_INFO:
@@ -87,8 +79,10 @@ static long firmware_info(const struct xenpf_firmware_info *info)
 
 /* ---- power ---- */
 
-static long enter_sleep(const struct xenpf_enter_acpi_sleep *sleep)
+static long enter_sleep(struct call *c)
 {
+    const struct xenpf_enter_acpi_sleep *sleep = &c->platform->u.enter_acpi_sleep;
+
     if (sleep->flags & ~XENPF_ACPI_SLEEP_EXTENDED || sleep->sleep_state < 1 || sleep->sleep_state > 5)
         return -EINVAL;
     if (sleep->flags & XENPF_ACPI_SLEEP_EXTENDED || acpi.pm1a_control.width == 0)
@@ -108,8 +102,9 @@ static bool pm_known_cpu(uint32_t acpi_id)
 }
 
 /* Accepted and not used: idle and frequency are the hardware's own choice so far. */
-static long set_pminfo(const struct xenpf_set_processor_pminfo *info)
+static long set_pminfo(struct call *c)
 {
+    const struct xenpf_set_processor_pminfo *info = &c->platform->u.set_pminfo;
     uint32_t pdc[3];
 
     switch (info->type) {
@@ -133,9 +128,9 @@ static unsigned max_present(void)
     return cpu_online_count - 1;
 }
 
-static long cpu_information(struct request *r)
+static long cpu_information(struct call *c)
 {
-    struct xenpf_pcpuinfo *info = &r->op.u.pcpu_info;
+    struct xenpf_pcpuinfo *info = &c->platform->u.pcpu_info;
 
     info->max_present = max_present();
     if (info->xen_cpuid > info->max_present) {
@@ -145,27 +140,29 @@ static long cpu_information(struct request *r)
         info->apic_id = machine_apic_id(info->xen_cpuid);
         info->acpi_id = machine_acpi_id(info->xen_cpuid);
     }
-    return answer(r);
+    return 0;
 }
 
-static long cpu_version(struct request *r)
+static long cpu_version(struct call *c)
 {
-    struct xenpf_pcpu_version *v = &r->op.u.pcpu_version;
-    bool online = cpu_online(v->xen_cpuid);
+    struct xenpf_pcpu_version *v = &c->platform->u.pcpu_version;
 
-    memset(v->vendor_id, 0, sizeof(v->vendor_id));
-    if (online)
+    *v = (struct xenpf_pcpu_version){.xen_cpuid = v->xen_cpuid, .max_present = max_present()};
+    if (cpu_online(v->xen_cpuid)) {
         memcpy(v->vendor_id, cpu_model.vendor_name, sizeof(v->vendor_id));
-    v->family = online ? cpu_model.family : 0;
-    v->model = online ? cpu_model.model : 0;
-    v->stepping = online ? cpu_model.stepping : 0;
-    v->max_present = max_present();
-    return answer(r);
+        v->family = cpu_model.family;
+        v->model = cpu_model.model;
+        v->stepping = cpu_model.stepping;
+    }
+    return 0;
 }
 
 /* All CPUs stay as they were started. */
-static long cpu_state(uint32_t cpu, bool online)
+static long cpu_state(struct call *c)
 {
+    const uint32_t cpu = c->platform->u.cpu_ol.cpuid;
+    const bool online = c->command == XENPF_cpu_online;
+
     if (!online && cpu == 0)
         return -EOPNOTSUPP;
     if (cpu > max_present())
@@ -173,14 +170,16 @@ static long cpu_state(uint32_t cpu, bool online)
     return cpu_online(cpu) == online ? 0 : -EOPNOTSUPP;
 }
 
-static long core_parking(struct request *r)
+static long core_parking(struct call *c)
 {
-    switch (r->op.u.core_parking.type) {
+    struct xenpf_core_parking *parking = &c->platform->u.core_parking;
+
+    switch (parking->type) {
     case XEN_CORE_PARKING_SET:
-        return r->op.u.core_parking.idle_nums == 0 ? 0 : -EOPNOTSUPP;
+        return parking->idle_nums == 0 ? 0 : -EOPNOTSUPP;
     case XEN_CORE_PARKING_GET:
-        r->op.u.core_parking.idle_nums = 0;
-        return answer(r);
+        parking->idle_nums = 0;
+        return 0;
     default:
         return -EINVAL;
     }
@@ -234,8 +233,9 @@ static void resource_run(void *data)
     }
 }
 
-static long resource_op(const struct xenpf_resource_op *op)
+static long resource_op(struct call *c)
 {
+    const struct xenpf_resource_op *op = &c->platform->u.resource_op;
     struct resource_work work = {.count = op->nr_entries};
     guest_addr_t entries = GUEST_HANDLE(op->entries);
     cpu_mask_t mask = {{0}};
@@ -257,80 +257,41 @@ static long resource_op(const struct xenpf_resource_op *op)
 
 /* ---- dispatch ---- */
 
-static long cpu_group(struct request *r)
+static long quirk(struct call *c)
 {
-    switch (r->op.cmd) {
-    case XENPF_get_cpuinfo:
-        return cpu_information(r);
-    case XENPF_get_cpu_version:
-        return cpu_version(r);
-    case XENPF_cpu_online:
-        return cpu_state(r->op.u.cpu_ol.cpuid, true);
-    case XENPF_cpu_offline:
-        return cpu_state(r->op.u.cpu_ol.cpuid, false);
-    case XENPF_cpu_hotadd:
-    case XENPF_mem_hotadd:
-        return -EOPNOTSUPP;
-    case XENPF_core_parking:
-        return core_parking(r);
-    case XENPF_resource_op:
-        return resource_op(&r->op.u.resource_op);
-    default: /* get_symbol too: there is no list of symbols to read */
-        return -ENOSYS;
-    }
-}
+    const uint32_t id = c->platform->u.platform_quirk.quirk_id;
 
-static long quirk(uint32_t id)
-{
     return id >= QUIRK_NOIRQBALANCING && id <= QUIRK_IOAPIC_GOOD_REGSEL ? 0 : -EINVAL;
 }
 
-static long run(struct request *r)
-{
-    switch (r->op.cmd) {
-    case XENPF_settime32:
-        return settime(r->op.u.settime32.secs, r->op.u.settime32.nsecs, r->op.u.settime32.system_time);
-    case XENPF_settime64:
-        return r->op.u.settime64.mbz != 0 ? -EINVAL
-                   : settime(r->op.u.settime64.secs, r->op.u.settime64.nsecs, r->op.u.settime64.system_time);
-    case XENPF_read_memtype:
-        return read_memtype(r);
-    case XENPF_add_memtype: /* memory types are set per page */
-    case XENPF_del_memtype:
-        return -EOPNOTSUPP;
-    case XENPF_microcode_update: /* firmware's and the boot loader's business */
-        return -EOPNOTSUPP;
-    case XENPF_platform_quirk:
-        return quirk(r->op.u.platform_quirk.quirk_id);
-    case XENPF_firmware_info:
-        return firmware_info(&r->op.u.firmware_info);
-    case XENPF_enter_acpi_sleep:
-        return enter_sleep(&r->op.u.enter_acpi_sleep);
-    case XENPF_set_processor_pminfo:
-        return set_pminfo(&r->op.u.set_pminfo);
-    case XENPF_efi_runtime_call: /* no UEFI; change_freq, getidletime: domain 0's kernel does not scale
-                                    frequencies */
-    case XENPF_change_freq:
-    case XENPF_getidletime:
-        return -ENOSYS;
-    default:
-        return cpu_group(r);
-    }
-}
+static const struct operation operations[] = {
+    [XENPF_settime32] = {.run = settime},
+    [XENPF_add_memtype] = {.answer = -EOPNOTSUPP}, /* memory types are set per page */
+    [XENPF_del_memtype] = {.answer = -EOPNOTSUPP},
+    [XENPF_read_memtype] = {.run = read_memtype, .flags = OP_ANSWER},
+    [XENPF_microcode_update] = {.answer = -EOPNOTSUPP}, /* firmware's and the boot loader's business */
+    [XENPF_platform_quirk] = {.run = quirk},
+    [XENPF_get_cpu_version] = {.run = cpu_version, .flags = OP_ANSWER},
+    [XENPF_firmware_info] = {.run = firmware_info},
+    [XENPF_enter_acpi_sleep] = {.run = enter_sleep},
+    [XENPF_set_processor_pminfo] = {.run = set_pminfo},
+    [XENPF_get_cpuinfo] = {.run = cpu_information, .flags = OP_ANSWER},
+    [XENPF_cpu_online] = {.run = cpu_state},
+    [XENPF_cpu_offline] = {.run = cpu_state},
+    [XENPF_cpu_hotadd] = {.answer = -EOPNOTSUPP},
+    [XENPF_mem_hotadd] = {.answer = -EOPNOTSUPP},
+    [XENPF_core_parking] = {.run = core_parking, .flags = OP_ANSWER},
+    [XENPF_resource_op] = {.run = resource_op},
+    [XENPF_settime64] = {.run = settime},
+    /* efi_runtime_call: no UEFI; change_freq, getidletime: domain 0's kernel does not scale frequencies; get_symbol: there is no
+     * list of symbols to read: -ENOSYS */
+};
 
 long platform_op(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
-    struct request r = {.address = GUEST_ADDR(arg)};
-    int error;
+    struct xen_platform_op op;
+    struct call c = {.platform = &op, .size = sizeof(op), .at = GUEST_ADDR(arg)};
 
-    (void)a2;
-    (void)a3;
-    (void)a4;
-    (void)a5;
-    if (guest_read(&r.op, r.address, sizeof(r.op)) != 0)
-        return -EFAULT;
-    if (r.op.interface_version != XENPF_INTERFACE_VERSION)
-        return -EACCES;
-    error = permission_privileged();
-    return error != 0 ? error : run(&r);
+    (void)a2, (void)a3, (void)a4, (void)a5;
+    return operation_run_versioned(operations, ARRAY_SIZE(operations), &c, XENPF_INTERFACE_VERSION);
 }

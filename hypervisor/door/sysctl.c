@@ -8,7 +8,6 @@
 #include "console/console.h"
 #include "door/domctl.h"
 #include "door/handlers.h"
-#include "door/hypercall.h"
 #include "boot_info.h"
 #include "errno.h"
 #include "guest/hvm.h"
@@ -19,20 +18,15 @@
 #include "mm/heap.h"
 #include "sched/sched.h"
 
-typedef long (*sysctl_fn)(struct xen_sysctl *op);
-
-#define COPY_BACK 1u
-#define COPY_ALWAYS 2u
-
 #define DEBUG_KEYS_MAX 64
 #define FEATURE_WORDS_MAX 64
 #define INFO_LIST_MAX 1024u
 
 /* ---- console ---- */
 
-static long sysctl_readconsole(struct xen_sysctl *op)
+static long sysctl_readconsole(struct call *c)
 {
-    struct xen_sysctl_readconsole *r = &op->u.readconsole;
+    struct xen_sysctl_readconsole *r = &c->sysctl->u.readconsole;
     uint32_t room = r->count;
     char buffer[1024];
 
@@ -58,9 +52,9 @@ static long sysctl_readconsole(struct xen_sysctl *op)
 }
 
 /* A key may write for long: others get their turn between two, and the caller finds the keys that are left in its argument. */
-static long sysctl_debug_keys(struct xen_sysctl *op)
+static long sysctl_debug_keys(struct call *c)
 {
-    struct xen_sysctl_debug_keys *k = &op->u.debug_keys;
+    struct xen_sysctl_debug_keys *k = &c->sysctl->u.debug_keys;
     char keys[DEBUG_KEYS_MAX];
 
     if (k->nr_keys > sizeof(keys))
@@ -102,9 +96,9 @@ static uint64_t machine_pages(void)
     return bytes >> PAGE_SHIFT;
 }
 
-static long sysctl_physinfo(struct xen_sysctl *op)
+static long sysctl_physinfo(struct call *c)
 {
-    struct xen_sysctl_physinfo *p = &op->u.physinfo;
+    struct xen_sysctl_physinfo *p = &c->sysctl->u.physinfo;
 
     memset(p, 0, sizeof(*p));
     p->threads_per_core = machine_threads_per_core();
@@ -126,9 +120,9 @@ static long sysctl_physinfo(struct xen_sysctl *op)
     return 0;
 }
 
-static long sysctl_cputopoinfo(struct xen_sysctl *op)
+static long sysctl_cputopoinfo(struct call *c)
 {
-    struct xen_sysctl_cputopoinfo *t = &op->u.cputopoinfo;
+    struct xen_sysctl_cputopoinfo *t = &c->sysctl->u.cputopoinfo;
     unsigned count = highest_cpu() + 1;
     guest_addr_t array = GUEST_HANDLE(t->cputopo);
 
@@ -144,9 +138,9 @@ static long sysctl_cputopoinfo(struct xen_sysctl *op)
     return 0;
 }
 
-static long sysctl_numainfo(struct xen_sysctl *op)
+static long sysctl_numainfo(struct call *c)
 {
-    struct xen_sysctl_numainfo *n = &op->u.numainfo;
+    struct xen_sysctl_numainfo *n = &c->sysctl->u.numainfo;
     const guest_addr_t memories = GUEST_HANDLE(n->meminfo), distances = GUEST_HANDLE(n->distance);
     unsigned count = machine_nodes(), room = min(n->num_nodes, count);
 
@@ -171,9 +165,9 @@ static long sysctl_numainfo(struct xen_sysctl *op)
 }
 
 /* Devices' nodes: of none do we know one. */
-static long sysctl_pcitopoinfo(struct xen_sysctl *op)
+static long sysctl_pcitopoinfo(struct call *c)
 {
-    struct xen_sysctl_pcitopoinfo *t = &op->u.pcitopoinfo;
+    struct xen_sysctl_pcitopoinfo *t = &c->sysctl->u.pcitopoinfo;
     const uint32_t unknown = XEN_INVALID_NODE_ID;
 
     if (guest_addr_null(GUEST_HANDLE(t->devs)) || guest_addr_null(GUEST_HANDLE(t->nodes)) ||
@@ -185,9 +179,9 @@ static long sysctl_pcitopoinfo(struct xen_sysctl *op)
     return 0;
 }
 
-static long sysctl_getcpuinfo(struct xen_sysctl *op)
+static long sysctl_getcpuinfo(struct call *c)
 {
-    struct xen_sysctl_getcpuinfo *g = &op->u.getcpuinfo;
+    struct xen_sysctl_getcpuinfo *g = &c->sysctl->u.getcpuinfo;
     unsigned count = highest_cpu() + 1;
 
     if (g->max_cpus < count)
@@ -206,21 +200,21 @@ static long sysctl_getcpuinfo(struct xen_sysctl *op)
  * The allocator does not count by address width: what is asked for all widths is exact, the rest an upper
  * bound.
  */
-static long sysctl_availheap(struct xen_sysctl *op)
+static long sysctl_availheap(struct call *c)
 {
-    int node = op->u.availheap.node;
+    int node = c->sysctl->u.availheap.node;
 
     if (node < -1 || node >= (int)machine_nodes())
         return -EINVAL;
-    op->u.availheap.avail_bytes = (node < 0 ? heap_free_pages() : heap_node_free_pages((unsigned)node)) << PAGE_SHIFT;
+    c->sysctl->u.availheap.avail_bytes = (node < 0 ? heap_free_pages() : heap_node_free_pages((unsigned)node)) << PAGE_SHIFT;
     return 0;
 }
 
 /* ---- domains ---- */
 
-static long sysctl_getdomaininfolist(struct xen_sysctl *op)
+static long sysctl_getdomaininfolist(struct call *c)
 {
-    struct xen_sysctl_getdomaininfolist *l = &op->u.getdomaininfolist;
+    struct xen_sysctl_getdomaininfolist *l = &c->sysctl->u.getdomaininfolist;
     uint32_t most = l->max_domains < INFO_LIST_MAX ? l->max_domains : INFO_LIST_MAX, count = 0;
     domid_t next = l->first_domain;
 
@@ -242,17 +236,6 @@ static long sysctl_getdomaininfolist(struct xen_sysctl *op)
 }
 
 /* ---- scheduling ---- */
-
-static long sysctl_sched_id(struct xen_sysctl *op)
-{
-    op->u.sched_id.sched_id = SCHED_ID;
-    return 0;
-}
-
-static long sysctl_scheduler(struct xen_sysctl *op)
-{
-    return sched_global_adjust(&op->u.scheduler_op);
-}
 
 static uint32_t count_domains(void)
 {
@@ -277,9 +260,9 @@ static long cpupool_info(struct xen_sysctl_cpupool_op *p)
 }
 
 /* There is the default pool, with every CPU and every domain in it. */
-static long sysctl_cpupool(struct xen_sysctl *op)
+static long sysctl_cpupool(struct call *c)
 {
-    struct xen_sysctl_cpupool_op *p = &op->u.cpupool_op;
+    struct xen_sysctl_cpupool_op *p = &c->sysctl->u.cpupool_op;
     cpu_mask_t none = {{0}};
 
     switch (p->op) {
@@ -302,9 +285,9 @@ static long sysctl_cpupool(struct xen_sysctl *op)
 
 /* ---- CPU policies ---- */
 
-static long sysctl_featureset(struct xen_sysctl *op)
+static long sysctl_featureset(struct call *c)
 {
-    struct xen_sysctl_cpu_featureset *f = &op->u.cpu_featureset;
+    struct xen_sysctl_cpu_featureset *f = &c->sysctl->u.cpu_featureset;
     uint32_t words[FEATURE_WORDS_MAX] = {0};
     unsigned count;
 
@@ -329,9 +312,9 @@ static long sysctl_featureset(struct xen_sysctl *op)
 }
 
 /* A NULL array asks for the number of entries; both kinds are answered at once. */
-static long sysctl_policy(struct xen_sysctl *op)
+static long sysctl_policy(struct call *c)
 {
-    struct xen_sysctl_cpu_policy *p = &op->u.cpu_policy;
+    struct xen_sysctl_cpu_policy *p = &c->sysctl->u.cpu_policy;
     const guest_addr_t leaves = GUEST_HANDLE(p->leaves), msrs = GUEST_HANDLE(p->msrs);
     struct policy_buffers b;
     uint32_t room_leaves, room_msrs;
@@ -367,75 +350,54 @@ static long sysctl_policy(struct xen_sysctl *op)
     return result;
 }
 
-/*
- * No hardware help to show one guest's CPUID to its user space in another way than by faulting or not at all.
- */
-static long sysctl_levelling(struct xen_sysctl *op)
+/* What is one step. */
+static long sysctl_simple(struct call *c)
 {
-    op->u.cpu_levelling_caps.caps = 0;
-    return 0;
+    switch (c->command) {
+    case XEN_SYSCTL_sched_id:
+        c->sysctl->u.sched_id.sched_id = SCHED_ID;
+        return 0;
+    case XEN_SYSCTL_scheduler_op:
+        return sched_global_adjust(&c->sysctl->u.scheduler_op);
+    default: /* XEN_SYSCTL_get_cpu_levelling_caps: one guest's CPUID is shown to its user space by faulting or not at all */
+        c->sysctl->u.cpu_levelling_caps.caps = 0;
+        return 0;
+    }
 }
 
-/* ---- not offered ---- */
-
-static long answer_unsupported(struct xen_sysctl *op)
-{
-    (void)op;
-    return -EOPNOTSUPP;
-}
-
-static long answer_no_device(struct xen_sysctl *op)
-{
-    (void)op;
-    return -ENODEV;
-}
-
-static const struct sysctl_row {
-    sysctl_fn fn;
-    unsigned flags;
-} table[] = {
-    [XEN_SYSCTL_readconsole] = {sysctl_readconsole, COPY_BACK},
-    [XEN_SYSCTL_physinfo] = {sysctl_physinfo, COPY_BACK},
-    [XEN_SYSCTL_sched_id] = {sysctl_sched_id, COPY_BACK},
-    [XEN_SYSCTL_getdomaininfolist] = {sysctl_getdomaininfolist, COPY_BACK},
-    [XEN_SYSCTL_debug_keys] = {sysctl_debug_keys, 0},
-    [XEN_SYSCTL_getcpuinfo] = {sysctl_getcpuinfo, COPY_BACK},
-    [XEN_SYSCTL_availheap] = {sysctl_availheap, COPY_BACK},
-    [XEN_SYSCTL_get_pmstat] = {answer_no_device, 0},
-    [XEN_SYSCTL_cpu_hotplug] = {answer_unsupported, 0},
-    [XEN_SYSCTL_pm_op] = {answer_no_device, 0},
-    [XEN_SYSCTL_page_offline_op] = {answer_unsupported, 0},
-    [XEN_SYSCTL_cputopoinfo] = {sysctl_cputopoinfo, COPY_BACK},
-    [XEN_SYSCTL_numainfo] = {sysctl_numainfo, COPY_BACK},
-    [XEN_SYSCTL_cpupool_op] = {sysctl_cpupool, COPY_BACK},
-    [XEN_SYSCTL_scheduler_op] = {sysctl_scheduler, COPY_BACK},
-    [XEN_SYSCTL_coverage_op] = {answer_unsupported, 0},
-    [XEN_SYSCTL_psr_cmt_op] = {answer_no_device, 0},
-    [XEN_SYSCTL_pcitopoinfo] = {sysctl_pcitopoinfo, COPY_BACK},
-    [XEN_SYSCTL_psr_alloc] = {answer_no_device, 0},
-    [XEN_SYSCTL_get_cpu_levelling_caps] = {sysctl_levelling, COPY_BACK},
-    [XEN_SYSCTL_get_cpu_featureset] = {sysctl_featureset, COPY_ALWAYS},
-    [XEN_SYSCTL_get_cpu_policy] = {sysctl_policy, COPY_ALWAYS},
+static const struct operation operations[] = {
+    [XEN_SYSCTL_readconsole] = {.run = sysctl_readconsole, .flags = OP_ANSWER},
+    [XEN_SYSCTL_physinfo] = {.run = sysctl_physinfo, .flags = OP_ANSWER},
+    [XEN_SYSCTL_sched_id] = {.run = sysctl_simple, .flags = OP_ANSWER},
+    [XEN_SYSCTL_getdomaininfolist] = {.run = sysctl_getdomaininfolist, .flags = OP_ANSWER},
+    [XEN_SYSCTL_debug_keys] = {.run = sysctl_debug_keys, .flags = OP_REST},
+    [XEN_SYSCTL_getcpuinfo] = {.run = sysctl_getcpuinfo, .flags = OP_ANSWER},
+    [XEN_SYSCTL_availheap] = {.run = sysctl_availheap, .flags = OP_ANSWER},
+    [XEN_SYSCTL_get_pmstat] = {.answer = -ENODEV},
+    [XEN_SYSCTL_cpu_hotplug] = {.answer = -EOPNOTSUPP},
+    [XEN_SYSCTL_pm_op] = {.answer = -ENODEV},
+    [XEN_SYSCTL_page_offline_op] = {.answer = -EOPNOTSUPP},
+    [XEN_SYSCTL_cputopoinfo] = {.run = sysctl_cputopoinfo, .flags = OP_ANSWER},
+    [XEN_SYSCTL_numainfo] = {.run = sysctl_numainfo, .flags = OP_ANSWER},
+    [XEN_SYSCTL_cpupool_op] = {.run = sysctl_cpupool, .flags = OP_ANSWER},
+    [XEN_SYSCTL_scheduler_op] = {.run = sysctl_simple, .flags = OP_ANSWER},
+    [XEN_SYSCTL_coverage_op] = {.answer = -EOPNOTSUPP},
+    [XEN_SYSCTL_psr_cmt_op] = {.answer = -ENODEV},
+    [XEN_SYSCTL_pcitopoinfo] = {.run = sysctl_pcitopoinfo, .flags = OP_ANSWER},
+    [XEN_SYSCTL_psr_alloc] = {.answer = -ENODEV},
+    [XEN_SYSCTL_get_cpu_levelling_caps] = {.run = sysctl_simple, .flags = OP_ANSWER},
+    [XEN_SYSCTL_get_cpu_featureset] = {.run = sysctl_featureset, .flags = OP_ANSWER | OP_EXPLAIN},
+    [XEN_SYSCTL_get_cpu_policy] = {.run = sysctl_policy, .flags = OP_ANSWER | OP_EXPLAIN},
     /* tbuf_op, perfc_op, lockprof_op, livepatch_op: -ENOSYS */
 };
 
 long sysctl(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
-    const struct sysctl_row *row;
     struct xen_sysctl op;
+    struct call c = {.sysctl = &op, .size = sizeof(op), .at = GUEST_ADDR(arg)};
     long result;
 
     (void)a2, (void)a3, (void)a4, (void)a5;
-    if (guest_read(&op, GUEST_ADDR(arg), sizeof(op)))
-        return -EFAULT;
-    if (op.interface_version != XEN_SYSCTL_INTERFACE_VERSION)
-        return -EACCES;
-    row = op.cmd < ARRAY_SIZE(table) ? &table[op.cmd] : NULL;
-    if (!row || !row->fn)
-        return -ENOSYS;
-    result = row->fn(&op);
-    if (((row->flags & COPY_ALWAYS) || (result >= 0 && (row->flags & COPY_BACK)) || result == -ERESTART_LATER) &&
-        guest_write(GUEST_ADDR(arg), &op, sizeof(op)))
-        return -EFAULT;
+    result = operation_run_versioned(operations, ARRAY_SIZE(operations), &c, XEN_SYSCTL_INTERFACE_VERSION);
     return result == -ERESTART_LATER ? hypercall_continue(__HYPERVISOR_sysctl, 1, arg) : result;
 }

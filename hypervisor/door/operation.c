@@ -96,6 +96,8 @@ long operation_run(const struct operation *rows, unsigned count, struct call *c)
         return -ENOSYS;
     if ((op->flags & OP_PRIVILEGED) && permission_privileged())
         return -EPERM;
+    if ((op->flags & OP_ONE) && c->count != 1)
+        return -EINVAL;
     c->arg = argument;
     c->size = op->size;
     if (op->size && (op->form ? guest_read_form(argument, c->at, op->size, op->form)

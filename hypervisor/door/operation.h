@@ -15,6 +15,7 @@ struct call {
     unsigned command;
     guest_addr_t at;  /* where the caller has the argument */
     size_t size;      /* of the argument in its 64-bit form */
+    uint64_t count;   /* grant_table_op: elements that are left, the first of them at `at` */
     uint64_t start;   /* memory_op: the extent to go on with, changed where it is to be called again */
     struct domain *d; /* the one that the argument names, referenced for the call; otherwise the caller's own */
     struct vcpu *v;   /* of d, where the argument names one or the hypercall does */
@@ -40,6 +41,7 @@ enum {
     OP_ALIVE = 1u << 9,      /* which is not being killed: -EINVAL */
     OP_PAUSED = 1u << 12,    /* (with OP_OTHERS) which is paused meanwhile */
     OP_VCPU_EINVAL = 1u << 10, /* a vcpu that is not there: -EINVAL instead of -ESRCH */
+    OP_ONE = 1u << 13,       /* grant_table_op: for one element alone: -EINVAL before it is read */
     OP_PV = 1u << 11,        /* hardware-assisted guests have no such operation: -ENOSYS */
 };
 

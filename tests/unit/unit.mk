@@ -87,7 +87,7 @@ UNIT_PROGRAMS += event_fifo
 event_fifo_SOURCES := $(wildcard hypervisor/event/*.c) $(HOST_SOURCES)
 event_fifo_CFLAGS := $(HOST_CFLAGS)
 UNIT_PROGRAMS += grant_table
-grant_table_SOURCES := $(wildcard hypervisor/grant/*.c) hypervisor/door/grant.c $(HOST_SOURCES)
+grant_table_SOURCES := $(wildcard hypervisor/grant/*.c) hypervisor/door/grant.c hypervisor/door/operation.c $(HOST_SOURCES)
 grant_table_CFLAGS := $(HOST_CFLAGS)
 
 # ---- how they are built

@@ -23,7 +23,6 @@
 #define EFLAGS_INTERRUPTS     0x200UL
 #define PCI_CONFIG_FIRST      0xcf8
 #define PCI_CONFIG_LAST       0xcff
-#define FIRST_MEGABYTE_FRAMES (1UL << 20 >> PAGE_SHIFT)
 
 static unsigned option_vcpus_min, option_vcpus_max; /* 0 not given */
 static bool option_pin;
@@ -89,7 +88,6 @@ static struct domain *create_domain(unsigned vcpus)
         .max_grant_frames = -1,
         .max_maptrack_frames = -1,
         .grant_opts = XEN_DOMCTL_GRANT_version(2),
-        .arch.misc_flags = 0,
     };
     struct domain *d;
     int rc = domain_create(0, &config, true, &d);
@@ -163,36 +161,18 @@ static void deny_ports(unsigned first, unsigned last, void *data)
 /* Domain 0 drives the machine's devices, except those the hypervisor uses itself. */
 static void permit_devices(struct domain *d)
 {
-    int rc = rangeset_add(&d->io_ports, 0, 0xffff);
+    bool failed = rangeset_add(&d->io_ports, 0, 0xffff) ||
+                  rangeset_add(&d->io_memory, 0, (1UL << (52 - PAGE_SHIFT)) - 1) ||
+                  rangeset_add(&d->irqs, 1, MAX_IRQS - 1) ||      /* 0: the timer, which is ours */
+                  rangeset_remove(&d->io_memory, 0xfee00, 0xfeeff); /* local APICs and message-signalled interrupts */
 
-    if (!rc)
-        rc = rangeset_add(&d->io_memory, 0, (1UL << (52 - PAGE_SHIFT)) - 1);
-    if (!rc)
-        rc = rangeset_add(&d->irqs, 1, MAX_IRQS - 1); /* 0: the timer, which is ours */
-    if (!rc)
-        /* local APICs and message-signalled interrupts */
-        rc = rangeset_remove(&d->io_memory, 0xfee00, 0xfeeff);
-    for (unsigned i = 0; !rc && i < acpi.ioapic_count; i++)
-        rc = rangeset_remove(&d->io_memory, acpi.ioapics[i].address >> PAGE_SHIFT,
-                             acpi.ioapics[i].address >> PAGE_SHIFT);
-    if (rc)
+    for (unsigned i = 0; !failed && i < acpi.ioapic_count; i++)
+        failed = rangeset_remove(&d->io_memory, acpi.ioapics[i].address >> PAGE_SHIFT,
+                                 acpi.ioapics[i].address >> PAGE_SHIFT);
+    if (failed)
         panic("Domain 0: no memory for its permissions\n");
     deny_ports(PCI_CONFIG_FIRST, PCI_CONFIG_LAST, d); /* emulated, so that accesses do not interleave */
     devices_reserved_ports(deny_ports, d);
-}
-
-/* The first megabyte counts as I/O memory: firmware tables and the video adapter live there. */
-static void share_first_megabyte(void)
-{
-    for (uint64_t i = 0; i < FIRST_MEGABYTE_FRAMES; i++) {
-        struct frame *f = mfn_to_frame(MFN(i));
-
-        if (!mfn_valid(MFN(i)) || frame_owner(f) || f->refs & (FRAME_FREE | FRAME_XEN_HEAP))
-            continue;
-        f->refs = FRAME_ALLOCATED | 1;
-        f->type = FRAME_WRITABLE | FRAME_VALIDATED | 1;
-        frame_set_owner(f, domain_io);
-    }
 }
 
 static void release_modules(void)
@@ -212,7 +192,6 @@ void dom0_construct(void)
     domain_zero = b.d;
     add_vcpus(b.d, vcpus);
     permit_devices(b.d);
-    share_first_megabyte();
     dom0_layout(&b);
     dom0_populate(&b);
     dom0_fill(&b);

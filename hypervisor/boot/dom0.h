@@ -25,9 +25,8 @@
 #include "lib/elf.h"
 
 struct dom0_kernel {
-    void *image;          /* unpacked ELF image */
-    unsigned image_order; /* of the heap pages that hold it; unused when it was not packed */
-    bool image_allocated;
+    void *image;          /* unpacked ELF image; NULL when it was not packed */
+    unsigned image_order; /* of the heap pages that hold it */
     struct elf_image elf;
     struct elf_xen xen;
 };

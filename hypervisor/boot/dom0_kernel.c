@@ -16,20 +16,11 @@
 
 #define KERNEL_MAX_SIZE (1UL << 30)
 
-static unsigned order_of(uint64_t bytes)
-{
-    unsigned order = 0;
-
-    while ((PAGE_SIZE << order) < bytes)
-        order++;
-    return order;
-}
-
 static void *work_area(uint64_t bytes, unsigned *order, const char *what)
 {
     void *area;
 
-    *order = order_of(bytes);
+    *order = heap_order(bytes);
     area = heap_alloc(*order, 0);
     if (!area)
         panic("Domain 0: no %lu KiB of contiguous memory for %s: give the machine more memory\n", bytes >> 10,
@@ -51,7 +42,6 @@ static void kernel_unpack(struct dom0_build *b, const struct bzimage *packed)
         panic("Domain 0: the %s kernel says that it has %lu bytes unpacked: expected up to %lu\n",
               unpack_name(packed->kind), size, KERNEL_MAX_SIZE);
     b->kernel.image = work_area(size, &b->kernel.image_order, "the unpacked kernel");
-    b->kernel.image_allocated = true;
     arena = work_area(needs.arena_size + PAGE_SIZE, &arena_order, "unpacking the kernel");
     fpu_kernel_begin();
     rc = unpack(packed->kind, packed->payload, packed->payload_size, b->kernel.image,
@@ -77,7 +67,6 @@ static void kernel_open(struct dom0_build *b)
         kernel_unpack(b, &packed);
         return;
     }
-    b->kernel.image = (void *)packed.payload;
     if (elf_open(&b->kernel.elf, packed.payload, packed.payload_size, &reason))
         panic("Domain 0: the kernel cannot be used: %s\n", reason);
 }
@@ -103,7 +92,6 @@ void dom0_kernel_load(struct dom0_build *b)
 
 void dom0_kernel_release(struct dom0_build *b)
 {
-    if (b->kernel.image_allocated)
+    if (b->kernel.image)
         heap_free(b->kernel.image, b->kernel.image_order);
-    b->kernel.image_allocated = false;
 }

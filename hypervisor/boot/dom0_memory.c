@@ -24,49 +24,25 @@ struct amount {
 };
 static struct amount option_min, option_size, option_max;
 
-static int amount_read(const char *text, const char **end, struct amount *amount)
-{
-    static const char units[] = "KMGT";
-    const char *unit;
-
-    amount->all_but = *text == '-';
-    text += amount->all_but;
-    amount->bytes = string_to_u64(text, end, 0);
-    if (*end == text)
-        return -EINVAL;
-    unit = **end ? strchr(units, **end & ~0x20) : NULL;
-    if (unit) {
-        amount->bytes <<= 10 * (unit - units + 1);
-        (*end)++;
-    } else if (**end == 'B' || **end == 'b') {
-        (*end)++;
-    } else {
-        amount->bytes <<= 10; /* plain numbers are KiB */
-    }
-    return 0;
-}
-
 /* dom0_mem=<size>,min:<size>,max:<size>; a negative size is what to leave of the machine's memory. */
 static int option_dom0_mem(const char *value)
 {
     const char *next;
-    struct amount *target;
-    int rc = 0;
 
-    for (; *value && !rc; value = *next == ',' ? next + 1 : next) {
-        target = &option_size;
+    for (; *value; value = *next == ',' ? next + 1 : next) {
+        struct amount *target = &option_size;
+
         if (!strncmp(value, "min:", 4))
             target = &option_min;
         else if (!strncmp(value, "max:", 4))
             target = &option_max;
         if (target != &option_size)
             value += 4;
-        next = value;
-        rc = amount_read(value, &next, target);
-        if (!rc && *next && *next != ',')
-            rc = -EINVAL;
+        target->all_but = *value == '-';
+        if (option_parse_size(value + target->all_but, &next, &target->bytes) || (*next && *next != ','))
+            return -EINVAL;
     }
-    return rc;
+    return 0;
 }
 OPTION_FUNCTION(dom0_mem, "dom0_mem", option_dom0_mem);
 
@@ -104,9 +80,7 @@ static uint64_t pages_wanted(void)
 
 static uint64_t place(struct dom0_region *region, uint64_t next, uint64_t count, uint64_t virt_base)
 {
-    region->first = next;
-    region->count = count;
-    region->virt = virt_base ? virt_base + (next << PAGE_SHIFT) : 0;
+    *region = (struct dom0_region){next, count, virt_base ? virt_base + (next << PAGE_SHIFT) : 0};
     return next + count;
 }
 
@@ -165,9 +139,7 @@ void dom0_populate(struct dom0_build *b)
 {
     uint64_t done = 0;
 
-    b->frames_order = 0;
-    while ((PAGE_SIZE << b->frames_order) < b->pages * sizeof(uint64_t))
-        b->frames_order++;
+    b->frames_order = heap_order(b->pages * sizeof(uint64_t));
     b->frames = heap_alloc(b->frames_order, 0);
     if (!b->frames)
         panic("Domain 0: no memory for its frame list: lower dom0_mem\n");
@@ -192,8 +164,10 @@ void dom0_populate(struct dom0_build *b)
 }
 
 /* Copies size bytes to pseudo-physical byte address; from NULL clears. */
-static int fill_bytes(struct dom0_build *b, uint64_t phys, const void *from, uint64_t size)
+static int fill_bytes(void *build, uint64_t phys, const void *from, uint64_t size)
 {
+    const struct dom0_build *b = build;
+
     while (size) {
         uint64_t offset = phys & (PAGE_SIZE - 1), part = min(size, PAGE_SIZE - offset);
         char *to;
@@ -211,11 +185,6 @@ static int fill_bytes(struct dom0_build *b, uint64_t phys, const void *from, uin
         size -= part;
     }
     return 0;
-}
-
-static int fill_copy(void *context, uint64_t phys, const void *from, uint64_t size)
-{
-    return fill_bytes(context, phys, from, size);
 }
 
 static int fill_zero(void *context, uint64_t phys, uint64_t size)
@@ -285,7 +254,7 @@ static void fill_start_info(struct dom0_build *b)
 
 void dom0_fill(struct dom0_build *b)
 {
-    const struct elf_load_target target = {b, fill_copy, fill_zero};
+    const struct elf_load_target target = {b, fill_bytes, fill_zero};
     const char *reason = "a segment lies outside domain 0's memory";
 
     if (elf_load(&b->kernel.elf, b->kernel.xen.paddr_offset, &target, &reason))

@@ -20,21 +20,15 @@ static uint64_t level_span(unsigned level)
     return PAGE_SIZE << (9 * level); /* bytes one table of the level maps: 2 MiB for level 1 */
 }
 
-/* Tables of levels 1 to top that a range of addresses needs. */
-static uint64_t tables_for(uint64_t start, uint64_t end, unsigned top)
-{
-    uint64_t count = 0;
-
-    for (unsigned level = 1; level <= top; level++)
-        count += ROUND_UP(end, level_span(level)) / level_span(level) - start / level_span(level);
-    return count;
-}
-
+/* Tables of all levels but the top one that a range of addresses needs. */
 static uint64_t span_tables(uint64_t start, uint64_t end)
 {
     uint64_t low = start & 0x0000ffffffffffffUL; /* the sign extension would wrap the rounding */
+    uint64_t high = low + (end - start), count = 0;
 
-    return tables_for(low, low + (end - start), LEVELS - 1);
+    for (unsigned level = 1; level < LEVELS; level++)
+        count += ROUND_UP(high, level_span(level)) / level_span(level) - low / level_span(level);
+    return count;
 }
 
 void dom0_tables_count(struct dom0_build *b)

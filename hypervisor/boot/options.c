@@ -35,24 +35,17 @@ int option_parse_bool(const char *value, bool *result)
     return 0;
 }
 
-static int parse_size(const char *value, uint64_t *result)
+int option_parse_size(const char *value, const char **end, uint64_t *result)
 {
     static const char letters[] = "bkmgt";
-    const char *end, *unit = letters + 1;
-    uint64_t n = string_to_u64(value, &end, 0);
+    uint64_t n = string_to_u64(value, end, 0);
+    const char *unit = **end ? strchr(letters, **end | 0x20) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - letters) : 10;
 
-    if (end == value)
+    if (*end == value || n > UINT64_MAX >> shift)
         return -EINVAL;
-    if (*end != '\0') {
-        char letter[2] = {(char)(*end | 0x20), 0};
-
-        unit = strstr(letters, letter);
-        if (!unit || end[1] != '\0')
-            return -EINVAL;
-    }
-    if (n > UINT64_MAX >> 10 * (unit - letters))
-        return -EINVAL;
-    *result = n << 10 * (unit - letters);
+    *end += unit != NULL;
+    *result = n << shift;
     return 0;
 }
 
@@ -70,6 +63,8 @@ static int parse_unsigned(const char *value, unsigned *result)
 static int option_set(const struct option *o, const char *value, bool negated)
 {
     int (*fn)(const char *) = (int (*)(const char *))o->target;
+    uint64_t bytes;
+    const char *end;
     int rc;
 
     switch (o->kind) {
@@ -81,7 +76,10 @@ static int option_set(const struct option *o, const char *value, bool negated)
     case OPTION_UNSIGNED:
         return negated ? (*(unsigned *)o->target = 0, 0) : parse_unsigned(value, o->target);
     case OPTION_SIZE:
-        return negated ? -EINVAL : parse_size(value, o->target);
+        if (negated || option_parse_size(value, &end, &bytes) || *end)
+            return -EINVAL;
+        *(uint64_t *)o->target = bytes;
+        return 0;
     case OPTION_STRING:
         return strlcpy(o->target, negated ? "no" : value, o->size) < o->size ? 0 : -EINVAL;
     case OPTION_CALL:

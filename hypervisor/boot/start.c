@@ -45,22 +45,19 @@ OPTION_TEXT(placeholder, "placeholder", ignored_word);
 OPTION_TEXT(no_real_mode, "no-real-mode", ignored_word);
 OPTION_TEXT(edd, "edd", ignored_word);
 
+#define FIRST_MEGABYTE_FRAMES (1UL << 20 >> PAGE_SHIFT)
+
 static uint64_t boot_gdt_page[512] __attribute__((aligned(4096)));
 
 static void log_boot_info(void)
 {
-    uint64_t ram = 0;
-
-    for (unsigned i = 0; i < boot_info.memory_count; i++)
-        if (boot_info.memory[i].type == BOOT_MEMORY_RAM)
-            ram += boot_info.memory[i].end - boot_info.memory[i].start;
     log_info("Xylem, speaking Xen's 4.17 interface; loaded by %s\n",
              boot_info.loader[0] ? boot_info.loader : "an unnamed loader");
     log_info("Command line: %s\n", boot_info.cmdline);
     for (unsigned i = 0; i < boot_info.memory_count; i++)
         log_debug("  memory %016lx-%016lx type %u\n", boot_info.memory[i].start, boot_info.memory[i].end,
                   boot_info.memory[i].type);
-    log_info("%lu MiB of memory, %u module%s\n", ram >> 20, boot_info.module_count,
+    log_info("%lu MiB of memory, %u module%s\n", boot_ram_bytes() >> 20, boot_info.module_count,
              boot_info.module_count == 1 ? "" : "s");
 }
 
@@ -129,29 +126,37 @@ void start_of_day_cpu(unsigned cpu)
 
 /* ---- the boot CPU ---- */
 
-/* What lies in the frame table but is not memory belongs to the owner of memory-mapped I/O. */
+static void frames_to_io(uint64_t first, uint64_t end)
+{
+    for (; first < end && first < max_frame; first++) {
+        struct frame *f = mfn_to_frame(MFN(first));
+
+        if (frame_owner(f) || f->refs & (FRAME_FREE | FRAME_XEN_HEAP)) /* owned: the page of entries that many share */
+            continue;
+        frame_set_owner(f, domain_io);
+        f->refs = FRAME_ALLOCATED | 1;
+        f->type = FRAME_WRITABLE | FRAME_VALIDATED | 1;
+    }
+}
+
+/*
+ * What lies in the frame table but is not memory belongs to the owner of memory-mapped I/O, as does what nobody took of the first
+ * megabyte: firmware tables and the video adapter live there.
+ */
 static void give_holes_to_io(void)
 {
     uint64_t at = 0;
 
-    for (unsigned i = 0; i <= boot_info.memory_count; i++) {
+    for (unsigned i = 0; i < boot_info.memory_count; i++) {
         const struct boot_range *r = &boot_info.memory[i];
-        uint64_t next = i < boot_info.memory_count ? r->start >> PAGE_SHIFT : max_frame;
 
-        if (i < boot_info.memory_count && r->type != BOOT_MEMORY_RAM)
+        if (r->type != BOOT_MEMORY_RAM)
             continue;
-        for (; at < next && at < max_frame; at++) {
-            struct frame *f = mfn_to_frame(MFN(at));
-
-            if (frame_owner(f) == domain_io) /* of the page of entries that many share */
-                continue;
-            frame_set_owner(f, domain_io);
-            f->refs = FRAME_ALLOCATED | 1;
-            f->type = FRAME_WRITABLE | FRAME_VALIDATED | 1;
-        }
-        if (i < boot_info.memory_count)
-            at = (r->end + PAGE_SIZE - 1) >> PAGE_SHIFT;
+        frames_to_io(at, r->start >> PAGE_SHIFT);
+        at = (r->end + PAGE_SIZE - 1) >> PAGE_SHIFT;
     }
+    frames_to_io(at, max_frame);
+    frames_to_io(0, FIRST_MEGABYTE_FRAMES);
 }
 
 /* Guests may map the machine-to-physical table read-only, beside seeing it where the ABI says. */

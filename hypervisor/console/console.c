@@ -54,7 +54,7 @@ static bool tasklets_ready;
 static char key_pending;
 
 enum stamp { STAMP_NONE, STAMP_BOOT, STAMP_RAW, STAMP_DATE, STAMP_DATE_MS };
-static uint8_t stamp_mode;
+static enum stamp stamp_mode;
 
 static uint64_t wanted_ring_size;
 static char console_names[64] = "com1,vga";
@@ -67,19 +67,17 @@ OPTION_TEXT(conswitch, "conswitch", switch_letter);
 
 static int stamp_option(const char *value)
 {
-    if (strcmp(value, "none") == 0 || strcmp(value, "0") == 0 || strcmp(value, "no") == 0)
-        stamp_mode = STAMP_NONE;
-    else if (strcmp(value, "raw") == 0)
-        stamp_mode = STAMP_RAW;
-    else if (strcmp(value, "boot") == 0)
-        stamp_mode = STAMP_BOOT;
-    else if (strcmp(value, "datems") == 0)
-        stamp_mode = STAMP_DATE_MS;
-    else if (strcmp(value, "date") == 0 || *value == 0)
-        stamp_mode = STAMP_DATE;
-    else
-        return -EINVAL;
-    return 0;
+    static const struct { const char *name; enum stamp mode; } stamps[] = {
+        {"none", STAMP_NONE}, {"0", STAMP_NONE}, {"no", STAMP_NONE},         {"raw", STAMP_RAW},
+        {"boot", STAMP_BOOT}, {"date", STAMP_DATE}, {"datems", STAMP_DATE_MS}, {"", STAMP_DATE},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(stamps); i++)
+        if (strcmp(value, stamps[i].name) == 0) {
+            stamp_mode = stamps[i].mode;
+            return 0;
+        }
+    return -EINVAL;
 }
 OPTION_FUNCTION(console_timestamps, "console_timestamps", stamp_option);
 
@@ -270,12 +268,10 @@ void console_init_early(void)
 static void ring_grow(void)
 {
     uint64_t want = min_t(uint64_t, wanted_ring_size, MIB(64));
-    unsigned order = 0;
+    unsigned order = heap_order(want);
     struct console_hold hold;
     char *larger;
 
-    while ((PAGE_SIZE << order) < want)
-        order++;
     if (want <= ring_size || (larger = heap_alloc(order, 0)) == NULL)
         return;
     hold = console_enter();

@@ -107,6 +107,19 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, bool
     return 0;
 }
 
+/* Every part, of those that are there. */
+static void free_vcpu_parts(struct vcpu *v)
+{
+    if (v->domain->is_hvm)
+        hvm_vcpu_free(v);
+    else
+        pv_vcpu_free(v);
+    event_vcpu_free(v);
+    sched_vcpu_destroy(v);
+    arch_vcpu_destroy(v);
+    vcpu_free(v);
+}
+
 int domain_add_vcpu(struct domain *d, unsigned id)
 {
     struct vcpu *v;
@@ -120,28 +133,16 @@ int domain_add_vcpu(struct domain *d, unsigned id)
     if (!v)
         return -ENOMEM;
     result = arch_vcpu_init(v);
+    if (!result)
+        result = sched_vcpu_init(v);
+    if (!result)
+        result = event_vcpu_init(v);
+    if (!result)
+        result = d->is_hvm ? hvm_vcpu_init(v) : pv_vcpu_init(v);
     if (result)
-        goto free_vcpu;
-    result = sched_vcpu_init(v);
-    if (result)
-        goto free_arch;
-    result = event_vcpu_init(v);
-    if (result)
-        goto free_sched;
-    result = d->is_hvm ? hvm_vcpu_init(v) : pv_vcpu_init(v);
-    if (result)
-        goto free_event;
-    vcpu_publish(v);
-    return 0;
-
-free_event:
-    event_vcpu_free(v);
-free_sched:
-    sched_vcpu_destroy(v);
-free_arch:
-    arch_vcpu_destroy(v);
-free_vcpu:
-    vcpu_free(v);
+        free_vcpu_parts(v);
+    else
+        vcpu_publish(v);
     return result;
 }
 
@@ -163,25 +164,33 @@ static int kill_stop(struct domain *d)
     return 0;
 }
 
-static int kill_irqs(struct domain *d)
+static int kill_events(struct domain *d)
 {
-    irq_domain_release(d);
-    return 0;
+    int result = event_domain_destroy(d);
+
+    if (!result)
+        irq_domain_release(d);
+    return result;
 }
 
-static int kill_infos(struct domain *d)
+static int kill_context(struct domain *d)
 {
+    int result = d->is_hvm ? 0 : pv_release_context(d);
     struct vcpu *v;
 
     for_each_vcpu(d, v)
-        vcpu_unmap_info(v);
-    return 0;
+        if (!result)
+            vcpu_unmap_info(v);
+    return result;
 }
 
-static int kill_claim(struct domain *d)
+static int kill_memory(struct domain *d)
 {
-    (void)heap_claim(d, 0);
-    return 0;
+    int result = d->is_hvm ? hvm_release_memory(d) : pv_release_memory(d);
+
+    if (!result)
+        (void)heap_claim(d, 0);
+    return result;
 }
 
 #ifdef XYLEM_DEBUG
@@ -195,25 +204,12 @@ static int kill_audit(struct domain *d)
 }
 #endif
 
-static int kill_context(struct domain *d)
-{
-    return d->is_hvm ? 0 : pv_release_context(d);
-}
-
-static int kill_memory(struct domain *d)
-{
-    return d->is_hvm ? hvm_release_memory(d) : pv_release_memory(d);
-}
-
 static int (*const kill_steps[])(struct domain *d) = {
     kill_stop,
-    event_domain_destroy,
-    kill_irqs,
+    kill_events,
     grant_domain_release_mappings,
     kill_context,
-    kill_infos,
     kill_memory,
-    kill_claim,
 #ifdef XYLEM_DEBUG
     kill_audit,
 #endif
@@ -265,18 +261,6 @@ int domain_kill(struct domain *d)
 
 /* ---- the end ---- */
 
-static void free_vcpu_parts(struct vcpu *v)
-{
-    if (v->domain->is_hvm)
-        hvm_vcpu_free(v);
-    else
-        pv_vcpu_free(v);
-    event_vcpu_free(v);
-    sched_vcpu_destroy(v);
-    arch_vcpu_destroy(v);
-    vcpu_free(v);
-}
-
 void domain_free_parts(struct domain *d)
 {
     struct vcpu *v;
@@ -290,20 +274,15 @@ void domain_free_parts(struct domain *d)
         hvm_domain_free(d);
     else
         pv_domain_free(d);
-    if (d->policy)
-        cpu_policy_free(d);
+    cpu_policy_free(d);
     if (d->irq)
         irq_domain_destroy(d);
-    if (d->grant)
-        grant_domain_free(d);
-    if (d->event)
-        event_domain_free(d);
+    grant_domain_free(d);
+    event_domain_free(d);
     sched_domain_destroy(d);
     mem_free(d->memory_map);
     if (d->target)
         domain_put(d->target);
-    if (d->shared_info && !d->retired_shared_info)
-        d->shared_info = NULL; /* never published */
     event_upcalls.global_virq(VIRQ_DOM_EXC);
 }
 

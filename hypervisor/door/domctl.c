@@ -86,7 +86,7 @@ static uint32_t info_state(const struct domain *d)
 
 void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
 {
-    memset(info, 0, sizeof(*info));
+    memset(info, 0, sizeof(*info)); /* ssidref too: no security modules, labels the toolstack gives are not kept */
     info->domain = d->id;
     info->flags = info_vcpus(d, info) | info_state(d);
     info->tot_pages = d->total_pages;
@@ -95,7 +95,6 @@ void domctl_fill_info(struct domain *d, struct xen_domctl_getdomaininfo *info)
     info->shared_info_frame = ~0UL;
     if (!d->retired_shared_info && d->shared_info)
         info->shared_info_frame = d->is_hvm ? m2p_get(virt_to_mfn(d->shared_info)) : virt_to_mfn(d->shared_info).value;
-    info->ssidref = 0; /* no security modules: labels the toolstack gives are not kept */
     memcpy(info->handle, d->handle, sizeof(info->handle));
     info->gpaddr_bits = 52;
     info->arch_config.emulation_flags = d->emulation_flags;

@@ -53,13 +53,11 @@ long domctl_set_hvm_context(struct call *c);
 long domctl_get_hvm_record(struct call *c);
 long domctl_paging_pool(struct call *c);
 
-/* Copies between a hypervisor's buffer of policy entries and the caller's; shared with sysctl. */
-struct policy_buffers {
-    xen_cpuid_leaf_t *leaves;
-    xen_msr_entry_t *msrs;
-    uint32_t nr_leaves, nr_msrs;
-};
-int policy_buffers_alloc(struct policy_buffers *b, uint32_t nr_leaves, uint32_t nr_msrs);
-void policy_buffers_free(struct policy_buffers *b);
+/*
+ * The policy of d, or of the system's by the index of sysctl (d NULL), into the caller's lists; a null list asks for its length alone.
+ * The counts: room coming in, entries going out, on -ENOBUFS too.  0, -ENOBUFS, -EINVAL, -ENOMEM, -EFAULT.
+ */
+long policy_answer(struct domain *d, unsigned which, guest_addr_t leaves, uint32_t *nr_leaves, guest_addr_t msrs,
+                   uint32_t *nr_msrs);
 
 #endif

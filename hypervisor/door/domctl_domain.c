@@ -180,61 +180,53 @@ long domctl_get_nodes(struct call *c)
 
 /* ---- CPU policy ---- */
 
-int policy_buffers_alloc(struct policy_buffers *b, uint32_t nr_leaves, uint32_t nr_msrs)
-{
-    b->nr_leaves = nr_leaves < POLICY_LEAVES_MAX ? nr_leaves : POLICY_LEAVES_MAX;
-    b->nr_msrs = nr_msrs < POLICY_MSRS_MAX ? nr_msrs : POLICY_MSRS_MAX;
-    b->leaves = mem_alloc_array(b->nr_leaves ? b->nr_leaves : 1, sizeof(*b->leaves));
-    b->msrs = mem_alloc_array(b->nr_msrs ? b->nr_msrs : 1, sizeof(*b->msrs));
-    if (b->leaves && b->msrs)
-        return 0;
-    policy_buffers_free(b);
-    return -ENOMEM;
-}
+struct policy_lists {
+    xen_cpuid_leaf_t leaves[POLICY_LEAVES_MAX];
+    xen_msr_entry_t msrs[POLICY_MSRS_MAX];
+};
 
-void policy_buffers_free(struct policy_buffers *b)
+long policy_answer(struct domain *d, unsigned which, guest_addr_t leaves, uint32_t *nr_leaves, guest_addr_t msrs,
+                   uint32_t *nr_msrs)
 {
-    mem_free(b->leaves);
-    mem_free(b->msrs);
-    b->leaves = NULL;
-    b->msrs = NULL;
+    const bool want_leaves = !guest_addr_null(leaves), want_msrs = !guest_addr_null(msrs);
+    struct policy_lists *lists = mem_new(struct policy_lists);
+    long result;
+
+    if (!lists)
+        return -ENOMEM;
+    *nr_leaves = min(*nr_leaves, (uint32_t)POLICY_LEAVES_MAX);
+    *nr_msrs = min(*nr_msrs, (uint32_t)POLICY_MSRS_MAX);
+    result = cpu_policy_get(d, which, want_leaves ? lists->leaves : NULL, nr_leaves, want_msrs ? lists->msrs : NULL, nr_msrs);
+    if (result == 0 && ((want_leaves && guest_write(leaves, lists->leaves, *nr_leaves * sizeof(lists->leaves[0]))) ||
+                        (want_msrs && guest_write(msrs, lists->msrs, *nr_msrs * sizeof(lists->msrs[0])))))
+        result = -EFAULT;
+    mem_free(lists);
+    return result;
 }
 
 long domctl_get_policy(struct call *c)
 {
     struct xen_domctl_cpu_policy *p = &c->domctl->u.cpu_policy;
-    struct policy_buffers b;
-    long result;
 
-    if (policy_buffers_alloc(&b, p->nr_leaves, p->nr_msrs))
-        return -ENOMEM;
-    result = cpu_policy_get(c->d, 0, b.leaves, &b.nr_leaves, b.msrs, &b.nr_msrs);
-    if (result == 0 && (guest_write(GUEST_HANDLE(p->leaves), b.leaves, b.nr_leaves * sizeof(*b.leaves)) ||
-                        guest_write(GUEST_HANDLE(p->msrs), b.msrs, b.nr_msrs * sizeof(*b.msrs))))
-        result = -EFAULT;
-    p->nr_leaves = b.nr_leaves;
-    p->nr_msrs = b.nr_msrs;
-    policy_buffers_free(&b);
-    return result;
+    return policy_answer(c->d, 0, GUEST_HANDLE(p->leaves), &p->nr_leaves, GUEST_HANDLE(p->msrs), &p->nr_msrs);
 }
 
 long domctl_set_policy(struct call *c)
 {
     struct xen_domctl_cpu_policy *p = &c->domctl->u.cpu_policy;
-    struct policy_buffers b;
-    long result;
+    struct policy_lists *lists;
+    long result = -EFAULT;
 
     p->err_leaf = p->err_subleaf = p->err_msr = ~0u;
     if (p->nr_leaves > POLICY_LEAVES_MAX || p->nr_msrs > POLICY_MSRS_MAX)
         return -E2BIG;
-    if (policy_buffers_alloc(&b, p->nr_leaves, p->nr_msrs))
+    lists = mem_new(struct policy_lists);
+    if (!lists)
         return -ENOMEM;
-    if (guest_read(b.leaves, GUEST_HANDLE(p->leaves), b.nr_leaves * sizeof(*b.leaves)) ||
-        guest_read(b.msrs, GUEST_HANDLE(p->msrs), b.nr_msrs * sizeof(*b.msrs)))
-        result = -EFAULT;
-    else
-        result = cpu_policy_set(c->d, b.leaves, b.nr_leaves, b.msrs, b.nr_msrs, &p->err_leaf, &p->err_subleaf,
-                                &p->err_msr);
-    policy_buffers_free(&b);
+    if (!guest_read(lists->leaves, GUEST_HANDLE(p->leaves), p->nr_leaves * sizeof(lists->leaves[0])) &&
+        !guest_read(lists->msrs, GUEST_HANDLE(p->msrs), p->nr_msrs * sizeof(lists->msrs[0])))
+        result = cpu_policy_set(c->d, lists->leaves, p->nr_leaves, lists->msrs, p->nr_msrs, &p->err_leaf,
+                                &p->err_subleaf, &p->err_msr);
+    mem_free(lists);
     return result;
 }

@@ -85,17 +85,6 @@ static unsigned highest_cpu(void)
     return highest;
 }
 
-/* All memory of the machine, with what the hypervisor itself takes. */
-static uint64_t machine_pages(void)
-{
-    uint64_t bytes = 0;
-
-    for (unsigned i = 0; i < boot_info.memory_count; i++)
-        if (boot_info.memory[i].type == BOOT_MEMORY_RAM)
-            bytes += boot_info.memory[i].end - boot_info.memory[i].start;
-    return bytes >> PAGE_SHIFT;
-}
-
 static long sysctl_physinfo(struct call *c)
 {
     struct xen_sysctl_physinfo *p = &c->sysctl->u.physinfo;
@@ -111,7 +100,7 @@ static long sysctl_physinfo(struct call *c)
     p->capabilities = XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_gnttab_v1 | XEN_SYSCTL_PHYSCAP_gnttab_v2;
     if (hvm_available())
         p->capabilities |= XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_hap;
-    p->total_pages = machine_pages();
+    p->total_pages = boot_ram_bytes() >> PAGE_SHIFT;
     p->free_pages = heap_free_pages();
     p->scrub_pages = heap_scrub_pages();
     p->outstanding_pages = heap_outstanding_claims();
@@ -182,17 +171,14 @@ static long sysctl_pcitopoinfo(struct call *c)
 static long sysctl_getcpuinfo(struct call *c)
 {
     struct xen_sysctl_getcpuinfo *g = &c->sysctl->u.getcpuinfo;
-    unsigned count = highest_cpu() + 1;
 
-    if (g->max_cpus < count)
-        count = g->max_cpus;
-    for (unsigned cpu = 0; cpu < count; cpu++) {
+    g->nr_cpus = min(g->max_cpus, highest_cpu() + 1);
+    for (unsigned cpu = 0; cpu < g->nr_cpus; cpu++) {
         const struct xen_sysctl_cpuinfo info = {.idletime = sched_cpu_idle_ns(cpu)};
 
         if (guest_write(guest_element(GUEST_HANDLE(g->info), cpu, sizeof(info)), &info, sizeof(info)))
             return -EFAULT;
     }
-    g->nr_cpus = count;
     return 0;
 }
 
@@ -288,66 +274,31 @@ static long sysctl_cpupool(struct call *c)
 static long sysctl_featureset(struct call *c)
 {
     struct xen_sysctl_cpu_featureset *f = &c->sysctl->u.cpu_featureset;
-    uint32_t words[FEATURE_WORDS_MAX] = {0};
-    unsigned count;
+    uint32_t words[FEATURE_WORDS_MAX] = {0}, room = f->nr_features;
 
     if (f->index > XEN_SYSCTL_cpu_featureset_hvm_max)
         return -EINVAL;
     if (!hvm_available() &&
         (f->index == XEN_SYSCTL_cpu_featureset_hvm || f->index == XEN_SYSCTL_cpu_featureset_hvm_max))
         return -EOPNOTSUPP;
-    count = cpu_policy_featureset(f->index, words, FEATURE_WORDS_MAX);
-    if (guest_addr_null(GUEST_HANDLE(f->features))) {
-        f->nr_features = count;
+    f->nr_features = cpu_policy_featureset(f->index, words, FEATURE_WORDS_MAX);
+    if (guest_addr_null(GUEST_HANDLE(f->features)))
         return 0;
-    }
-    if (f->nr_features < count) {
-        if (guest_write(GUEST_HANDLE(f->features), words, f->nr_features * sizeof(words[0])))
-            return -EFAULT;
-        f->nr_features = count;
-        return -ENOBUFS;
-    }
-    f->nr_features = count;
-    return guest_write(GUEST_HANDLE(f->features), words, count * sizeof(words[0]));
+    if (guest_write(GUEST_HANDLE(f->features), words, min(room, f->nr_features) * sizeof(words[0])))
+        return -EFAULT;
+    return room < f->nr_features ? -ENOBUFS : 0;
 }
 
-/* A NULL array asks for the number of entries; both kinds are answered at once. */
 static long sysctl_policy(struct call *c)
 {
     struct xen_sysctl_cpu_policy *p = &c->sysctl->u.cpu_policy;
-    const guest_addr_t leaves = GUEST_HANDLE(p->leaves), msrs = GUEST_HANDLE(p->msrs);
-    struct policy_buffers b;
-    uint32_t room_leaves, room_msrs;
-    long result;
 
     if (p->_rsvd)
         return -EINVAL;
     if (!hvm_available() &&
         (p->index == XEN_SYSCTL_cpu_policy_hvm_max || p->index == XEN_SYSCTL_cpu_policy_hvm_default))
         return -EOPNOTSUPP;
-    if (p->index > XEN_SYSCTL_cpu_policy_hvm_default)
-        return -EINVAL;
-    if (policy_buffers_alloc(&b, ~0u, ~0u))
-        return -ENOMEM;
-    room_leaves = p->nr_leaves;
-    room_msrs = p->nr_msrs;
-    result = cpu_policy_get(NULL, p->index, b.leaves, &b.nr_leaves, b.msrs, &b.nr_msrs);
-    p->nr_leaves = b.nr_leaves;
-    p->nr_msrs = b.nr_msrs;
-    if (result == 0 && !guest_addr_null(leaves)) {
-        if (room_leaves < b.nr_leaves)
-            result = -ENOBUFS;
-        else if (guest_write(leaves, b.leaves, b.nr_leaves * sizeof(*b.leaves)))
-            result = -EFAULT;
-    }
-    if (result == 0 && !guest_addr_null(msrs)) {
-        if (room_msrs < b.nr_msrs)
-            result = -ENOBUFS;
-        else if (guest_write(msrs, b.msrs, b.nr_msrs * sizeof(*b.msrs)))
-            result = -EFAULT;
-    }
-    policy_buffers_free(&b);
-    return result;
+    return policy_answer(NULL, p->index, GUEST_HANDLE(p->leaves), &p->nr_leaves, GUEST_HANDLE(p->msrs), &p->nr_msrs);
 }
 
 /* What is one step. */

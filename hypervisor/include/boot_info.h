@@ -53,4 +53,15 @@ struct boot_info {
 
 extern struct boot_info boot_info;
 
+/* All memory of the machine, with what the hypervisor itself takes. */
+static inline uint64_t boot_ram_bytes(void)
+{
+    uint64_t bytes = 0;
+
+    for (unsigned i = 0; i < boot_info.memory_count; i++)
+        if (boot_info.memory[i].type == BOOT_MEMORY_RAM)
+            bytes += boot_info.memory[i].end - boot_info.memory[i].start;
+    return bytes;
+}
+
 #endif

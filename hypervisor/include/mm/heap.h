@@ -106,4 +106,14 @@ void *mem_alloc_array(size_t count, size_t size); /* checked multiplication */
 void *vmap_device(maddr_t start, size_t size); /* uncached; any alignment; NULL when out of room */
 void vunmap(void *address, size_t pages);
 
+/* The smallest order whose block holds this many bytes. */
+static inline unsigned heap_order(uint64_t bytes)
+{
+    unsigned order = 0;
+
+    while ((PAGE_SIZE << order) < bytes)
+        order++;
+    return order;
+}
+
 #endif

@@ -6,6 +6,7 @@
 #ifndef XYLEM_TIME_TIME_H
 #define XYLEM_TIME_TIME_H
 
+#include "arch/cpu.h"
 #include "lib/heap.h"
 #include "types.h"
 

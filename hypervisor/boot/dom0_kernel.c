@@ -8,7 +8,6 @@
 #include "boot/dom0.h"
 
 #include "arch/x86/fpu.h"
-#include "errno.h"
 #include "lib/unpack/unpack.h"
 #include "log.h"
 #include "mm/heap.h"

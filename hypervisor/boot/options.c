@@ -6,7 +6,6 @@
  */
 #include "errno.h"
 #include "lib/base.h"
-#include "lib/print.h"
 #include "lib/string.h"
 #include "log.h"
 #include "options.h"

@@ -175,9 +175,8 @@ static void ring_notify(void)
         tasklet_schedule(&ring_tasklet);
 }
 
-static void ring_tell(void *data)
+static void ring_tell(void *)
 {
-    (void)data;
     event_upcalls.global_virq(VIRQ_CON_RING);
 }
 
@@ -282,9 +281,8 @@ static void ring_grow(void)
     console_leave(hold);
 }
 
-static void key_run(void *data)
+static void key_run(void *)
 {
-    (void)data;
     if (key_pending != 0 && debug_key_run(key_pending) != 0)
         log_info("'%c' is no debug key: 'h' lists them\n", key_pending);
     key_pending = 0;

@@ -5,7 +5,7 @@
  */
 #include "console/console.h"
 #include "door/handlers.h"
-#include "door/hypercall.h"
+#include "domain/preempt.h"
 #include "errno.h"
 #include "lib/base.h"
 #include "mm/guest_copy.h"
@@ -39,12 +39,10 @@ static long read_some(uint64_t count, guest_addr_t buffer)
     return guest_write(buffer, text, length) != 0 ? -EFAULT : (long)length;
 }
 
-long console_io(uint64_t command, uint64_t count, uint64_t buffer, uint64_t a4, uint64_t a5)
+long console_io(uint64_t command, uint64_t count, uint64_t buffer, uint64_t, uint64_t)
 {
     int error;
 
-    (void)a4;
-    (void)a5;
     if (count > 0x7fffffff)
         return -E2BIG;
     switch ((unsigned)command) {

@@ -9,7 +9,7 @@
 #include "door/domain_life.h"
 
 #include "arch/latency.h"
-#include "door/hypercall.h"
+#include "domain/preempt.h"
 #include "errno.h"
 #include "event/event.h"
 #include "grant/grant.h"

@@ -294,13 +294,12 @@ static const struct operation operations[] = {
     ROW(set_paging_mempool_size, domctl_paging_pool, OP_OTHERS | OP_ALIVE),
 };
 
-long domctl(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+long domctl(uint64_t arg, uint64_t, uint64_t, uint64_t, uint64_t)
 {
     struct xen_domctl op;
     struct call c = {.domctl = &op, .size = sizeof(op), .at = GUEST_ADDR(arg)};
     long result;
 
-    (void)a2, (void)a3, (void)a4, (void)a5;
     if (!spin_trylock(&domctl_lock))
         return hypercall_continue(__HYPERVISOR_domctl, 1, arg);
     result = operation_run_versioned(operations, ARRAY_SIZE(operations), &c, XEN_DOMCTL_INTERFACE_VERSION);

@@ -4,7 +4,6 @@
  */
 #include "arch/machine.h"
 #include "door/domctl.h"
-#include "door/hypercall.h"
 #include "errno.h"
 #include "guest/pv.h"
 #include "lib/checked.h"

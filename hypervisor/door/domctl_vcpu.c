@@ -5,7 +5,6 @@
 #include "arch/vcpu.h"
 #include "door/domain_life.h"
 #include "door/domctl.h"
-#include "door/hypercall.h"
 #include "door/nmi.h"
 #include "errno.h"
 #include "guest/hvm.h"

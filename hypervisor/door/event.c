@@ -101,11 +101,10 @@ static __attribute__((noinline)) long event_operation(uint32_t command, uint64_t
     return rc == -ERESTART_LATER ? hypercall_continue(__HYPERVISOR_event_channel_op, 2, (uint64_t)command, arg) : rc;
 }
 
-long event_channel_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
+long event_channel_op(uint64_t command, uint64_t arg, uint64_t, uint64_t, uint64_t)
 {
     struct evtchn_send send;
 
-    (void)a3, (void)a4, (void)a5;
     if (unlikely((uint32_t)command != EVTCHNOP_send))
         return event_operation((uint32_t)command, arg);
     if (unlikely(guest_read(&send, GUEST_ADDR(arg), sizeof(send))))
@@ -114,14 +113,13 @@ long event_channel_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, 
 }
 
 /* The first form of the call: command and arguments in one struct, for the operations that existed then. */
-long event_channel_op_compat(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+long event_channel_op_compat(uint64_t arg, uint64_t, uint64_t, uint64_t, uint64_t)
 {
     uint32_t command;
 
-    (void)a2, (void)a3;
     if (guest_read(&command, GUEST_ADDR(arg), sizeof(command)))
         return -EFAULT;
     if (command > EVTCHNOP_unmask)
         return -ENOSYS;
-    return event_channel_op(command, arg + offsetof(struct evtchn_op, u), 0, a4, a5);
+    return event_channel_op(command, arg + offsetof(struct evtchn_op, u), 0, 0, 0);
 }

@@ -265,12 +265,11 @@ static long grant_operation(struct call *c)
     }
 }
 
-long grant_table_op(uint64_t command, uint64_t elements, uint64_t count, uint64_t a4, uint64_t a5)
+long grant_table_op(uint64_t command, uint64_t elements, uint64_t count, uint64_t, uint64_t)
 {
     struct call c = {.command = (uint32_t)command, .at = GUEST_ADDR(elements), .count = (uint32_t)count};
     long rc;
 
-    (void)a4, (void)a5;
     if ((int32_t)c.count < 0)
         return -EINVAL;
     rc = grant_operation(&c);

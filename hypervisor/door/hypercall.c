@@ -7,12 +7,11 @@
  * itself.  What was preempted is issued again by the guest's own instruction: hypercall_continue() steps back over it and
  * returns the number, which becomes rax.
  */
-#include "door/hypercall.h"
-
 #include <stdarg.h>
 
+#include "arch/percpu.h"
+#include "domain/preempt.h"
 #include "door/handlers.h"
-#include "door/multicall.h"
 #include "errno.h"
 #include "guest/hvm.h"
 #include "guest/machine_check.h"
@@ -37,14 +36,15 @@ struct hypercall_row {
 _Static_assert(sizeof(struct hypercall_row) == 16 && offsetof(struct hypercall_row, fn) == 0 &&
                    offsetof(struct hypercall_row, pv_direct) == 12, "guest/pv/entry.S: ROW_SHIFT, ROW_DIRECT");
 
-PER_CPU_DEFINE(struct multicall_state, multicall_state);
+/* How a running multicall and hypercall_continue() know of each other. */
+struct multicall_state {
+    struct multicall_entry *entry; /* being run on this CPU; NULL outside multicalls */
+    bool continued;                /* that entry asked to be issued again */
+};
+static PER_CPU_DEFINE(struct multicall_state, multicall_state);
 
 /* Groups the ABI knows and we do not offer, with the answer it defines for that. */
-static long not_offered(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
-{
-    (void)a1, (void)a2, (void)a3, (void)a4, (void)a5;
-    return -EOPNOTSUPP;
-}
+static long not_offered(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t) { return -EOPNOTSUPP; }
 
 #define ROW(name, handler, count, who)                                                                           \
     [__HYPERVISOR_##name] = {                                                                                    \
@@ -114,18 +114,22 @@ static inline const struct hypercall_row *row_of(uint64_t number)
     return likely(row->guests >> current->domain->is_hvm & 1) ? row : NULL;
 }
 
+static inline long row_run(const struct hypercall_row *row, const uint64_t a[5])
+{
+    if (unlikely(!row))
+        return -ENOSYS;
+    if (unlikely(row->privileged) && !current->domain->is_privileged)
+        return -EPERM;
+    return row->fn(a[0], a[1], a[2], a[3], a[4]);
+}
+
 static inline long serve(uint64_t number, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
 {
-    const struct hypercall_row *row = row_of(number);
+    const uint64_t args[5] = {a1, a2, a3, a4, a5};
     long result;
 
     latency_call_begin((unsigned)number);
-    if (unlikely(!row))
-        result = -ENOSYS;
-    else if (unlikely(row->privileged) && !current->domain->is_privileged)
-        result = -EPERM;
-    else
-        result = row->fn(a1, a2, a3, a4, a5);
+    result = row_run(row_of(number), args);
     latency_call_end();
     return result;
 }
@@ -141,17 +145,6 @@ void hypercall_dispatch_32(struct cpu_user_regs *regs)
     regs->rax = (uint32_t)serve((uint32_t)regs->rax, (uint32_t)regs->rbx, (uint32_t)regs->rcx, (uint32_t)regs->rdx,
                                 (uint32_t)regs->rsi, (uint32_t)regs->rdi);
     cpu_info()->guest_32bit = false;
-}
-
-long hypercall_run(uint64_t number, const uint64_t args[5])
-{
-    const struct hypercall_row *row = row_of(number);
-
-    if (!row || row->no_multicall)
-        return -ENOSYS;
-    if (row->privileged && !current->domain->is_privileged)
-        return -EPERM;
-    return row->fn(args[0], args[1], args[2], args[3], args[4]);
 }
 
 static void continue_trap(unsigned op, unsigned count, const uint64_t args[5])
@@ -186,4 +179,53 @@ long hypercall_continue(unsigned op, unsigned count, ...)
         continue_trap(op, count, args);
     }
     return op;
+}
+
+/*
+ * ---- multicall: a list of calls in one trap (struct multicall_entry, xen/xen.h) ----
+ *
+ * Between entries it looks for pending work and continues later with the rest of the list.  An entry that is
+ * itself preempted is written back with the arguments it wants next and issued again as the first of that
+ * rest.
+ */
+
+/* Runs the entry at place.  0; 1 it was continued: written back to be issued again; -EFAULT. */
+static int multicall_entry_run(guest_addr_t place)
+{
+    struct multicall_state *state = &this_cpu(multicall_state);
+    const struct hypercall_row *row;
+    struct multicall_entry entry;
+
+    if (guest_read_form(&entry, place, sizeof(entry), FORM_MULTICALL))
+        return -EFAULT;
+    row = row_of(entry.op);
+    state->continued = false;
+    state->entry = &entry;
+    entry.result = (xen_ulong_t)row_run(row && !row->no_multicall ? row : NULL, entry.args);
+    state->entry = NULL;
+    if (state->continued) {
+        state->continued = false;
+        return guest_write_form(place, &entry, sizeof(entry), FORM_MULTICALL) ? -EFAULT : 1;
+    }
+    return guest_write_word(place, 1, entry.result);
+}
+
+long multicall(uint64_t list, uint64_t count, uint64_t, uint64_t, uint64_t)
+{
+    const size_t size = guest_form_size(FORM_MULTICALL, sizeof(struct multicall_entry));
+    uint32_t calls = (uint32_t)count;
+
+    for (uint32_t i = 0; i < calls; i++) {
+        guest_addr_t place = guest_element(GUEST_ADDR(list), i, size);
+        int result;
+
+        if (i && hypercall_should_stop())
+            return hypercall_continue(__HYPERVISOR_multicall, 2, place.value, (uint64_t)(calls - i));
+        result = multicall_entry_run(place);
+        if (result < 0)
+            return result;
+        if (result > 0)
+            return hypercall_continue(__HYPERVISOR_multicall, 2, place.value, (uint64_t)(calls - i));
+    }
+    return 0;
 }

@@ -110,7 +110,7 @@ static const struct operation operations[] = {
     [XENMEM_acquire_resource] = ROW_DOMAIN(memory_acquire_resource, xen_mem_acquire_resource, OP_CONTROL),
 };
 
-long memory_op(uint64_t command_and_start, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
+long memory_op(uint64_t command_and_start, uint64_t arg, uint64_t, uint64_t, uint64_t)
 {
     struct call c = {
         .command = command_and_start & MEMORY_COMMAND_MASK,
@@ -119,7 +119,6 @@ long memory_op(uint64_t command_and_start, uint64_t arg, uint64_t a3, uint64_t a
     };
     long rc;
 
-    (void)a3, (void)a4, (void)a5;
     rc = operation_run(operations, ARRAY_SIZE(operations), &c);
     if (rc == -ERESTART_LATER)
         return hypercall_continue(__HYPERVISOR_memory_op, 2, c.command | c.start << MEMORY_COMMAND_BITS, arg);

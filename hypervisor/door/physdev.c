@@ -279,10 +279,9 @@ static const struct operation operations[] = {
     [PHYSDEVOP_release_msix] = OPERATION(op_device, physdev_pci_device, OP_PRIVILEGED),
 };
 
-long physdev_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
+long physdev_op(uint64_t command, uint64_t arg, uint64_t, uint64_t, uint64_t)
 {
     struct call c = {.command = (unsigned)command, .at = GUEST_ADDR(arg)};
 
-    (void)a3, (void)a4, (void)a5;
     return operation_run(operations, ARRAY_SIZE(operations), &c);
 }

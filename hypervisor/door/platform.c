@@ -287,11 +287,10 @@ static const struct operation operations[] = {
      * list of symbols to read: -ENOSYS */
 };
 
-long platform_op(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+long platform_op(uint64_t arg, uint64_t, uint64_t, uint64_t, uint64_t)
 {
     struct xen_platform_op op;
     struct call c = {.platform = &op, .size = sizeof(op), .at = GUEST_ADDR(arg)};
 
-    (void)a2, (void)a3, (void)a4, (void)a5;
     return operation_run_versioned(operations, ARRAY_SIZE(operations), &c, XENPF_INTERFACE_VERSION);
 }

@@ -183,11 +183,10 @@ static const struct operation operations[] = {
     [SCHEDOP_pin_override] = OPERATION(sched_pin, sched_pin_override, OP_PRIVILEGED),
 };
 
-long sched_op(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5)
+long sched_op(uint64_t command, uint64_t arg, uint64_t, uint64_t, uint64_t)
 {
     struct call c = {.command = (uint32_t)command, .at = GUEST_ADDR(arg)};
 
-    (void)a3, (void)a4, (void)a5;
     switch (c.command) {
     case SCHEDOP_yield:
         sched_yield();
@@ -214,12 +213,11 @@ long sched_op_compat(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, u
     }
 }
 
-long set_timer_op(uint64_t timeout, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+long set_timer_op(uint64_t timeout, uint64_t a2, uint64_t, uint64_t, uint64_t)
 {
     struct timer *t = &current->singleshot_timer;
     nanoseconds_t now;
 
-    (void)a3, (void)a4, (void)a5;
     if (guest_is_32bit()) /* low half, high half */
         timeout |= a2 << 32;
     if (timeout == 0) {

@@ -342,13 +342,12 @@ static const struct operation operations[] = {
     /* tbuf_op, perfc_op, lockprof_op, livepatch_op: -ENOSYS */
 };
 
-long sysctl(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5)
+long sysctl(uint64_t arg, uint64_t, uint64_t, uint64_t, uint64_t)
 {
     struct xen_sysctl op;
     struct call c = {.sysctl = &op, .size = sizeof(op), .at = GUEST_ADDR(arg)};
     long result;
 
-    (void)a2, (void)a3, (void)a4, (void)a5;
     result = operation_run_versioned(operations, ARRAY_SIZE(operations), &c, XEN_SYSCTL_INTERFACE_VERSION);
     return result == -ERESTART_LATER ? hypercall_continue(__HYPERVISOR_sysctl, 1, arg) : result;
 }

@@ -11,7 +11,6 @@
 #include "guest/hvm.h"
 #include "guest/pv.h"
 #include "lib/bitmap.h"
-#include "log.h"
 #include "mm/guest_form.h"
 #include "mm/heap.h"
 #include "sched/sched.h"
@@ -181,13 +180,12 @@ static const struct operation operations[] = {
         OPERATION(vcpu_register_time, vcpu_register_time_memory_area, 0, .form = FORM_AREA),
 };
 
-long vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg, uint64_t a4, uint64_t a5)
+long vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg, uint64_t, uint64_t)
 {
     struct vcpu *v = domain_vcpu(current->domain, (unsigned)vcpu);
     struct call c = {.command = (uint32_t)command, .at = GUEST_ADDR(arg), .v = v};
     long rc;
 
-    (void)a4, (void)a5;
     if (!v)
         return -ENOENT;
     switch (c.command) {

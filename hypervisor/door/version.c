@@ -7,7 +7,7 @@
  */
 #include "boot_info.h"
 #include "door/handlers.h"
-#include "door/hypercall.h"
+#include "domain/preempt.h"
 #include "errno.h"
 #include "guest/hvm.h"
 #include "lib/string.h"
@@ -108,14 +108,13 @@ static long version_build_id(guest_addr_t arg)
     return (long)size;
 }
 
-long xen_version(uint64_t command, uint64_t arg_value, uint64_t a3, uint64_t a4, uint64_t a5)
+long xen_version(uint64_t command, uint64_t arg_value, uint64_t, uint64_t, uint64_t)
 {
     static const xen_extraversion_t extra = VERSION_EXTRA;
     static const xen_changeset_info_t changeset = XYLEM_CHANGESET;
     static const xen_platform_parameters_t parameters = {.virt_start = HYPERVISOR_RANGE_START};
     const guest_addr_t arg = GUEST_ADDR(arg_value);
 
-    (void)a3, (void)a4, (void)a5;
     switch ((uint32_t)command) {
     case XENVER_version:
         return VERSION_MAJOR << 16 | VERSION_MINOR;

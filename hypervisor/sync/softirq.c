@@ -7,7 +7,6 @@
  */
 #include "sync/softirq.h"
 
-#include "lib/base.h"
 #include "lib/bitmap.h"
 #include "sync/spinlock.h"
 

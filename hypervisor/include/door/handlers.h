@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+typedef long (*hypercall_fn)(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+
 /* memory.c */
 long memory_op(uint64_t command_and_start, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5);
 

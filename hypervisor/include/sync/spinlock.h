@@ -40,9 +40,9 @@ unsigned lock_rank_interrupt_enter(void);
 void lock_rank_interrupt_leave(unsigned base);
 #else
 static inline unsigned lock_rank_interrupt_enter(void) { return 0; }
-static inline void lock_rank_interrupt_leave(unsigned base) { (void)base; }
-static inline void lock_rank_enter(const void *lock, enum lock_rank rank) { (void)lock; (void)rank; }
-static inline void lock_rank_leave(const void *lock, enum lock_rank rank) { (void)lock; (void)rank; }
+static inline void lock_rank_interrupt_leave(unsigned) {}
+static inline void lock_rank_enter(const void *, enum lock_rank) {}
+static inline void lock_rank_leave(const void *, enum lock_rank) {}
 #endif
 
 static inline void spin_lock(spinlock_t *lock)

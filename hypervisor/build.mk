@@ -40,7 +40,7 @@ HV_LDFLAGS := -nostdlib -static -z max-page-size=4096 -z noexecstack --build-id=
 HV_SMALL := boot/% console/% lib/unpack/unpack.c lib/elf.c lib/print.c irq/guest.c \
     $(foreach name,acpi acpi_parse ioapic machine machine_check msi multiboot panic pci platform_timer serial smp vga, \
         arch/x86/$(name).c) \
-    $(foreach name,console_io domain_life domctl domctl_domain domctl_log_dirty domctl_vcpu physdev platform sysctl version, \
+    $(foreach name,console_io domain_life domctl domctl_log_dirty domctl_vcpu physdev platform sysctl version, \
         door/$(name).c)
 HV_SMALL_OBJECTS := $(filter $(addprefix $(HV_OUT)/,$(addsuffix .o,$(HV_SMALL))),$(HV_OBJECTS))
 $(HV_SMALL_OBJECTS): HV_OPTIMIZE := -Os

@@ -4,8 +4,8 @@
  * are written in pieces, with a look at pending work between them.
  */
 #include "console/console.h"
-#include "door/handlers.h"
 #include "domain/preempt.h"
+#include "door/handlers.h"
 #include "errno.h"
 #include "lib/base.h"
 #include "mm/guest_copy.h"
@@ -31,17 +31,10 @@ static long write_pieces(uint64_t count, guest_addr_t buffer)
     return 0;
 }
 
-static long read_some(uint64_t count, guest_addr_t buffer)
-{
-    char text[PIECE];
-    size_t length = console_guest_read(text, min_t(uint64_t, count, sizeof(text)));
-
-    return guest_write(buffer, text, length) != 0 ? -EFAULT : (long)length;
-}
-
 long console_io(uint64_t command, uint64_t count, uint64_t buffer, uint64_t, uint64_t)
 {
-    int error;
+    char text[PIECE];
+    size_t length;
 
     if (count > 0x7fffffff)
         return -E2BIG;
@@ -49,8 +42,10 @@ long console_io(uint64_t command, uint64_t count, uint64_t buffer, uint64_t, uin
     case CONSOLEIO_write:
         return write_pieces(count, GUEST_ADDR(buffer));
     case CONSOLEIO_read:
-        error = permission_privileged();
-        return error != 0 ? error : read_some(count, GUEST_ADDR(buffer));
+        if (permission_privileged())
+            return -EPERM;
+        length = console_guest_read(text, min_t(uint64_t, count, sizeof(text)));
+        return guest_write(GUEST_ADDR(buffer), text, length) != 0 ? -EFAULT : (long)length;
     default:
         return -ENOSYS;
     }

@@ -23,9 +23,8 @@
 #include "sched/sched.h"
 
 #define GRANT_FRAMES_DEFAULT 64
-#define GRANT_FRAMES_LIMIT 65536
 #define MAPTRACK_FRAMES_DEFAULT 1024
-#define MAPTRACK_FRAMES_LIMIT 65536
+#define TABLE_FRAMES_LIMIT 65536
 
 /* ---- building ---- */
 
@@ -61,7 +60,6 @@ static void take_config(struct domain *d, const struct xen_domctl_createdomain *
 
 static int make_parts(struct domain *d, const struct xen_domctl_createdomain *config)
 {
-    unsigned version = XEN_DOMCTL_GRANT_version(config->grant_opts);
     int result = sched_domain_init(d);
 
     if (!result)
@@ -69,7 +67,7 @@ static int make_parts(struct domain *d, const struct xen_domctl_createdomain *co
     if (!result)
         result = grant_domain_init(d, limit_or_default(config->max_grant_frames, GRANT_FRAMES_DEFAULT),
                                    limit_or_default(config->max_maptrack_frames, MAPTRACK_FRAMES_DEFAULT),
-                                   version ? version : 2);
+                                   XEN_DOMCTL_GRANT_version(config->grant_opts));
     if (!result)
         result = irq_domain_init(d);
     if (!result)
@@ -84,8 +82,7 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, bool
     struct domain *d;
     int result;
 
-    if (limit_or_default(config->max_grant_frames, 0) > GRANT_FRAMES_LIMIT ||
-        limit_or_default(config->max_maptrack_frames, 0) > MAPTRACK_FRAMES_LIMIT)
+    if (config->max_grant_frames > TABLE_FRAMES_LIMIT || config->max_maptrack_frames > TABLE_FRAMES_LIMIT)
         return -EINVAL;
     d = domain_alloc(id, config->max_vcpus);
     if (!d)
@@ -95,8 +92,6 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, bool
     d->pause_count = 1;
     result = make_parts(d, config);
     if (result) {
-        if (d->shared_info)
-            heap_unshare_release(d->shared_info);
         (void)grant_domain_release_mappings(d); /* there are none; its shared pages keep the domain until they go */
         domain_put(d);
         return result;

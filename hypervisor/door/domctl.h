@@ -28,22 +28,6 @@ long domctl_affinity(struct call *c);
 long domctl_send_trigger(struct call *c);
 long domctl_max_vcpus(struct call *c);
 
-/* domctl_domain.c */
-long domctl_page_info(struct call *c);
-long domctl_irq_permission(struct call *c);
-long domctl_memory_permission(struct call *c);
-long domctl_port_permission(struct call *c);
-long domctl_hypercall_page(struct call *c);
-long domctl_time_offset(struct call *c);
-long domctl_set_tsc(struct call *c);
-long domctl_get_tsc(struct call *c);
-long domctl_set_address_size(struct call *c);
-long domctl_get_address_size(struct call *c);
-long domctl_set_policy(struct call *c);
-long domctl_get_policy(struct call *c);
-long domctl_set_nodes(struct call *c);
-long domctl_get_nodes(struct call *c);
-
 /* domctl_log_dirty.c */
 long domctl_log_dirty(struct call *c);
 

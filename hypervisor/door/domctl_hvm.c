@@ -56,11 +56,8 @@ long domctl_set_hvm_context(struct call *c)
         return -EINVAL;
     if (h->size > STATE_SIZE_MAX)
         return -E2BIG;
-    state = mem_alloc(h->size, _Alignof(uint64_t));
-    if (!state)
-        return -ENOMEM;
-    result = guest_read(state, GUEST_HANDLE(h->buffer), h->size);
-    if (!result)
+    state = argument_copy(GUEST_HANDLE(h->buffer), h->size, &result);
+    if (state)
         result = hvm_state_load(c->d, state, h->size);
     mem_free(state);
     return result;

@@ -19,13 +19,6 @@
 #include "mm/heap.h"
 
 
-static void harvest_reset(struct dirty_log *log)
-{
-    log->position = 0;
-    log->found = 0;
-    log->next_grant = 0;
-}
-
 /*
  * What the hypervisor and other domains may be writing to at any time counts as written.  0 or
  * -ERESTART_LATER.
@@ -102,7 +95,8 @@ static long harvest(struct domain *d, struct xen_domctl_shadow_op *s, bool clear
     s->stats.fault_count = log->faults;
     if (clear)
         log->faults = 0;
-    harvest_reset(log);
+    log->position = log->found = 0;
+    log->next_grant = 0;
     return rc;
 }
 
@@ -117,11 +111,6 @@ static uint32_t allocation_mb(struct domain *d)
     return (uint32_t)((bytes + (1UL << 20) - 1) >> 20);
 }
 
-static long log_dirty_enable(struct domain *d)
-{
-    return d->is_hvm ? hvm_log_dirty_enable(d) : pv_log_dirty_enable(d);
-}
-
 long domctl_log_dirty(struct call *c)
 {
     struct xen_domctl_shadow_op *s = &c->domctl->u.shadow_op;
@@ -132,9 +121,11 @@ long domctl_log_dirty(struct call *c)
     case XEN_DOMCTL_SHADOW_OP_OFF:
         return c->d->is_hvm ? hvm_log_dirty_disable(c->d) : pv_log_dirty_disable(c->d);
     case XEN_DOMCTL_SHADOW_OP_ENABLE:
-        return s->mode == XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY ? log_dirty_enable(c->d) : -EOPNOTSUPP;
+        if (s->mode != XEN_DOMCTL_SHADOW_ENABLE_LOG_DIRTY)
+            return -EOPNOTSUPP;
+        __attribute__((fallthrough));
     case XEN_DOMCTL_SHADOW_OP_ENABLE_LOGDIRTY:
-        return log_dirty_enable(c->d);
+        return c->d->is_hvm ? hvm_log_dirty_enable(c->d) : pv_log_dirty_enable(c->d);
     case XEN_DOMCTL_SHADOW_OP_CLEAN:
     case XEN_DOMCTL_SHADOW_OP_PEEK:
         return harvest(c->d, s, s->op == XEN_DOMCTL_SHADOW_OP_CLEAN);

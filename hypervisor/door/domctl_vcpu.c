@@ -5,7 +5,7 @@
 #include "arch/vcpu.h"
 #include "door/domain_life.h"
 #include "door/domctl.h"
-#include "door/nmi.h"
+#include "door/handlers.h"
 #include "errno.h"
 #include "guest/hvm.h"
 #include "guest/pv.h"
@@ -14,12 +14,19 @@
 #include "mm/heap.h"
 #include "sched/sched.h"
 
-/* Vector state travels as XCR0, every feature ever enabled, then an XSAVE area in standard format. */
-#define VECTOR_HEADER_SIZE (2 * sizeof(uint64_t))
-#define XSAVE_LEGACY_SIZE 512
-#define XSAVE_MIN_SIZE (XSAVE_LEGACY_SIZE + 64)
-#define XSAVE_MXCSR 24 /* offset in the legacy area */
 #define MXCSR_VALID 0xffffu
+
+/* Vector state as it travels: XCR0, every feature ever enabled, then an XSAVE area in standard format, of which this is the least. */
+struct vector_state {
+    uint64_t xcr0, accumulated;
+    struct {
+        uint8_t x87[24];
+        uint32_t mxcsr;
+        uint8_t registers[484];
+        uint64_t features, reserved[7]; /* not zero: compacted format, or nothing known */
+    } area;
+};
+#define VECTOR_HEADER_SIZE offsetof(struct vector_state, area)
 
 /* ---- contexts ---- */
 
@@ -48,11 +55,8 @@ long domctl_set_context(struct call *c)
 
     if (guest_addr_null(from))
         return -EOPNOTSUPP; /* the ABI's reset of a vcpu */
-    context = mem_new(struct vcpu_guest_context);
-    if (!context)
-        return -ENOMEM;
-    result = guest_read(context, from, sizeof(*context));
-    if (result == 0)
+    context = argument_copy(from, sizeof(*context), &result);
+    if (context)
         result = context_apply(c->v, context);
     mem_free(context);
     return result;
@@ -163,54 +167,44 @@ long domctl_get_vector_state(struct call *c)
 }
 
 /* What the CPU would refuse to load must not come in. */
-static bool vector_area_sane(const uint8_t *area, uint64_t xcr0, uint64_t accumulated)
+static bool vector_sane(const struct vector_state *s, size_t size)
 {
-    uint64_t header[8];
-    uint32_t mxcsr;
+    uint64_t reserved = 0;
 
-    memcpy(header, area + XSAVE_LEGACY_SIZE, sizeof(header));
-    memcpy(&mxcsr, area + XSAVE_MXCSR, sizeof(mxcsr));
-    for (unsigned i = 1; i < ARRAY_SIZE(header); i++)
-        if (header[i]) /* compacted format, or reserved */
-            return false;
-    return !(header[0] & ~accumulated) && !(xcr0 & ~accumulated) && xcr0_valid(xcr0) &&
-           xcr0_valid(accumulated) && !(mxcsr & ~MXCSR_VALID);
+    if (size < sizeof(*s) || !(s->accumulated & 1) || (s->accumulated & ~xsave_features) ||
+        size != vector_size(s->accumulated))
+        return false;
+    for (unsigned i = 0; i < ARRAY_SIZE(s->area.reserved); i++)
+        reserved |= s->area.reserved[i];
+    return !reserved && !(s->area.features & ~s->accumulated) && !(s->xcr0 & ~s->accumulated) && xcr0_valid(s->xcr0) &&
+           xcr0_valid(s->accumulated) && !(s->area.mxcsr & ~MXCSR_VALID);
 }
 
-static long vector_load(struct vcpu *v, const uint8_t *buffer, size_t size)
+static long vector_load(struct arch_vcpu *arch, const struct vector_state *s, size_t size)
 {
-    uint64_t xcr0, accumulated;
-
-    memcpy(&xcr0, buffer, sizeof(xcr0));
-    memcpy(&accumulated, buffer + sizeof(xcr0), sizeof(accumulated));
     if (size == VECTOR_HEADER_SIZE)
-        return xcr0 || accumulated ? -EINVAL : 0;
-    if (size < VECTOR_HEADER_SIZE + XSAVE_MIN_SIZE || !(accumulated & 1) || (accumulated & ~xsave_features) ||
-        size != vector_size(accumulated) || !vector_area_sane(buffer + VECTOR_HEADER_SIZE, xcr0, accumulated))
+        return s->xcr0 || s->accumulated ? -EINVAL : 0;
+    if (!vector_sane(s, size))
         return -EINVAL;
-    v->arch.xcr0 = xcr0;
-    v->arch.xcr0_accum = accumulated;
-    memcpy(v->arch.xsave_area, buffer + VECTOR_HEADER_SIZE, size - VECTOR_HEADER_SIZE);
-    v->arch.fpu_initialised = true;
+    arch->xcr0 = s->xcr0;
+    arch->xcr0_accum = s->accumulated;
+    memcpy(arch->xsave_area, &s->area, size - VECTOR_HEADER_SIZE);
+    arch->fpu_initialised = true;
     return 0;
 }
 
 long domctl_set_vector_state(struct call *c)
 {
     const struct xen_domctl_vcpuextstate *e = &c->domctl->u.vcpuextstate;
-    struct vcpu *v = c->v;
-    uint8_t *buffer;
+    struct vector_state *state;
     long result;
 
     if (e->size < VECTOR_HEADER_SIZE || e->size > vector_size(xsave_features))
         return -EINVAL;
-    buffer = mem_alloc(e->size, 64);
-    if (!buffer)
-        return -ENOMEM;
-    result = guest_read(buffer, GUEST_HANDLE(e->buffer), e->size);
-    if (result == 0)
-        result = vector_load(v, buffer, e->size);
-    mem_free(buffer);
+    state = argument_copy(GUEST_HANDLE(e->buffer), e->size, &result);
+    if (state)
+        result = vector_load(&c->v->arch, state, e->size);
+    mem_free(state);
     return result;
 }
 
@@ -220,13 +214,12 @@ long domctl_get_msrs(struct call *c)
 {
     struct xen_domctl_vcpu_msrs *msrs = &c->domctl->u.vcpu_msrs;
     struct xen_domctl_vcpu_msr list[PV_SAVED_MSRS] = {0};
-    struct vcpu *v = c->v;
     uint32_t room = msrs->msr_count;
 
     msrs->msr_count = PV_SAVED_MSRS;
     if (guest_addr_null(GUEST_HANDLE(msrs->msrs)))
         return 0; /* how many there may be */
-    msrs->msr_count = pv_saved_msrs_get(v, list);
+    msrs->msr_count = pv_saved_msrs_get(c->v, list);
     if (msrs->msr_count > room)
         return -ENOBUFS;
     return guest_write(GUEST_HANDLE(msrs->msrs), list, msrs->msr_count * sizeof(list[0]));
@@ -237,7 +230,6 @@ long domctl_set_msrs(struct call *c)
 {
     struct xen_domctl_vcpu_msrs *msrs = &c->domctl->u.vcpu_msrs;
     struct xen_domctl_vcpu_msr list[PV_SAVED_MSRS];
-    struct vcpu *v = c->v;
     uint32_t count = msrs->msr_count;
     long result = 0;
 
@@ -248,7 +240,7 @@ long domctl_set_msrs(struct call *c)
     for (msrs->msr_count = 0; msrs->msr_count < count && result == 0; msrs->msr_count += result == 0) {
         const struct xen_domctl_vcpu_msr *msr = &list[msrs->msr_count];
 
-        result = msr->reserved ? -EINVAL : pv_saved_msr_set(v, msr->index, msr->value);
+        result = msr->reserved ? -EINVAL : pv_saved_msr_set(c->v, msr->index, msr->value);
     }
     return result;
 }
@@ -258,17 +250,15 @@ long domctl_set_msrs(struct call *c)
 long domctl_get_vcpu_info(struct call *c)
 {
     struct xen_domctl_getvcpuinfo *info = &c->domctl->u.getvcpuinfo;
-    struct vcpu *v = c->v;
+    uint32_t flags = __atomic_load_n(&c->v->pause_flags, __ATOMIC_RELAXED);
     struct vcpu_runstate_info runstate;
-    uint32_t flags;
 
-    flags = __atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED);
-    vcpu_runstate_get(v, &runstate);
+    vcpu_runstate_get(c->v, &runstate);
     info->online = !(flags & VCPU_DOWN);
     info->blocked = (flags & VCPU_BLOCKED) != 0;
-    info->running = __atomic_load_n(&v->is_running, __ATOMIC_RELAXED);
+    info->running = __atomic_load_n(&c->v->is_running, __ATOMIC_RELAXED);
     info->cpu_time = runstate.time[RUNSTATE_running];
-    info->cpu = v->cpu;
+    info->cpu = c->v->cpu;
     return 0;
 }
 

@@ -9,27 +9,11 @@
 #include "lib/base.h"
 #include "lib/string.h"
 
-typedef union {
-    struct evtchn_alloc_unbound alloc_unbound;
-    struct evtchn_bind_interdomain bind_interdomain;
-    struct evtchn_bind_virq bind_virq;
-    struct evtchn_bind_pirq bind_pirq;
-    struct evtchn_bind_ipi bind_ipi;
-    struct evtchn_close close;
-    struct evtchn_send send;
-    struct evtchn_status status;
-    struct evtchn_bind_vcpu bind_vcpu;
-    struct evtchn_unmask unmask;
-    struct evtchn_reset reset;
-    struct evtchn_init_control init_control;
-    struct evtchn_expand_array expand_array;
-    struct evtchn_set_priority set_priority;
-} event_args;
-
 static long event_run(struct call *c)
 {
+    __typeof__(((struct evtchn_op *)0)->u) *const a = c->arg; /* the older ones */
+    struct evtchn_set_priority *const set = c->arg;
     struct domain *d = c->d;
-    event_args *a = c->arg;
 
     switch (c->command) {
     case EVTCHNOP_bind_interdomain:
@@ -56,11 +40,11 @@ static long event_run(struct call *c)
     case EVTCHNOP_reset:
         return event_reset(d);
     case EVTCHNOP_init_control:
-        return event_init_control(d, &a->init_control);
+        return event_init_control(d, c->arg);
     case EVTCHNOP_expand_array:
-        return event_expand_array(d, GFN(a->expand_array.array_gfn));
+        return event_expand_array(d, GFN(((struct evtchn_expand_array *)c->arg)->array_gfn));
     default: /* EVTCHNOP_set_priority */
-        return event_set_priority(d, a->set_priority.port, a->set_priority.priority);
+        return event_set_priority(d, set->port, set->priority);
     }
 }
 

@@ -23,7 +23,7 @@
  * Does c->count elements of that size, one after the other.  0, an element's error, -ERESTART_LATER with what is left in c.  In
  * line, so that the element's function is.
  */
-static inline __attribute__((always_inline)) long batch_run(struct call *c, size_t size, long (*element)(struct call *c))
+static inline __attribute__((always_inline)) long batch_run(struct call *c, size_t size, long (*element)(struct call *))
 {
     long rc = 0;
 
@@ -54,7 +54,7 @@ static long map_element(struct call *c)
 
 /* The two forms of unmapping differ in their second field: another mapping to undo, or the address whose entry is moved in. */
 #define SAME_PLACE(field, other)                                                                                 \
-    _Static_assert(offsetof(struct gnttab_unmap_grant_ref, field) == offsetof(struct gnttab_unmap_and_replace, other), "")
+    BUILD_ASSERT(offsetof(struct gnttab_unmap_grant_ref, field) == offsetof(struct gnttab_unmap_and_replace, other))
 SAME_PLACE(host_addr, host_addr);
 SAME_PLACE(dev_bus_addr, new_addr);
 SAME_PLACE(handle, handle);
@@ -196,7 +196,7 @@ static int list_frames(domid_t id, uint32_t nr_frames, guest_addr_t list, size_t
     return rc;
 }
 
-static long do_setup_table(struct call *c)
+static long setup_table(struct call *c)
 {
     struct gnttab_setup_table *op = c->arg;
 
@@ -204,7 +204,7 @@ static long do_setup_table(struct call *c)
                        &op->status);
 }
 
-static long do_get_status_frames(struct call *c)
+static long get_status_frames(struct call *c)
 {
     struct gnttab_get_status_frames *op = c->arg;
 
@@ -212,7 +212,7 @@ static long do_get_status_frames(struct call *c)
                        &op->status);
 }
 
-static long do_query_size(struct call *c)
+static long query_size(struct call *c)
 {
     struct gnttab_query_size *op = c->arg;
     struct domain *d;
@@ -225,23 +225,23 @@ static long do_query_size(struct call *c)
     return 0;
 }
 
-static long do_set_version(struct call *c)
+static long set_version(struct call *c)
 {
     return grant_set_version(c->d, &((struct gnttab_set_version *)c->arg)->version);
 }
 
-static long do_get_version(struct call *c)
+static long get_version(struct call *c)
 {
     return grant_get_version(c->d, &((struct gnttab_get_version *)c->arg)->version);
 }
 
 static const struct operation operations[] = {
-    [GNTTABOP_setup_table] = OPERATION(do_setup_table, gnttab_setup_table, OP_ONE | OP_ANSWER, .form = FORM_SETUP_TABLE),
-    [GNTTABOP_query_size] = OPERATION(do_query_size, gnttab_query_size, OP_ONE | OP_ANSWER),
-    [GNTTABOP_set_version] = OPERATION(do_set_version, gnttab_set_version, OP_ANSWER | OP_EXPLAIN),
+    [GNTTABOP_setup_table] = OPERATION(setup_table, gnttab_setup_table, OP_ONE | OP_ANSWER, .form = FORM_SETUP_TABLE),
+    [GNTTABOP_query_size] = OPERATION(query_size, gnttab_query_size, OP_ONE | OP_ANSWER),
+    [GNTTABOP_set_version] = OPERATION(set_version, gnttab_set_version, OP_ANSWER | OP_EXPLAIN),
     [GNTTABOP_get_status_frames] =
-        OPERATION(do_get_status_frames, gnttab_get_status_frames, OP_ONE | OP_ANSWER, .form = FORM_STATUS_FRAMES),
-    [GNTTABOP_get_version] = OPERATION(do_get_version, gnttab_get_version, OP_ANSWER | OP_DOMAIN | OP_OWN),
+        OPERATION(get_status_frames, gnttab_get_status_frames, OP_ONE | OP_ANSWER, .form = FORM_STATUS_FRAMES),
+    [GNTTABOP_get_version] = OPERATION(get_version, gnttab_get_version, OP_ANSWER | OP_DOMAIN | OP_OWN),
 };
 
 static long grant_operation(struct call *c)

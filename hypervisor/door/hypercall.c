@@ -147,36 +147,28 @@ void hypercall_dispatch_32(struct cpu_user_regs *regs)
     cpu_info()->guest_32bit = false;
 }
 
-static void continue_trap(unsigned op, unsigned count, const uint64_t args[5])
-{
-    struct cpu_user_regs *regs = &cpu_info()->guest_regs;
-    uint64_t *const places[5] = {&regs->rdi, &regs->rsi, &regs->rdx, &regs->r10, &regs->r8};
-    uint64_t *const places_32[5] = {&regs->rbx, &regs->rcx, &regs->rdx, &regs->rsi, &regs->rdi};
-
-    for (unsigned i = 0; i < count; i++)
-        *(guest_is_32bit() ? places_32 : places)[i] = args[i];
-    regs->rax = op;
-    regs->rip -= current->domain->is_hvm ? HVM_INSTRUCTION_SIZE : PV_INSTRUCTION_SIZE;
-}
-
 long hypercall_continue(unsigned op, unsigned count, ...)
 {
     struct multicall_state *state = &this_cpu(multicall_state);
-    uint64_t args[5] = {0};
+    struct cpu_user_regs *regs = &cpu_info()->guest_regs;
+    uint64_t *const places[5] = {&regs->rdi, &regs->rsi, &regs->rdx, &regs->r10, &regs->r8};
+    uint64_t *const places_32[5] = {&regs->rbx, &regs->rcx, &regs->rdx, &regs->rsi, &regs->rdi};
     va_list list;
 
     ASSERT(count <= 5);
     va_start(list, count);
     for (unsigned i = 0; i < count; i++)
-        args[i] = va_arg(list, uint64_t);
+        if (state->entry)
+            state->entry->args[i] = va_arg(list, uint64_t);
+        else
+            *(guest_is_32bit() ? places_32 : places)[i] = va_arg(list, uint64_t);
     va_end(list);
     if (state->entry) {
         state->entry->op = op;
-        for (unsigned i = 0; i < count; i++)
-            state->entry->args[i] = args[i];
         state->continued = true;
     } else {
-        continue_trap(op, count, args);
+        regs->rax = op;
+        regs->rip -= current->domain->is_hvm ? HVM_INSTRUCTION_SIZE : PV_INSTRUCTION_SIZE;
     }
     return op;
 }

@@ -5,7 +5,7 @@
  */
 #include "arch/interrupts.h"
 #include "domain/domain.h"
-#include "door/nmi.h"
+#include "door/handlers.h"
 #include "sync/softirq.h"
 
 void nmi_send(struct vcpu *v)

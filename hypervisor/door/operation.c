@@ -5,6 +5,7 @@
 #include "errno.h"
 #include "lib/string.h"
 #include "mm/guest_form.h"
+#include "mm/heap.h"
 
 #define ARGUMENT_MAX UINT8_MAX /* struct operation: size */
 
@@ -108,16 +109,33 @@ long operation_run(const struct operation *rows, unsigned count, struct call *c)
 
 long operation_run_versioned(const struct operation *rows, unsigned count, struct call *c, uint32_t version)
 {
-    const struct { uint32_t command, version; } *head = c->arg; /* how all these arguments begin */
+    union {
+        struct { uint32_t command, version; }; /* how all of them begin */
+        struct xen_domctl domctl;
+        struct xen_sysctl sysctl;
+        struct xen_platform_op platform;
+    } argument;
     const struct operation *op;
 
-    if (guest_read(c->arg, c->at, c->size))
+    c->arg = &argument;
+    if (guest_read(&argument, c->at, c->size))
         return -EFAULT;
-    if (head->version != version)
+    if (argument.version != version)
         return -EACCES;
     if (permission_privileged())
         return -EPERM;
-    c->command = head->command;
+    c->command = argument.command;
     op = row_find(rows, count, c->command);
     return op ? act(op, c) : -ENOSYS;
+}
+
+void *argument_copy(guest_addr_t from, size_t size, long *error)
+{
+    void *copy = mem_alloc(size, _Alignof(uint64_t));
+
+    *error = copy ? guest_read(copy, from, size) : -ENOMEM;
+    if (!*error)
+        return copy;
+    mem_free(copy);
+    return NULL;
 }

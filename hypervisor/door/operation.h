@@ -29,20 +29,20 @@ struct call {
 
 /* operation.flags */
 enum {
-    OP_PRIVILEGED = 1u << 0, /* for the control domain alone: -EPERM before the argument is read */
-    OP_ANSWER = 1u << 1,     /* the argument goes back to the caller on success, */
-    OP_REST = 1u << 2,       /* with what is left to do (-ERESTART_LATER), */
-    OP_EXPLAIN = 1u << 3,    /* on errors, which it explains */
-    OP_DOMAIN = 1u << 4,     /* the argument names a domain, by its id or as DOMID_SELF: -ESRCH */
-    OP_BY_ID = 1u << 5,      /* never as DOMID_SELF */
-    OP_CONTROL = 1u << 6,    /* which the caller must control: -EPERM */
-    OP_OWN = 1u << 7,        /* must control, or be: -EPERM */
-    OP_OTHERS = 1u << 8,     /* must not be: -EINVAL */
-    OP_ALIVE = 1u << 9,      /* which is not being killed: -EINVAL */
-    OP_PAUSED = 1u << 12,    /* (with OP_OTHERS) which is paused meanwhile */
-    OP_VCPU_EINVAL = 1u << 10, /* a vcpu that is not there: -EINVAL instead of -ESRCH */
-    OP_ONE = 1u << 13,       /* grant_table_op: for one element alone: -EINVAL before it is read */
-    OP_PV = 1u << 11,        /* hardware-assisted guests have no such operation: -ENOSYS */
+    OP_PRIVILEGED = 1u << 0,  /* for the control domain alone: -EPERM before the argument is read */
+    OP_PV = 1u << 1,          /* hardware-assisted guests have no such operation: -ENOSYS */
+    OP_ONE = 1u << 2,         /* grant_table_op: for one element alone: -EINVAL before it is read */
+    OP_ANSWER = 1u << 3,      /* the argument goes back to the caller on success, */
+    OP_REST = 1u << 4,        /* with what is left to do (-ERESTART_LATER), */
+    OP_EXPLAIN = 1u << 5,     /* on errors, which it explains */
+    OP_DOMAIN = 1u << 6,      /* the argument names a domain, by its id or as DOMID_SELF: -ESRCH */
+    OP_BY_ID = 1u << 7,       /* never as DOMID_SELF */
+    OP_CONTROL = 1u << 8,     /* which the caller must control: -EPERM */
+    OP_OWN = 1u << 9,         /* must control, or be: -EPERM */
+    OP_OTHERS = 1u << 10,     /* must not be: -EINVAL */
+    OP_ALIVE = 1u << 11,      /* which is not being killed: -EINVAL */
+    OP_PAUSED = 1u << 12,     /* (with OP_OTHERS) which is paused meanwhile */
+    OP_VCPU_EINVAL = 1u << 13,/* a vcpu that is not there: -EINVAL instead of -ESRCH */
 };
 
 struct operation {
@@ -68,8 +68,11 @@ long operation_run(const struct operation *rows, unsigned count, struct call *c)
 
 /*
  * Runs an operation of domctl, sysctl or platform_op, whose arguments, structs of c->size bytes at c->at, begin with the command and
- * the version of the interface.  The argument is read into c->arg.  As operation_run; -EACCES: another version.
+ * the version of the interface.  As operation_run; -EACCES: another version.
  */
 long operation_run_versioned(const struct operation *rows, unsigned count, struct call *c, uint32_t version);
+
+/* size bytes of the caller's in a buffer of their own, for mem_free; NULL with the reason in *error: -ENOMEM, -EFAULT. */
+void *argument_copy(guest_addr_t from, size_t size, long *error);
 
 #endif

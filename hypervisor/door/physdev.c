@@ -171,24 +171,13 @@ static long op_iobitmap(struct call *c)
 
 /* ---- PCI ---- */
 
-static long op_manage_add(struct call *c)
-{
-    const struct physdev_manage_pci *manage = c->arg;
-
-    return pci_device_add(&(struct pci_device){.bus = manage->bus, .devfn = manage->devfn, .node = ~0u});
-}
-
 static long op_manage_ext(struct call *c)
 {
     const struct physdev_manage_pci_ext *manage = c->arg;
     const struct pci_device device = {
-        .bus = manage->bus,
-        .devfn = manage->devfn,
-        .is_extended = manage->is_extfn,
-        .is_virtual = manage->is_virtfn,
-        .physical_bus = manage->physfn.bus,
-        .physical_devfn = manage->physfn.devfn,
-        .node = ~0u,
+        .bus = manage->bus, .devfn = manage->devfn, .node = ~0u,
+        .is_extended = manage->is_extfn, .is_virtual = manage->is_virtfn,
+        .physical_bus = manage->physfn.bus, .physical_devfn = manage->physfn.devfn,
     };
 
     return manage->is_extfn > 1 || manage->is_virtfn > 1 ? -EINVAL : pci_device_add(&device);
@@ -198,14 +187,9 @@ static long op_device_add(struct call *c)
 {
     const struct physdev_pci_device_add *add = c->arg;
     struct pci_device device = {
-        .segment = add->seg,
-        .bus = add->bus,
-        .devfn = add->devfn,
-        .is_extended = add->flags & XEN_PCI_DEV_EXTFN,
-        .is_virtual = add->flags & XEN_PCI_DEV_VIRTFN,
-        .physical_bus = add->physfn.bus,
-        .physical_devfn = add->physfn.devfn,
-        .node = ~0u,
+        .segment = add->seg, .bus = add->bus, .devfn = add->devfn, .node = ~0u,
+        .is_extended = add->flags & XEN_PCI_DEV_EXTFN, .is_virtual = add->flags & XEN_PCI_DEV_VIRTFN,
+        .physical_bus = add->physfn.bus, .physical_devfn = add->physfn.devfn,
     };
 
     if ((add->flags & XEN_PCI_DEV_PXM) &&
@@ -222,6 +206,8 @@ static long op_device(struct call *c)
     const struct physdev_restore_msi *restore = c->arg;
 
     switch (c->command) {
+    case PHYSDEVOP_manage_pci_add:
+        return pci_device_add(&(struct pci_device){.bus = manage->bus, .devfn = manage->devfn, .node = ~0u});
     case PHYSDEVOP_manage_pci_remove:
         return pci_device_remove(0, manage->bus, manage->devfn);
     case PHYSDEVOP_restore_msi:
@@ -262,7 +248,7 @@ static const struct operation operations[] = {
     [PHYSDEVOP_eoi] = OPERATION(op_eoi, physdev_eoi, 0),
     [PHYSDEVOP_map_pirq] = OPERATION(op_map, physdev_map_pirq, OP_ANSWER | OP_DOMAIN),
     [PHYSDEVOP_unmap_pirq] = OPERATION(op_unmap, physdev_unmap_pirq, OP_DOMAIN),
-    [PHYSDEVOP_manage_pci_add] = OPERATION(op_manage_add, physdev_manage_pci, OP_PRIVILEGED),
+    [PHYSDEVOP_manage_pci_add] = OPERATION(op_device, physdev_manage_pci, OP_PRIVILEGED),
     [PHYSDEVOP_manage_pci_remove] = OPERATION(op_device, physdev_manage_pci, OP_PRIVILEGED),
     [PHYSDEVOP_restore_msi] = OPERATION(op_device, physdev_restore_msi, OP_PRIVILEGED),
     [PHYSDEVOP_manage_pci_add_ext] = OPERATION(op_manage_ext, physdev_manage_pci_ext, OP_PRIVILEGED),

@@ -123,16 +123,11 @@ static long set_pminfo(struct call *c)
 
 /* ---- CPUs ---- */
 
-static unsigned max_present(void)
-{
-    return cpu_online_count - 1;
-}
-
 static long cpu_information(struct call *c)
 {
     struct xenpf_pcpuinfo *info = &c->platform->u.pcpu_info;
 
-    info->max_present = max_present();
+    info->max_present = cpu_online_count - 1;
     if (info->xen_cpuid > info->max_present) {
         info->flags = XEN_PCPU_FLAGS_INVALID;
     } else {
@@ -147,7 +142,7 @@ static long cpu_version(struct call *c)
 {
     struct xenpf_pcpu_version *v = &c->platform->u.pcpu_version;
 
-    *v = (struct xenpf_pcpu_version){.xen_cpuid = v->xen_cpuid, .max_present = max_present()};
+    *v = (struct xenpf_pcpu_version){.xen_cpuid = v->xen_cpuid, .max_present = cpu_online_count - 1};
     if (cpu_online(v->xen_cpuid)) {
         memcpy(v->vendor_id, cpu_model.vendor_name, sizeof(v->vendor_id));
         v->family = cpu_model.family;
@@ -165,7 +160,7 @@ static long cpu_state(struct call *c)
 
     if (!online && cpu == 0)
         return -EOPNOTSUPP;
-    if (cpu > max_present())
+    if (cpu > cpu_online_count - 1)
         return -EINVAL;
     return cpu_online(cpu) == online ? 0 : -EOPNOTSUPP;
 }
@@ -192,25 +187,16 @@ struct resource_work {
     xenpf_resource_entry_t entries[RESOURCE_MAX_ENTRIES];
 };
 
-static bool resource_allowed(const xenpf_resource_entry_t *e)
-{
-    if (e->rsvd != 0)
-        return false;
-    switch (e->u.cmd) {
-    case XEN_RESOURCE_OP_MSR_READ:
-        return e->idx == MSR_QM_EVTSEL || e->idx == MSR_QM_CTR || e->idx == MSR_TSC;
-    case XEN_RESOURCE_OP_MSR_WRITE:
-        return e->idx == MSR_QM_EVTSEL;
-    default:
-        return false;
-    }
-}
-
 static int resource_one(xenpf_resource_entry_t *e)
 {
-    if (!resource_allowed(e))
-        return e->u.cmd > XEN_RESOURCE_OP_MSR_WRITE ? -EOPNOTSUPP : -EACCES;
-    if (e->u.cmd == XEN_RESOURCE_OP_MSR_WRITE)
+    const bool is_write = e->u.cmd == XEN_RESOURCE_OP_MSR_WRITE;
+
+    if (e->u.cmd > XEN_RESOURCE_OP_MSR_WRITE)
+        return -EOPNOTSUPP;
+    if (e->rsvd != 0 ||
+        (e->idx != MSR_QM_EVTSEL && (is_write || (e->idx != MSR_QM_CTR && e->idx != MSR_TSC))))
+        return -EACCES;
+    if (is_write)
         return wrmsr_safe((uint32_t)e->idx, e->val) ? 0 : -EIO;
     if (e->idx == MSR_TSC) {
         e->val = time_now();
@@ -289,8 +275,7 @@ static const struct operation operations[] = {
 
 long platform_op(uint64_t arg, uint64_t, uint64_t, uint64_t, uint64_t)
 {
-    struct xen_platform_op op;
-    struct call c = {.platform = &op, .size = sizeof(op), .at = GUEST_ADDR(arg)};
+    struct call c = {.size = sizeof(struct xen_platform_op), .at = GUEST_ADDR(arg)};
 
     return operation_run_versioned(operations, ARRAY_SIZE(operations), &c, XENPF_INTERFACE_VERSION);
 }

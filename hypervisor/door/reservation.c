@@ -37,10 +37,12 @@ static void frames_name(struct frame *f, unsigned order, uint64_t gfn)
             dirty_log_frame(f + i);
 }
 
-static void frame_surrender(struct frame *f)
+/* They leave their domain once their last reference goes. */
+static void frames_surrender(struct frame *f, unsigned order)
 {
-    if (__atomic_fetch_and(&f->refs, ~FRAME_ALLOCATED, __ATOMIC_ACQ_REL) & FRAME_ALLOCATED)
-        frame_put(f);
+    for (struct frame *end = f + (1UL << order); f < end; f++)
+        if (__atomic_fetch_and(&f->refs, ~FRAME_ALLOCATED, __ATOMIC_ACQ_REL) & FRAME_ALLOCATED)
+            frame_put(f);
 }
 
 static int extent_increase(const struct reservation *r, uint64_t index)
@@ -53,13 +55,6 @@ static int extent_increase(const struct reservation *r, uint64_t index)
     if (r->d->is_hvm)
         return 0; /* without a place: there is no name to tell */
     return r->extents.value ? guest_write_word(r->extents, index, frame_to_mfn(f).value) : 0;
-}
-
-/* Allocated frames that found no place. */
-static void frames_surrender(struct frame *f, unsigned order)
-{
-    for (uint64_t i = 0; i < 1UL << order; i++)
-        frame_surrender(f + i);
 }
 
 static int extent_populate(const struct reservation *r, uint64_t index)
@@ -104,7 +99,7 @@ static int extent_decrease(const struct reservation *r, uint64_t index)
             return -EINVAL;
         }
         m2p_set(MFN(number + i), M2P_INVALID);
-        frame_surrender(f);
+        frames_surrender(f, 0);
         frame_put(f);
     }
     return 0;
@@ -180,7 +175,7 @@ static void extents_free(struct frame_list *extents, unsigned order)
     }
 }
 
-/* Takes the frames of one chunk away from the domain, all or none. */
+/* Takes the frames of one chunk away from the domain; on errors too, some. */
 static int chunk_take(const struct exchange *x, uint64_t chunk, struct frame_list *taken)
 {
     uint64_t numbers[64], first = chunk * x->in_per_chunk;
@@ -193,8 +188,6 @@ static int chunk_take(const struct exchange *x, uint64_t chunk, struct frame_lis
         if (!rc)
             rc = heap_steal_extents(x->in.d, numbers, count, x->in.order, taken);
     }
-    if (rc)
-        heap_give_back(x->in.d, taken);
     return rc;
 }
 
@@ -254,9 +247,8 @@ static int chunk_exchange(const struct exchange *x, uint64_t chunk)
     frame_list_init(&taken);
     frame_list_init(&fresh);
     rc = chunk_take(x, chunk, &taken);
-    if (rc)
-        return rc;
-    rc = chunk_allocate(x, &fresh);
+    if (!rc)
+        rc = chunk_allocate(x, &fresh);
     if (rc) {
         heap_give_back(x->in.d, &taken);
         return rc;

@@ -142,12 +142,6 @@ static long sched_watchdog(struct call *c)
 
 /* ---- shutting down ---- */
 
-static long sched_shutdown_self(struct call *c)
-{
-    domain_shutdown(c->d, (uint8_t)((const struct sched_shutdown *)c->arg)->reason);
-    return 0;
-}
-
 /* Says why before the fact: the domain's later end reports this reason. */
 static long sched_shutdown_code(struct call *c)
 {
@@ -160,9 +154,13 @@ static long sched_shutdown_code(struct call *c)
     return 0;
 }
 
-static long sched_shutdown_remote(struct call *c)
+/* Of oneself, or of the domain the argument names. */
+static long sched_shut_down(struct call *c)
 {
-    domain_shutdown(c->d, (uint8_t)((const struct sched_remote_shutdown *)c->arg)->reason);
+    const struct sched_shutdown *own = c->arg;
+    const struct sched_remote_shutdown *remote = c->arg;
+
+    domain_shutdown(c->d, (uint8_t)(c->command == SCHEDOP_shutdown ? own->reason : remote->reason));
     return 0;
 }
 
@@ -174,10 +172,9 @@ static long sched_pin(struct call *c)
 }
 
 static const struct operation operations[] = {
-    [SCHEDOP_shutdown] = OPERATION(sched_shutdown_self, sched_shutdown, 0),
+    [SCHEDOP_shutdown] = OPERATION(sched_shut_down, sched_shutdown, 0),
     [SCHEDOP_poll] = OPERATION(sched_poll_ports, sched_poll, 0, .form = FORM_POLL),
-    [SCHEDOP_remote_shutdown] =
-        OPERATION(sched_shutdown_remote, sched_remote_shutdown, OP_DOMAIN | OP_BY_ID | OP_CONTROL),
+    [SCHEDOP_remote_shutdown] = OPERATION(sched_shut_down, sched_remote_shutdown, OP_DOMAIN | OP_BY_ID | OP_CONTROL),
     [SCHEDOP_shutdown_code] = OPERATION(sched_shutdown_code, sched_shutdown, 0),
     [SCHEDOP_watchdog] = OPERATION(sched_watchdog, sched_watchdog, 0),
     [SCHEDOP_pin_override] = OPERATION(sched_pin, sched_pin_override, OP_PRIVILEGED),

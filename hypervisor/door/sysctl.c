@@ -182,20 +182,6 @@ static long sysctl_getcpuinfo(struct call *c)
     return 0;
 }
 
-/*
- * The allocator does not count by address width: what is asked for all widths is exact, the rest an upper
- * bound.
- */
-static long sysctl_availheap(struct call *c)
-{
-    int node = c->sysctl->u.availheap.node;
-
-    if (node < -1 || node >= (int)machine_nodes())
-        return -EINVAL;
-    c->sysctl->u.availheap.avail_bytes = (node < 0 ? heap_free_pages() : heap_node_free_pages((unsigned)node)) << PAGE_SHIFT;
-    return 0;
-}
-
 /* ---- domains ---- */
 
 static long sysctl_getdomaininfolist(struct call *c)
@@ -304,7 +290,14 @@ static long sysctl_policy(struct call *c)
 /* What is one step. */
 static long sysctl_simple(struct call *c)
 {
+    struct xen_sysctl_availheap *h = &c->sysctl->u.availheap;
+
     switch (c->command) {
+    case XEN_SYSCTL_availheap: /* not counted by address width: exact for all widths, an upper bound for others */
+        if (h->node < -1 || h->node >= (int)machine_nodes())
+            return -EINVAL;
+        h->avail_bytes = (h->node < 0 ? heap_free_pages() : heap_node_free_pages((unsigned)h->node)) << PAGE_SHIFT;
+        return 0;
     case XEN_SYSCTL_sched_id:
         c->sysctl->u.sched_id.sched_id = SCHED_ID;
         return 0;
@@ -323,7 +316,7 @@ static const struct operation operations[] = {
     [XEN_SYSCTL_getdomaininfolist] = {.run = sysctl_getdomaininfolist, .flags = OP_ANSWER},
     [XEN_SYSCTL_debug_keys] = {.run = sysctl_debug_keys, .flags = OP_REST},
     [XEN_SYSCTL_getcpuinfo] = {.run = sysctl_getcpuinfo, .flags = OP_ANSWER},
-    [XEN_SYSCTL_availheap] = {.run = sysctl_availheap, .flags = OP_ANSWER},
+    [XEN_SYSCTL_availheap] = {.run = sysctl_simple, .flags = OP_ANSWER},
     [XEN_SYSCTL_get_pmstat] = {.answer = -ENODEV},
     [XEN_SYSCTL_cpu_hotplug] = {.answer = -EOPNOTSUPP},
     [XEN_SYSCTL_pm_op] = {.answer = -ENODEV},
@@ -344,8 +337,7 @@ static const struct operation operations[] = {
 
 long sysctl(uint64_t arg, uint64_t, uint64_t, uint64_t, uint64_t)
 {
-    struct xen_sysctl op;
-    struct call c = {.sysctl = &op, .size = sizeof(op), .at = GUEST_ADDR(arg)};
+    struct call c = {.size = sizeof(struct xen_sysctl), .at = GUEST_ADDR(arg)};
     long result;
 
     result = operation_run_versioned(operations, ARRAY_SIZE(operations), &c, XEN_SYSCTL_INTERFACE_VERSION);

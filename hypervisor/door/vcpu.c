@@ -4,7 +4,6 @@
  */
 #include "arch/machine.h"
 #include "door/handlers.h"
-#include "door/nmi.h"
 #include "door/operation.h"
 #include "errno.h"
 #include "event/event.h"
@@ -24,15 +23,12 @@
 static long vcpu_initialise(struct call *c)
 {
     const size_t size = c->d->is_hvm ? sizeof(struct vcpu_hvm_context) : sizeof(struct vcpu_guest_context);
-    void *context = mem_alloc(size, _Alignof(uint64_t));
-    long result = -EEXIST;
+    long result;
+    void *context = argument_copy(c->at, size, &result);
 
     if (!context)
-        return -ENOMEM;
-    if (guest_read(context, c->at, size)) {
-        mem_free(context);
-        return -EFAULT;
-    }
+        return result;
+    result = -EEXIST;
     spin_lock(&c->d->lock);
     if (!c->v->is_initialised)
         result = c->d->is_hvm ? hvm_context_set(c->v, context) : pv_set_context(c->v, context);
@@ -41,18 +37,6 @@ static long vcpu_initialise(struct call *c)
     spin_unlock(&c->d->lock);
     mem_free(context);
     return result;
-}
-
-static long vcpu_up(struct vcpu *v)
-{
-    uint32_t old;
-
-    if (!v->is_initialised)
-        return -EINVAL;
-    old = __atomic_fetch_and(&v->pause_flags, ~VCPU_DOWN, __ATOMIC_SEQ_CST);
-    if (old & VCPU_DOWN)
-        vcpu_wake(v);
-    return 0;
 }
 
 static long vcpu_set_periodic(struct call *c)
@@ -66,13 +50,6 @@ static long vcpu_set_periodic(struct call *c)
     __atomic_store_n(&v->periodic_period, period, __ATOMIC_RELEASE);
     if (v == current)
         timer_set_here(&v->periodic_timer, v->periodic_last + period);
-    return 0;
-}
-
-static long vcpu_stop_periodic(struct vcpu *v)
-{
-    __atomic_store_n(&v->periodic_period, 0, __ATOMIC_RELEASE);
-    timer_stop(&v->periodic_timer);
     return 0;
 }
 
@@ -90,14 +67,6 @@ static long vcpu_set_singleshot(struct vcpu *v, guest_addr_t arg)
     return 0;
 }
 
-static long vcpu_stop_singleshot(struct vcpu *v)
-{
-    if (v != current)
-        return -EINVAL;
-    timer_stop(&v->singleshot_timer);
-    return 0;
-}
-
 static long vcpu_get_runstate(struct call *c)
 {
     struct vcpu_runstate_info info;
@@ -106,39 +75,29 @@ static long vcpu_get_runstate(struct call *c)
     return guest_write_form(c->at, &info, sizeof(info), FORM_RUNSTATE);
 }
 
-/* An area that is kept by address: of a PV guest outside of the hypervisor's range, which is a PVH guest's like any other. */
-static bool area_ok(const struct vcpu *v, uint64_t address, size_t size)
+/* Areas that are kept by address: of a PV guest outside of the hypervisor's range, which is a PVH guest's like any other. */
+static long vcpu_register_area(struct call *c)
 {
-    return v->domain->is_hvm || guest_range_ok(address, size);
-}
-
-static long vcpu_register_runstate(struct call *c)
-{
-    const struct vcpu_register_runstate_memory_area *area = c->arg;
+    const bool is_time = c->command == VCPUOP_register_vcpu_time_memory_area;
+    const guest_addr_t area = GUEST_ADDR(((const struct vcpu_register_time_memory_area *)c->arg)->addr.p);
     struct vcpu_runstate_info info;
     struct vcpu *v = c->v;
 
-    if (!area_ok(v, area->addr.p, sizeof(info)))
+    if (!c->d->is_hvm && !guest_range_ok(area.value, is_time ? sizeof(struct vcpu_time_info) : sizeof(info)))
         return -EFAULT;
-    v->runstate_guest = GUEST_ADDR(area->addr.p);
+    if (is_time) {
+        v->time_guest = area;
+        if (v == current)
+            time_update_vcpu(v);
+        return 0;
+    }
+    v->runstate_guest = area;
     if (v == current) {
         vcpu_runstate_publish(v);
     } else {
         vcpu_runstate_get(v, &info); /* where it fails the next switch tries again */
-        (void)form_write(domain_shared_32bit(v->domain), v->runstate_guest, &info, sizeof(info), FORM_RUNSTATE);
+        (void)form_write(domain_shared_32bit(c->d), area, &info, sizeof(info), FORM_RUNSTATE);
     }
-    return 0;
-}
-
-static long vcpu_register_time(struct call *c)
-{
-    const struct vcpu_register_time_memory_area *area = c->arg;
-
-    if (!area_ok(c->v, area->addr.p, sizeof(struct vcpu_time_info)))
-        return -EFAULT;
-    c->v->time_guest = GUEST_ADDR(area->addr.p);
-    if (c->v == current)
-        time_update_vcpu(c->v);
     return 0;
 }
 
@@ -172,12 +131,12 @@ static const struct operation operations[] = {
     [VCPUOP_initialise] = {.run = vcpu_initialise},
     [VCPUOP_get_runstate_info] = {.run = vcpu_get_runstate},
     [VCPUOP_register_runstate_memory_area] =
-        OPERATION(vcpu_register_runstate, vcpu_register_runstate_memory_area, 0, .form = FORM_AREA),
+        OPERATION(vcpu_register_area, vcpu_register_runstate_memory_area, 0, .form = FORM_AREA),
     [VCPUOP_set_periodic_timer] = OPERATION(vcpu_set_periodic, vcpu_set_periodic_timer, 0),
     [VCPUOP_register_vcpu_info] = OPERATION(vcpu_register_info, vcpu_register_vcpu_info, 0),
     [VCPUOP_get_physid] = {.run = vcpu_get_physical_id},
     [VCPUOP_register_vcpu_time_memory_area] =
-        OPERATION(vcpu_register_time, vcpu_register_time_memory_area, 0, .form = FORM_AREA),
+        OPERATION(vcpu_register_area, vcpu_register_time_memory_area, 0, .form = FORM_AREA),
 };
 
 long vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg, uint64_t, uint64_t)
@@ -190,18 +149,27 @@ long vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg, uint64_t, uint64_t)
         return -ENOENT;
     switch (c.command) {
     case VCPUOP_up:
-        return vcpu_up(v);
+        if (!v->is_initialised)
+            return -EINVAL;
+        if (__atomic_fetch_and(&v->pause_flags, ~VCPU_DOWN, __ATOMIC_SEQ_CST) & VCPU_DOWN)
+            vcpu_wake(v);
+        return 0;
     case VCPUOP_down:
         vcpu_take_down(v);
         return 0;
     case VCPUOP_is_up:
         return !(__atomic_load_n(&v->pause_flags, __ATOMIC_RELAXED) & VCPU_DOWN);
     case VCPUOP_stop_periodic_timer:
-        return vcpu_stop_periodic(v);
+        __atomic_store_n(&v->periodic_period, 0, __ATOMIC_RELEASE);
+        timer_stop(&v->periodic_timer);
+        return 0;
     case VCPUOP_set_singleshot_timer:
         return vcpu_set_singleshot(v, c.at);
     case VCPUOP_stop_singleshot_timer:
-        return vcpu_stop_singleshot(v);
+        if (v != current)
+            return -EINVAL;
+        timer_stop(&v->singleshot_timer);
+        return 0;
     case VCPUOP_send_nmi:
         nmi_send(v);
         return 0;

@@ -6,8 +6,8 @@
  * the build id are kept from unprivileged guests.
  */
 #include "boot_info.h"
-#include "door/handlers.h"
 #include "domain/preempt.h"
+#include "door/handlers.h"
 #include "errno.h"
 #include "guest/hvm.h"
 #include "lib/string.h"
@@ -66,10 +66,8 @@ static long version_get_features(guest_addr_t arg)
 
     if (guest_read(&info, arg, sizeof(info)))
         return -EFAULT;
-    if (info.submap_idx >= XENFEAT_NR_SUBMAPS)
-        return -EINVAL;
     info.submap = version_features(current->domain);
-    return guest_write(arg, &info, sizeof(info));
+    return info.submap_idx >= XENFEAT_NR_SUBMAPS ? -EINVAL : guest_write(arg, &info, sizeof(info));
 }
 
 static long version_commandline(guest_addr_t arg)

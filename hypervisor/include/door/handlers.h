@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Handlers of the hypercall table (door/hypercall.c), one section for each file of the door.  Arguments are
+ * The door: handlers of the hypercall table (door/hypercall.c), one section for each file.  Arguments are
  * the guest's registers as they came; results go to the guest as they are.
  */
 #ifndef XYLEM_DOOR_HANDLERS_H
@@ -9,6 +9,15 @@
 #include <stdint.h>
 
 typedef long (*hypercall_fn)(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
+
+/* nmi.c: v gets one NMI, as soon as it may; several at once are one. Any context without locks. */
+struct vcpu;
+void nmi_send(struct vcpu *v);
+/* Start of day: the machine's NMIs go to domain 0. */
+void nmi_init(void);
+
+/* fail_keys.c: debug keys that make allocations fail; none outside of debug builds. */
+void fail_keys_init(void);
 
 /* memory.c */
 long memory_op(uint64_t command_and_start, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5);

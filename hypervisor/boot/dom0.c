@@ -100,24 +100,24 @@ static struct domain *create_domain(unsigned vcpus)
 static void set_first_vcpu(struct dom0_build *b)
 {
     struct vcpu_guest_context *context = mem_new(struct vcpu_guest_context);
+    const uint64_t stack = b->stack.virt + PAGE_SIZE;
     struct vcpu *v = domain_vcpu(b->d, 0);
     struct frame *top = mfn_to_frame(MFN(b->frames[b->tables.first]));
     int rc;
 
     if (!context)
         panic("Domain 0: no memory for its first vcpu\n");
-    context->flags = VGCF_in_kernel | VGCF_online;
-    context->user_regs.rip = b->kernel.xen.entry;
-    context->user_regs.rsp = b->stack.virt + PAGE_SIZE;
-    context->user_regs.rsi = b->start_info.virt;
-    context->user_regs.rflags = EFLAGS_INTERRUPTS;
-    context->user_regs.cs = FLAT_KERNEL_CS;
-    context->user_regs.ss = FLAT_KERNEL_SS;
-    context->user_regs.ds = context->user_regs.es = FLAT_KERNEL_DS;
-    context->user_regs.fs = context->user_regs.gs = FLAT_KERNEL_DS;
-    context->kernel_ss = FLAT_KERNEL_SS;
-    context->kernel_sp = context->user_regs.rsp;
-    context->ctrlreg[3] = xen_pfn_to_cr3(b->frames[b->tables.first]);
+    *context = (struct vcpu_guest_context){
+        .flags = VGCF_in_kernel | VGCF_online,
+        .user_regs = {
+            .rip = b->kernel.xen.entry, .rsp = stack, .rsi = b->start_info.virt, .rflags = EFLAGS_INTERRUPTS,
+            .cs = FLAT_KERNEL_CS, .ss = FLAT_KERNEL_SS,
+            .ds = FLAT_KERNEL_DS, .es = FLAT_KERNEL_DS, .fs = FLAT_KERNEL_DS, .gs = FLAT_KERNEL_DS,
+        },
+        .kernel_ss = FLAT_KERNEL_SS,
+        .kernel_sp = stack,
+        .ctrlreg[3] = xen_pfn_to_cr3(b->frames[b->tables.first]),
+    };
     do {
         rc = frame_get_both(top, b->d, FRAME_L4);
     } while (rc == -ERESTART_LATER);

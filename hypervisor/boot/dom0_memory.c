@@ -198,25 +198,23 @@ static void fill_console(struct start_info *info)
     const struct boot_video *video = &boot_info.video;
 
     if (video->kind == 1) {
-        vga->video_type = XEN_VGATYPE_TEXT_MODE_3;
-        vga->u.text_mode_3.rows = video->rows;
-        vga->u.text_mode_3.columns = video->columns;
-        vga->u.text_mode_3.font_height = 16;
+        *vga = (dom0_vga_console_info_t){
+            .video_type = XEN_VGATYPE_TEXT_MODE_3,
+            .u.text_mode_3 = {.rows = video->rows, .columns = video->columns, .font_height = 16},
+        };
     } else if (video->kind == 2) {
-        vga->video_type = XEN_VGATYPE_VESA_LFB;
-        vga->u.vesa_lfb.width = (uint16_t)video->width;
-        vga->u.vesa_lfb.height = (uint16_t)video->height;
-        vga->u.vesa_lfb.bytes_per_line = (uint16_t)video->pitch;
-        vga->u.vesa_lfb.bits_per_pixel = video->bits;
-        vga->u.vesa_lfb.lfb_base = (uint32_t)video->base;
-        vga->u.vesa_lfb.ext_lfb_base = (uint32_t)(video->base >> 32);
-        vga->u.vesa_lfb.lfb_size = (uint32_t)DIV_ROUND_UP((uint64_t)video->pitch * video->height, 65536UL);
-        vga->u.vesa_lfb.red_pos = video->red_position;
-        vga->u.vesa_lfb.red_size = video->red_size;
-        vga->u.vesa_lfb.green_pos = video->green_position;
-        vga->u.vesa_lfb.green_size = video->green_size;
-        vga->u.vesa_lfb.blue_pos = video->blue_position;
-        vga->u.vesa_lfb.blue_size = video->blue_size;
+        *vga = (dom0_vga_console_info_t){
+            .video_type = XEN_VGATYPE_VESA_LFB,
+            .u.vesa_lfb = {
+                .width = (uint16_t)video->width, .height = (uint16_t)video->height,
+                .bytes_per_line = (uint16_t)video->pitch, .bits_per_pixel = video->bits,
+                .lfb_base = (uint32_t)video->base, .ext_lfb_base = (uint32_t)(video->base >> 32),
+                .lfb_size = (uint32_t)DIV_ROUND_UP((uint64_t)video->pitch * video->height, 65536UL),
+                .red_pos = video->red_position, .red_size = video->red_size,
+                .green_pos = video->green_position, .green_size = video->green_size,
+                .blue_pos = video->blue_position, .blue_size = video->blue_size,
+            },
+        };
     } else {
         return;
     }

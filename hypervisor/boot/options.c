@@ -15,23 +15,19 @@ extern const struct option options_start[], options_end[];
 #define VALUE_SIZE 1024
 static char unknown[256];
 
-static bool word_among(const char *word, const char *const *list)
-{
-    for (; *list; list++)
-        if (string_equal_ignoring_case(word, *list))
-            return true;
-    return false;
-}
-
 int option_parse_bool(const char *value, bool *result)
 {
-    static const char *const yes[] = {"", "1", "yes", "on", "true", "enable", NULL};
-    static const char *const no[] = {"0", "no", "off", "false", "disable", NULL};
+    static const struct { const char *word; bool means; } words[] = {
+        {"", true},    {"1", true},  {"yes", true}, {"on", true},     {"true", true},     {"enable", true},
+        {"0", false}, {"no", false}, {"off", false}, {"false", false}, {"disable", false},
+    };
 
-    if (!word_among(value, yes) && !word_among(value, no))
-        return -EINVAL;
-    *result = word_among(value, yes);
-    return 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++)
+        if (string_equal_ignoring_case(value, words[i].word)) {
+            *result = words[i].means;
+            return 0;
+        }
+    return -EINVAL;
 }
 
 int option_parse_size(const char *value, const char **end, uint64_t *result)

@@ -9,7 +9,6 @@
  */
 #include "console/console.h"
 #include "arch/devices.h"
-#include "console/console_private.h"
 #include "domain/state.h"
 #include "errno.h"
 #include "lib/base.h"
@@ -142,6 +141,7 @@ static void put(const char *text, size_t length, bool show)
 static int stamp_format(char *stamp, size_t size)
 {
     nanoseconds_t now = stamp_mode >= STAMP_DATE ? time_wallclock() : 0;
+    char milliseconds[8] = "";
     struct calendar t;
 
     if (stamp_mode == STAMP_NONE)
@@ -153,11 +153,10 @@ static int stamp_format(char *stamp, size_t size)
         return print_format(stamp, size, "[%5lu.%06lu] ", now / 1000000000, now / 1000 % 1000000);
     }
     t = calendar_from_seconds(now / 1000000000);
-    if (stamp_mode == STAMP_DATE)
-        return print_format(stamp, size, "[%04u-%02u-%02u %02u:%02u:%02u] ", t.year, t.month, t.day, t.hour,
-                            t.minute, t.second);
-    return print_format(stamp, size, "[%04u-%02u-%02u %02u:%02u:%02u.%03lu] ", t.year, t.month, t.day, t.hour,
-                        t.minute, t.second, now / 1000000 % 1000);
+    if (stamp_mode == STAMP_DATE_MS)
+        print_format(milliseconds, sizeof(milliseconds), ".%03lu", now / 1000000 % 1000);
+    return print_format(stamp, size, "[%04u-%02u-%02u %02u:%02u:%02u%s] ", t.year, t.month, t.day, t.hour, t.minute,
+                        t.second, milliseconds);
 }
 
 static void put_prefix(const char *prefix, bool show)

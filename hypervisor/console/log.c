@@ -9,7 +9,7 @@
  */
 #include "domain/state.h"
 #include "log.h"
-#include "console/console_private.h"
+#include "console/console.h"
 #include "errno.h"
 #include "lib/base.h"
 #include "lib/print.h"
@@ -41,16 +41,14 @@ struct bucket {
 static struct bucket guest_bucket = {.lock = SPINLOCK_INIT(RANK_NONE), .tokens = BURST};
 static struct bucket own_bucket = {.lock = SPINLOCK_INIT(RANK_NONE), .tokens = BURST};
 
-static const char *const level_names[] = {"none", "error", "warning", "info", "debug"};
+static const char *const level_names[] = {"none", "error", "warning", "info", "debug", "all"};
 
 /* Reads a level; its count, or -EINVAL. */
 static int level_parse(const char *text, size_t length)
 {
-    if (length == 3 && strncmp(text, "all", 3) == 0)
-        return 4;
     for (int i = 0; i < (int)ARRAY_SIZE(level_names); i++)
         if (strlen(level_names[i]) == length && strncmp(text, level_names[i], length) == 0)
-            return i;
+            return min(i, LOG_DEBUG + 1);
     return -EINVAL;
 }
 

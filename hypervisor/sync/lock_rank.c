@@ -12,7 +12,7 @@
 struct held_locks {
     unsigned count, base; /* base: held by what was interrupted */
     bool off;
-    struct { const void *lock; enum lock_rank rank; } held[MAX_HELD];
+    struct held_lock { const void *lock; enum lock_rank rank; } held[MAX_HELD];
 };
 static PER_CPU_DEFINE(struct held_locks, held_locks);
 
@@ -28,10 +28,8 @@ void lock_rank_enter(const void *lock, enum lock_rank rank)
                 panic("lock %p of rank %d taken while %p of rank %d is held\n", lock, (int)rank,
                       h->held[i].lock, (int)h->held[i].rank);
             }
-        if (h->count < MAX_HELD) {
-            h->held[h->count].lock = lock;
-            h->held[h->count++].rank = rank;
-        }
+        if (h->count < MAX_HELD)
+            h->held[h->count++] = (struct held_lock){lock, rank};
     }
     irq_restore(flags);
 }

@@ -32,6 +32,14 @@ size_t console_ring_read(char *buffer, size_t size, uint32_t *index, bool clear,
 void console_force_unlock(void); /* panic: never wait for a lock again, print synchronously */
 void console_flush(void);        /* pushes out what the devices still hold: before reboot */
 
+/*
+ * Emits text that may hold several lines or part of one.  Each line begins with prefix (and the time, when
+ * asked for); to the ring always, to the devices when show.
+ */
+void console_emit(const char *prefix, const char *text, size_t length, bool show);
+/* True when a guest's message of this level may go out now; says so once when messages were dropped. */
+bool log_guest_allowed(unsigned level);
+
 /* Debug keys (xl debug-keys, or typed at the hypervisor's console). */
 void debug_key_register(char key, const char *what, void (*fn)(void));
 /* The same for one that does something besides showing: key * passes it by. */

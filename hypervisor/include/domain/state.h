@@ -72,7 +72,7 @@ struct domain {
     uint64_t total_pages, max_pages, outstanding_claim;
     /* written frames are noted (mm/dirty_log.h); NULL: nobody asks; atomic */
     struct dirty_log *dirty_log;
-    /* what XENMEM_memory_map answers (door/memory.h); mem_free'd with the domain; lock */
+    /* what XENMEM_memory_map answers (door/memory.c); mem_free'd with the domain; lock */
     struct memory_map *memory_map;
 
     struct rangeset io_ports, io_memory, irqs; /* what it may touch */

@@ -8,6 +8,7 @@
 #define XYLEM_SYNC_SPINLOCK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "arch/cpu.h"
@@ -45,26 +46,20 @@ static inline void lock_rank_enter(const void *, enum lock_rank) {}
 static inline void lock_rank_leave(const void *, enum lock_rank) {}
 #endif
 
-static inline void spin_lock(spinlock_t *lock)
-{
-    uint16_t ticket = __atomic_fetch_add(&lock->tail, 1, __ATOMIC_RELAXED);
-
-    while (__builtin_expect(__atomic_load_n(&lock->head, __ATOMIC_ACQUIRE) != ticket, 0))
-        cpu_relax();
-    lock_rank_enter(lock, lock->rank);
-}
-
 /* With interrupts off, where the holder may wait for this CPU meanwhile: poll does what others wait for (smp_poll). */
 static inline void spin_lock_polling(spinlock_t *lock, void (*poll)(void))
 {
     uint16_t ticket = __atomic_fetch_add(&lock->tail, 1, __ATOMIC_RELAXED);
 
     while (__builtin_expect(__atomic_load_n(&lock->head, __ATOMIC_ACQUIRE) != ticket, 0)) {
-        poll();
+        if (poll)
+            poll();
         cpu_relax();
     }
     lock_rank_enter(lock, lock->rank);
 }
+
+static inline void spin_lock(spinlock_t *lock) { spin_lock_polling(lock, NULL); }
 
 static inline bool spin_trylock(spinlock_t *lock)
 {

@@ -17,8 +17,7 @@
  *                                                   ramdisk (kernels that take it unmapped)
  *                                                   all other memory
  */
-#ifndef XYLEM_BOOT_DOM0_H
-#define XYLEM_BOOT_DOM0_H
+#pragma once
 
 #include "boot_info.h"
 #include "domain/domain.h"
@@ -73,5 +72,3 @@ static inline void *dom0_frame(const struct dom0_build *b, uint64_t number)
 {
     return mfn_to_virt(MFN(b->frames[number]));
 }
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Inside the door: the control interface (xen/domctl.h, xen/sysctl.h).  Operations are rows of tables (door/operation.h).
  */
-#ifndef XYLEM_DOOR_DOMCTL_H
-#define XYLEM_DOOR_DOMCTL_H
+#pragma once
 
 #include "door/operation.h"
 
@@ -43,5 +42,3 @@ long domctl_paging_pool(struct call *c);
  */
 long policy_answer(struct domain *d, unsigned which, guest_addr_t leaves, uint32_t *nr_leaves, guest_addr_t msrs,
                    uint32_t *nr_msrs);
-
-#endif

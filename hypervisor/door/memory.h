@@ -3,8 +3,7 @@
  * Inside the door: the memory operations (xen/memory.h), in three files: reservation.c changes how much a
  * domain has, physmap.c where a translated guest has it, memory.c has the rest and their table.
  */
-#ifndef XYLEM_DOOR_MEMORY_H
-#define XYLEM_DOOR_MEMORY_H
+#pragma once
 
 #include "door/operation.h"
 #include <xen/memory.h>
@@ -19,5 +18,3 @@ long memory_exchange(struct call *c);
 long memory_add_to_physmap(struct call *c);
 long memory_add_to_physmap_batch(struct call *c);
 long memory_remove_from_physmap(struct call *c);
-
-#endif

@@ -4,8 +4,7 @@
  * caller's privilege is asked for, the argument copied in, the domain and the vcpu it names found, the caller's right to
  * control that domain asked for; then the row's function runs, and the answer goes back into the argument.
  */
-#ifndef XYLEM_DOOR_OPERATION_H
-#define XYLEM_DOOR_OPERATION_H
+#pragma once
 
 #include "domain/domain.h"
 #include "domain/preempt.h"
@@ -74,5 +73,3 @@ long operation_run_versioned(const struct operation *rows, unsigned count, struc
 
 /* size bytes of the caller's in a buffer of their own, for mem_free; NULL with the reason in *error: -ENOMEM, -EFAULT. */
 void *argument_copy(guest_addr_t from, size_t size, long *error);
-
-#endif

@@ -15,8 +15,7 @@
  * either is enough to read it.  A sender holds the lock of its own end alone: while it does, the other end is neither
  * closed nor freed, nor are the pages its domain shows events in.
  */
-#ifndef XYLEM_EVENT_INTERNAL_H
-#define XYLEM_EVENT_INTERNAL_H
+#pragma once
 
 #include "event/event.h"
 #include "lib/base.h"
@@ -179,5 +178,3 @@ void fifo_unmask(struct domain *d, struct event_fifo *fifo, struct event_channel
 event_word_t fifo_read(struct event_fifo *fifo, evtchn_port_t port);
 /* Back to the 2-level way: every port is closed and d's lock is held. */
 void fifo_drop(struct domain *d);
-
-#endif

@@ -13,8 +13,7 @@
  *   grant_free_list.lock free mappings of one vcpu
  * Page tables are changed without any of these (their lock comes first).
  */
-#ifndef XYLEM_GRANT_INTERNAL_H
-#define XYLEM_GRANT_INTERNAL_H
+#pragma once
 
 #include "grant/grant.h"
 #include "errno.h"
@@ -223,5 +222,3 @@ static inline struct grant_mapping *grant_mapping(const struct grant_table *t, u
         return NULL;
     return &t->mappings[handle / GRANT_MAPPINGS_PER_PAGE][handle % GRANT_MAPPINGS_PER_PAGE];
 }
-
-#endif

@@ -3,8 +3,7 @@
  * The beginning of an instruction, for the decoders of both kinds of guests: prefixes, opcode, ModRM.  No memory is touched but
  * the bytes they are given.  Format: AMD64 Architecture Programmer's Manual, volume 3, chapter 1 and appendix A.
  */
-#ifndef XYLEM_GUEST_INSTRUCTION_H
-#define XYLEM_GUEST_INSTRUCTION_H
+#pragma once
 
 #include "types.h"
 
@@ -93,5 +92,3 @@ static inline unsigned operand_size(const struct instruction *in)
 {
     return in->rex & REX_W ? 8 : (in->bits == 16) != in->operand_prefix ? 2 : 4;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* CPU policies inside guest/: what they are made of, and the lists they are made from. */
-#ifndef XYLEM_GUEST_POLICY_H
-#define XYLEM_GUEST_POLICY_H
+#pragma once
 
 #include "arch/x86/cpufeature.h"
 #include "guest/pv.h"
@@ -65,5 +64,3 @@ void policy_read_cpu(struct cpu_policy *p);
 void policy_derive(struct cpu_policy *p, struct cpu_policy *host);
 #define POLICY_SUBLEAVES (1u << 4 | 1u << 7 | 1u << 0xb | 1u << 0xd)
 #define POLICY_HAS_SUBLEAVES(leaf) ((leaf) < 32 && (POLICY_SUBLEAVES >> (leaf) & 1))
-
-#endif

@@ -3,8 +3,7 @@
  * What every boot path (Multiboot 1 and 2, later UEFI and PVH) hands to the rest: one struct, physical
  * addresses.
  */
-#ifndef XYLEM_BOOT_INFO_H
-#define XYLEM_BOOT_INFO_H
+#pragma once
 
 #include "types.h"
 
@@ -63,5 +62,3 @@ static inline uint64_t boot_ram_bytes(void)
             bytes += boot_info.memory[i].end - boot_info.memory[i].start;
     return bytes;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Limits of the house, each named once. */
-#ifndef XYLEM_CONFIG_H
-#define XYLEM_CONFIG_H
+#pragma once
 
 #define MAX_CPUS 128         /* physical CPUs */
 #define MAX_NUMA_NODES 16    /* memory of further ones counts as the first one's */
@@ -10,5 +9,3 @@
 #define MAX_PIRQS 1024       /* physical interrupts a domain can name */
 
 /* domids: DOMID_FIRST_RESERVED (0x7ff0) and up are reserved by the ABI */
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Error numbers of the public ABI (xen/errno.h) under their usual names.  Functions return them negated. */
-#ifndef XYLEM_ERRNO_H
-#define XYLEM_ERRNO_H
+#pragma once
 
 #ifdef XYLEM_HOST
 #include <errno.h>
@@ -17,5 +16,3 @@ enum {
  * be called again with the state it left behind.  The door turns it into a continuation of the hypercall.
  */
 #define ERESTART_LATER 1024
-
-#endif

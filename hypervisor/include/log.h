@@ -3,8 +3,7 @@
  * Messages, panics and assertions.  Everything goes to the console ring ("xl dmesg") and, by level, to the
  * consoles (loglvl=, guest_loglvl= on the command line).  Messages end in a newline and name their subject.
  */
-#ifndef XYLEM_LOG_H
-#define XYLEM_LOG_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -43,6 +42,4 @@ _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2
 #define ASSERT(condition) BUG_ON(!(condition))
 #else
 #define ASSERT(condition) ((void)sizeof(condition))
-#endif
-
 #endif

@@ -3,8 +3,7 @@
  * Options of the command line: each is declared where it is used, OPTION_xxx(name, variable), and set before
  * anything but the earliest console runs (boot/options.c).  Unknown options are reported once.
  */
-#ifndef XYLEM_OPTIONS_H
-#define XYLEM_OPTIONS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -32,5 +31,3 @@ int option_parse_bool(const char *value, bool *result);
 int option_parse_size(const char *value, const char **end, uint64_t *result);
 /* Sets every option a command line names. */
 void options_parse(const char *cmdline);
-
-#endif

@@ -3,8 +3,7 @@
  * The public Xen ABI, exactly as Debian's libxen-dev installs it.  This is the one place that names the
  * headers every room needs and the one place that checks their version: Xylem speaks Xen 4.17.
  */
-#ifndef XYLEM_PUBLIC_H
-#define XYLEM_PUBLIC_H
+#pragma once
 
 #ifndef __XEN_TOOLS__
 #define __XEN_TOOLS__ 1 /* the control interface (domctl, sysctl) is hidden without it */
@@ -19,6 +18,4 @@
 
 #if XEN_DOMCTL_INTERFACE_VERSION != 0x00000015 || XEN_SYSCTL_INTERFACE_VERSION != 0x00000015
 #error "Xylem is built against Xen 4.17's public headers: install libxen-dev 4.17 (Debian 12)"
-#endif
-
 #endif

@@ -3,8 +3,7 @@
  * Typed addresses.  A machine frame, a guest frame, a machine address and a guest virtual address are
  * different C types, in release builds too, so that one cannot be passed where another is meant.
  */
-#ifndef XYLEM_TYPES_H
-#define XYLEM_TYPES_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ static inline maddr_t mfn_to_maddr(mfn_t m) { return MADDR(m.value << PAGE_SHIFT
 static inline mfn_t maddr_to_mfn(maddr_t a) { return MFN(a.value >> PAGE_SHIFT); }
 
 typedef uint64_t nanoseconds_t; /* system time: nanoseconds since boot */
-
-#endif

@@ -3,8 +3,7 @@
  * Upward calls: what a room calls in one above it, as a constant struct of functions that the upper room
  * defines.
  */
-#ifndef XYLEM_UPCALLS_H
-#define XYLEM_UPCALLS_H
+#pragma once
 
 #include "public.h"
 #include <stdbool.h>
@@ -41,5 +40,3 @@ extern const struct sched_upcalls sched_upcalls;
 /* ---- implemented by guest/ ---- */
 /* True when the running vcpu v has an interrupt or NMI to take that it does not hold back. */
 bool hvm_event_pending(struct vcpu *v);
-
-#endif

@@ -3,8 +3,7 @@
  * Descriptors of machine interrupts, shared by the files of this room: irq.c (descriptors, vectors, arrival)
  * and guest.c (numbers of domains).
  */
-#ifndef XYLEM_IRQ_PRIVATE_H
-#define XYLEM_IRQ_PRIVATE_H
+#pragma once
 
 #include "arch/devices.h"
 #include "irq/irq.h"
@@ -58,5 +57,3 @@ static inline unsigned irq_number(const struct irq_desc *desc) { return (unsigne
 /* A free descriptor run for count message-signalled interrupts, marked IRQ_MSI; -ENOSPC. */
 int irq_claim_msi(unsigned count);
 void irq_unclaim(unsigned irq);
-
-#endif

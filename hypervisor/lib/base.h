@@ -4,8 +4,7 @@
  *
  * Every macro here evaluates each of its arguments once, except where it says otherwise.
  */
-#ifndef LIB_BASE_H
-#define LIB_BASE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -71,5 +70,3 @@
 #define KIB(n) ((uint64_t)(n) << 10)
 #define MIB(n) ((uint64_t)(n) << 20)
 #define GIB(n) ((uint64_t)(n) << 30)
-
-#endif

@@ -7,8 +7,7 @@
  * returns `bits`. Only the functions named bitmap_atomic_ may be used without a lock on a shared map; they
  * are full barriers.
  */
-#ifndef LIB_BITMAP_H
-#define LIB_BITMAP_H
+#pragma once
 
 #include "lib/base.h"
 
@@ -78,5 +77,3 @@ static inline size_t bitmap_find_first(const uint64_t *map, size_t bits)
 {
     return bitmap_find_next(map, bits, 0);
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Dates of the Gregorian calendar, UTC without leap seconds, from 1970 on. */
-#ifndef LIB_CALENDAR_H
-#define LIB_CALENDAR_H
+#pragma once
 
 #include <stdint.h>
 
@@ -14,5 +13,3 @@ struct calendar {
 uint64_t calendar_to_seconds(const struct calendar *date);
 /* And back: seconds up to the end of the year 9999. */
 struct calendar calendar_from_seconds(uint64_t seconds);
-
-#endif

@@ -3,8 +3,7 @@
  * Arithmetic that says when it does not fit. Each returns true when *result holds the exact value; on false
  * *result is unspecified and must not be used. For numbers that come from outside.
  */
-#ifndef LIB_CHECKED_H
-#define LIB_CHECKED_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,5 +24,3 @@ static inline bool checked_ranges_overlap(uint64_t a, uint64_t a_size, uint64_t 
 {
     return a_size != 0 && b_size != 0 && (a <= b ? b - a < a_size : a - b < b_size);
 }
-
-#endif

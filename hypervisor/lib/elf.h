@@ -12,8 +12,7 @@
  *
  * Format: System V gABI chapters 4 and 5; the notes: <xen/elfnote.h>; feature names: <xen/features.h>.
  */
-#ifndef LIB_ELF_H
-#define LIB_ELF_H
+#pragma once
 
 #include "lib/base.h"
 
@@ -134,5 +133,3 @@ static inline bool elf_xen_has(const struct elf_xen *xen, unsigned note)
 {
     return note < 32 && (xen->present >> note & 1) != 0;
 }
-
-#endif

@@ -6,8 +6,7 @@
  * Entries know their slot, so any of them can be removed or moved in O(log n). A zeroed entry is on no heap.
  * The caller holds the lock that guards the heap.
  */
-#ifndef LIB_HEAP_H
-#define LIB_HEAP_H
+#pragma once
 
 #include "lib/base.h"
 
@@ -43,5 +42,3 @@ static inline bool heap_contains(const struct heap_entry *entry)
 {
     return entry->number != 0;
 }
-
-#endif

@@ -6,8 +6,7 @@
  * the address in hexadecimal; a NULL %s prints "(null)". Anything else is copied as it stands and ends the formatting of
  * further arguments.
  */
-#ifndef LIB_PRINT_H
-#define LIB_PRINT_H
+#pragma once
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,5 +18,3 @@
 int print_format(char *buffer, size_t size, const char *format, ...) __attribute__((format(printf, 3, 4)));
 int print_format_v(char *buffer, size_t size, const char *format, va_list arguments)
     __attribute__((format(printf, 3, 0)));
-
-#endif

@@ -6,8 +6,7 @@
  * (XYLEM_HOST) the C library provides the standard ones and only the others come from here.
  * Strings end in NUL. Nothing here takes a lock or allocates.
  */
-#ifndef LIB_STRING_H
-#define LIB_STRING_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -48,5 +47,3 @@ bool string_starts_with(const char *s, const char *prefix);
  * UINT64_MAX gives UINT64_MAX, all of its digits read.
  */
 uint64_t string_to_u64(const char *s, const char **end, unsigned base);
-
-#endif

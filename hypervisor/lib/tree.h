@@ -6,8 +6,7 @@
  * allocation, no recursion. The caller holds the lock that guards the tree, and keeps keys unchanged while their nodes are
  * in it.
  */
-#ifndef LIB_TREE_H
-#define LIB_TREE_H
+#pragma once
 
 #include "lib/base.h"
 
@@ -37,5 +36,3 @@ void tree_remove(struct tree *tree, struct tree_node *node);
 /* In order; NULL at the end. */
 struct tree_node *tree_first(const struct tree *tree);
 struct tree_node *tree_next(const struct tree_node *node);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * Inside the room: free memory in blocks.  Who owns frames and how they are counted is heap.c's affair.
  */
-#ifndef XYLEM_MM_BUDDY_H
-#define XYLEM_MM_BUDDY_H
+#pragma once
 
 #include "mm/frame.h"
 
@@ -17,5 +16,3 @@ struct frame *buddy_take(unsigned order, unsigned width_bits, uint64_t reserved,
                          bool nodes_only);
 /* Gives them back, with whatever they hold. */
 void buddy_give(struct frame *f, unsigned order);
-
-#endif

@@ -6,8 +6,7 @@
  * queue's lock held and interrupts off.  The policy owns the order of a queue, time accounting, and who should move between
  * queues.
  */
-#ifndef XYLEM_SCHED_POLICY_H
-#define XYLEM_SCHED_POLICY_H
+#pragma once
 
 #include "domain/domain.h"
 #include "lib/tree.h"
@@ -80,5 +79,3 @@ int weighted_global_adjust(struct xen_sysctl_scheduler_op *op);
 bool sched_allowed(const struct sched_vcpu *s, unsigned cpu);
 /* Puts the parked vcpus of a domain back into their queues. */
 void sched_unpark(struct sched_domain *sd);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Shared by the files of this room. */
-#ifndef XYLEM_TIME_PRIVATE_H
-#define XYLEM_TIME_PRIVATE_H
+#pragma once
 
 #include "time/time.h"
 
@@ -17,5 +16,3 @@ bool time_tsc_shared(void);
  * time_answer; 0 when no difference can be seen.  One CPU at a time.
  */
 int64_t tsc_compare(void);
-
-#endif

@@ -9,8 +9,7 @@
  * Programs use -DXYLEM_HOST and -iquote (never -I) for the include folders, so that <errno.h> stays the C
  * library's.
  */
-#ifndef XYLEM_ARCH_HOST_H
-#define XYLEM_ARCH_HOST_H
+#pragma once
 
 #include "domain/domain.h"
 
@@ -57,5 +56,3 @@ extern struct host_continuation host_continuation;
 /* PIRQ fakes: what irq_guest_bind answers, and what was last asked. */
 extern int host_pirq_bind_result;
 extern int host_pirq_bound, host_pirq_unbound, host_pirq_eoi; /* pirq or -1 */
-
-#endif

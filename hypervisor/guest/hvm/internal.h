@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of guest/hvm share: what a guest did, in words that fit every vendor. */
-#ifndef XYLEM_GUEST_HVM_INTERNAL_H
-#define XYLEM_GUEST_HVM_INTERNAL_H
+#pragma once
 
 #include "arch/percpu.h"
 #include "arch/x86/cpufeature.h"
@@ -139,5 +138,3 @@ bool hvm_boot_step(struct vcpu *v);
 
 /* Like hvm_cpu_set, for a state made here; v may be current. The vector state stays. */
 void hvm_state_apply(struct vcpu *v, const struct hvm_hw_cpu *cpu);
-
-#endif

@@ -4,8 +4,7 @@
  * Intel SDM volume 3 chapter 11; AMD APM volume 2 chapter 16.  Interrupts are edge-triggered: nothing outside
  * of the vcpus is wired to it.
  */
-#ifndef XYLEM_GUEST_HVM_LAPIC_H
-#define XYLEM_GUEST_HVM_LAPIC_H
+#pragma once
 
 #include "guest/hvm.h"
 
@@ -94,5 +93,3 @@ void lapic_timer_changed(struct lapic *l); /* its initial count was written, or 
 unsigned lapic_timer_divider(struct lapic *l); /* 1 to 128 */
 uint32_t lapic_timer_current(struct lapic *l);
 void lapic_deadline_set(struct lapic *l, uint64_t deadline);
-
-#endif

@@ -12,8 +12,7 @@
  * walker would.  A removal waits for a flush on every CPU that runs the domain (physmap_flush), so neither a table nor a frame
  * goes to somebody else while it is being looked at.  The lock is therefore never taken with interrupts off.
  */
-#ifndef XYLEM_GUEST_HVM_PHYSMAP_H
-#define XYLEM_GUEST_HVM_PHYSMAP_H
+#pragma once
 
 #include "arch/x86/paging.h"
 #include "guest/hvm.h"
@@ -124,5 +123,3 @@ void physmap_written(struct domain *d, uint64_t gpa, const void *at, enum physma
  * dirty bits; interrupts are off.  0; -EFAULT with *error_code as hvm_copy has it in its fault.
  */
 int hvm_walk(struct vcpu *v, uint64_t linear, unsigned access, uint64_t *gpa, uint32_t *error_code);
-
-#endif

@@ -3,8 +3,7 @@
  * What the rooms of a vendor (svm/) offer to the rest of guest/hvm: hardware state in the public form, switching it on and off,
  * and nothing that depends on what the guest did.  All of v's functions: v is current, or does not run.
  */
-#ifndef XYLEM_GUEST_HVM_VENDOR_H
-#define XYLEM_GUEST_HVM_VENDOR_H
+#pragma once
 
 #include "guest/hvm.h"
 
@@ -41,5 +40,3 @@ struct hvm_vendor {
 extern const struct hvm_vendor svm_vendor;
 /* The one of this machine; NULL until hvm_init found one. */
 extern const struct hvm_vendor *hvm_vendor;
-
-#endif

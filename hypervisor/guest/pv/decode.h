@@ -7,8 +7,7 @@
  * it does that and then changes flags, registers and rip (emulate_write.c, privileged.c).  64-bit code segments only.
  * Format: AMD64 Architecture Programmer's Manual, volume 3, chapter 1 and appendix A.
  */
-#ifndef XYLEM_GUEST_PV_DECODE_H
-#define XYLEM_GUEST_PV_DECODE_H
+#pragma once
 
 #include "public.h"
 #include "types.h"
@@ -87,5 +86,3 @@ static inline void decode_register_write(uint64_t *r, uint64_t value, unsigned s
 
     *r = (size == 4 ? 0 : *r & ~mask) | (value & mask);
 }
-
-#endif

@@ -5,8 +5,7 @@
  * "Lock" below is the tables lock of the domain that owns the table: every change of an entry, and every type reference to a
  * page table taken or dropped, happens under it.
  */
-#ifndef XYLEM_GUEST_PV_TABLES_H
-#define XYLEM_GUEST_PV_TABLES_H
+#pragma once
 
 #include "arch/x86/entry.h"
 #include "arch/x86/paging.h"
@@ -181,5 +180,3 @@ int pv_frames_translate(struct domain *owner, uint64_t *entry, struct frame **he
 /* Recounts references and types; returns the number of frames that are wrong.  exact: nothing but page tables, pins and
  * base pointers may hold references (tests).  Domains are to be paused. */
 unsigned pv_audit(bool exact);
-
-#endif

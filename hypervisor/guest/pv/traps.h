@@ -3,8 +3,7 @@
  * What the trap side of 64-bit PV guests shares among its files and with entry.S.  ABI: xen/arch-x86/xen-x86_64.h (frames, flat
  * selectors), xen/arch-x86/xen.h (trap table).
  */
-#ifndef XYLEM_GUEST_PV_TRAPS_H
-#define XYLEM_GUEST_PV_TRAPS_H
+#pragma once
 
 #define PV_CPU_INFO_SIZE 232
 #define PV_STACK_SIZE 0x8000
@@ -126,6 +125,4 @@ static inline uint16_t pv_fix_selector(uint16_t selector) { return selector | 3;
 
 /* Instruction of the guest at rip: up to 15 bytes, as many as are readable. */
 unsigned pv_fetch(const struct cpu_user_regs *regs, uint8_t code[15]);
-#endif
-
 #endif

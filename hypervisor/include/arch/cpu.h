@@ -7,8 +7,7 @@
  * Every entry from a guest starts on that stack from the top, so the guest's registers always lie in
  * cpu_info()->guest_regs, and nothing else is on the stack when the next vcpu is chosen.
  */
-#ifndef XYLEM_ARCH_CPU_H
-#define XYLEM_ARCH_CPU_H
+#pragma once
 
 #include "arch/latency.h"
 #include "config.h"
@@ -110,5 +109,3 @@ void cpu_poke(unsigned cpu);
 void smp_poll(void);
 /* Idle until an interrupt arrives; called with interrupts off and nothing pending, returns with them on. */
 void cpu_idle_wait(void);
-
-#endif

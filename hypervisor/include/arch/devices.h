@@ -3,8 +3,7 @@
  * Devices of a PC the hypervisor drives itself: serial ports, text screen, platform timers, I/O APICs, PCI
  * configuration space and message-signalled interrupts.
  */
-#ifndef XYLEM_ARCH_DEVICES_H
-#define XYLEM_ARCH_DEVICES_H
+#pragma once
 
 #include "types.h"
 
@@ -92,5 +91,3 @@ void msi_free(struct msi *msi);          /* masks and, for the last vector, disa
 void msi_program(struct msi *msi, uint8_t vector, uint32_t apic_id);
 void msi_mask(struct msi *msi, bool masked);
 void msi_restore(struct msi *msi);       /* writes everything again after the device lost it */
-
-#endif

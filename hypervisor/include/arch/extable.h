@@ -5,8 +5,7 @@
  * too: nothing stays pushed).  Nothing says which fault it was, except EXTABLE_NOTE entries: (error code << 32 | vector) is in
  * this CPU's extable_noted.
  */
-#ifndef XYLEM_ARCH_EXTABLE_H
-#define XYLEM_ARCH_EXTABLE_H
+#pragma once
 
 #ifdef __ASSEMBLER__
 .macro EXTABLE_NOTE fault, fixup
@@ -31,6 +30,4 @@ PER_CPU_DECLARE(uint64_t, extable_noted);
 struct cpu_user_regs;
 /* Rewrites regs to go on at the fix-up; false when the faulting address has none. */
 bool extable_fixup(struct cpu_user_regs *regs);
-#endif
-
 #endif

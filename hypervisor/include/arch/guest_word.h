@@ -6,8 +6,7 @@
  *
  * The address has to be checked first: guest_words_ok().
  */
-#ifndef XYLEM_ARCH_GUEST_WORD_H
-#define XYLEM_ARCH_GUEST_WORD_H
+#pragma once
 
 #include "arch/layout.h"
 #include "arch/extable.h"
@@ -100,5 +99,3 @@ static inline __attribute__((always_inline)) int guest_write_short(uint64_t to, 
     GUEST_ALL(GUEST_WRITE_ONE);
     return rc;
 }
-
-#endif

@@ -3,8 +3,7 @@
  * How interrupts of devices reach a CPU: by vector, each to be ended once taken.  What masks and routes them
  * at their source is in arch/devices.h.
  */
-#ifndef XYLEM_ARCH_INTERRUPTS_H
-#define XYLEM_ARCH_INTERRUPTS_H
+#pragma once
 
 #include "public.h"
 #include <stdbool.h>
@@ -25,5 +24,3 @@ uint32_t nmi_reasons_take(void);
 
 /* Upward, implemented by irq/: vector in regs->entry_vector, interrupts off; ends the interrupt. */
 void irq_dispatch(struct cpu_user_regs *regs);
-
-#endif

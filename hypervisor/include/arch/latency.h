@@ -7,8 +7,7 @@
  * What is not counted: instructions of the entry paths themselves, NMIs and machine checks, idling, and work between
  * hypercalls (softirqs), which runs with interrupts on and does not keep anybody from being interrupted.
  */
-#ifndef XYLEM_ARCH_LATENCY_H
-#define XYLEM_ARCH_LATENCY_H
+#pragma once
 
 #include <stdint.h>
 
@@ -33,6 +32,4 @@ static inline void latency_forget(void) {}
 static inline void latency_irq_off(uint64_t flags) { (void)flags; }
 static inline void latency_irq_on(void) {}
 static inline void latency_init(void) {}
-#endif
-
 #endif

@@ -12,8 +12,7 @@
  *
  * Apart from slot 260 these are the same third-level tables in every top level, made before the first guest.
  */
-#ifndef XYLEM_ARCH_LAYOUT_H
-#define XYLEM_ARCH_LAYOUT_H
+#pragma once
 
 #define HYPERVISOR_FIRST_SLOT 256
 #define HYPERVISOR_LAST_SLOT 271
@@ -75,6 +74,4 @@ static inline bool guest_range_ok(uint64_t address, uint64_t size)
 
     return last >= address && (last < HYPERVISOR_RANGE_START || address >= HYPERVISOR_RANGE_END);
 }
-#endif
-
 #endif

@@ -2,8 +2,7 @@
 /*
  * Ends of the machine's life, and facts about it that hypercalls report.
  */
-#ifndef XYLEM_ARCH_MACHINE_H
-#define XYLEM_ARCH_MACHINE_H
+#pragma once
 
 #include "types.h"
 
@@ -26,5 +25,3 @@ unsigned machine_node(unsigned cpu);
 uint64_t machine_node_bytes(unsigned node);             /* of memory */
 unsigned machine_node_distance(unsigned a, unsigned b); /* 10: itself */
 void machine_hw_caps(uint32_t caps[8]);
-
-#endif

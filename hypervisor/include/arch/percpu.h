@@ -4,8 +4,7 @@
  * this_cpu(name) and per_cpu(name, cpu) are lvalues.  The boot CPU uses the linked image of the section
  * itself, so they work from the first C instruction; every other CPU gets a zeroed copy before it starts.
  */
-#ifndef XYLEM_ARCH_PERCPU_H
-#define XYLEM_ARCH_PERCPU_H
+#pragma once
 
 #include "arch/cpu.h"
 
@@ -21,6 +20,4 @@ extern uint64_t percpu_offset[MAX_CPUS];
 #define PER_CPU_AT(name, offset) (*(__typeof__(percpu_##name) *)((char *)&percpu_##name + (offset)))
 #define per_cpu(name, cpu) PER_CPU_AT(name, percpu_offset[cpu])
 #define this_cpu(name) PER_CPU_AT(name, cpu_info()->percpu_offset)
-#endif
-
 #endif

@@ -2,8 +2,7 @@
 /*
  * The counter system time is made of, and the interrupt at a point in time, of the CPU that runs this code.
  */
-#ifndef XYLEM_ARCH_TIME_H
-#define XYLEM_ARCH_TIME_H
+#pragma once
 
 #include "types.h"
 
@@ -30,5 +29,3 @@ bool tsc_is_boot_cpus(unsigned cpu);
 void delay_uncalibrated(void);
 /* One interrupt (SOFTIRQ_TIMER is raised) at or soon after deadline; 0: none. Interrupts off. */
 void clock_event_program(nanoseconds_t deadline);
-
-#endif

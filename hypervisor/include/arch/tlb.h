@@ -4,8 +4,7 @@
  * remembers the clock at its last full flush.  A frame stamped with tlb_clock_now() when its last writable
  * mapping went (or when it was freed) is safe to reuse once every CPU has flushed since.  Stamps are never 0.
  */
-#ifndef XYLEM_ARCH_TLB_H
-#define XYLEM_ARCH_TLB_H
+#pragma once
 
 #include "arch/cpu.h"
 
@@ -15,5 +14,3 @@ uint32_t tlb_clock_now(void);
  * may be off.
  */
 void tlb_flush_older(uint32_t stamp);
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * What the architecture keeps for a vcpu beside the guest rooms: its registers while it does not run, and vector state.
  */
-#ifndef XYLEM_ARCH_VCPU_H
-#define XYLEM_ARCH_VCPU_H
+#pragma once
 
 #include "public.h"
 #include "types.h"
@@ -44,5 +43,3 @@ _Noreturn void arch_context_switch(struct vcpu *prev, struct vcpu *next);
 void sched_switched(struct vcpu *prev);
 /* prev stays: goes on with it.  Does not return. */
 _Noreturn void arch_continue_running(struct vcpu *same);
-
-#endif

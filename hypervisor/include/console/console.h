@@ -2,8 +2,7 @@
 /*
  * The hypervisor's console: the ring behind "xl dmesg", levels, drivers, and who gets typed input.
  */
-#ifndef XYLEM_CONSOLE_CONSOLE_H
-#define XYLEM_CONSOLE_CONSOLE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,5 +44,3 @@ void debug_key_register(char key, const char *what, void (*fn)(void));
 /* The same for one that does something besides showing: key * passes it by. */
 void debug_key_register_action(char key, const char *what, void (*fn)(void));
 int debug_key_run(char key); /* -EINVAL unknown */
-
-#endif

@@ -8,8 +8,7 @@
  *
  * Who builds and tears down the parts in order: door/domain_life.c.
  */
-#ifndef XYLEM_DOMAIN_DOMAIN_H
-#define XYLEM_DOMAIN_DOMAIN_H
+#pragma once
 
 #include "domain/state.h"
 #include "upcalls.h"
@@ -80,5 +79,3 @@ void vcpu_runstate_get(struct vcpu *v, struct vcpu_runstate_info *info);
 
 /* The area of the running vcpu registered for its run state, brought up to date (its tables are loaded). */
 void vcpu_runstate_publish(struct vcpu *v);
-
-#endif

@@ -4,8 +4,7 @@
  * is to be issued again.  hypercall_dispatch and hypercall_continue are upward calls, implemented by
  * door/hypercall.c and bound at link time.
  */
-#ifndef XYLEM_DOMAIN_PREEMPT_H
-#define XYLEM_DOMAIN_PREEMPT_H
+#pragma once
 
 #include "domain/domain.h"
 
@@ -30,5 +29,3 @@ static inline bool hypercall_should_stop(void)
  * the same multicall entry) and returns the value its handler must return.
  */
 long hypercall_continue(unsigned op, unsigned count, ...);
-
-#endif

@@ -4,8 +4,7 @@
  * of their state here and frames, timers and interrupts name their domain; what is done with them is in
  * domain/domain.h, for the rooms above.
  */
-#ifndef XYLEM_DOMAIN_STATE_H
-#define XYLEM_DOMAIN_STATE_H
+#pragma once
 
 #include "arch/vcpu.h"
 #include "lib/base.h"
@@ -197,5 +196,3 @@ static inline bool vcpu_event_deliverable(struct vcpu *v)
         return hvm_event_pending(v);
     return v->info->evtchn_upcall_pending && !v->info->evtchn_upcall_mask;
 }
-
-#endif

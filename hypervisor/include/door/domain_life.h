@@ -2,8 +2,7 @@
 /*
  * Assembly and teardown of a domain from the parts every room keeps for it, in order.
  */
-#ifndef XYLEM_DOOR_DOMAIN_LIFE_H
-#define XYLEM_DOOR_DOMAIN_LIFE_H
+#pragma once
 
 #include "domain/domain.h"
 
@@ -19,5 +18,3 @@ int domain_add_vcpu(struct domain *d, unsigned id);
 int domain_kill(struct domain *d);
 /* The last reference went and the grace period passed: frees every part. */
 void domain_free_parts(struct domain *d);
-
-#endif

@@ -3,8 +3,7 @@
  * The door: handlers of the hypercall table (door/hypercall.c), one section for each file.  Arguments are
  * the guest's registers as they came; results go to the guest as they are.
  */
-#ifndef XYLEM_DOOR_HANDLERS_H
-#define XYLEM_DOOR_HANDLERS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -41,5 +40,3 @@ long vcpu_op(uint64_t command, uint64_t vcpu, uint64_t arg, uint64_t a4, uint64_
 long xen_version(uint64_t command, uint64_t arg, uint64_t a3, uint64_t a4, uint64_t a5);
 long domctl(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
 long sysctl(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
-
-#endif

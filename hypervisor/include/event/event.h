@@ -3,8 +3,7 @@
  * Event channels: ports, their kinds and bindings (core), and two ways to show pending ports to a guest (2-level, FIFO).
  * Protocol: xen/event_channel.h.  Arguments arrive checked for form; the functions check state and permission.
  */
-#ifndef XYLEM_EVENT_EVENT_H
-#define XYLEM_EVENT_EVENT_H
+#pragma once
 
 #include "domain/domain.h"
 #include <xen/event_channel.h>
@@ -41,5 +40,3 @@ void event_notify_hypervisor(struct domain *d, evtchn_port_t port);
 void event_mark_written(struct domain *d);
 /* Offers the dump of all channels as a debug key. */
 void event_init(void);
-
-#endif

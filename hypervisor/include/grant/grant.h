@@ -2,8 +2,7 @@
 /*
  * Grant tables: a domain lets another map or copy its frames.  Protocol: xen/grant_table.h (v1, v2).
  */
-#ifndef XYLEM_GRANT_GRANT_H
-#define XYLEM_GRANT_GRANT_H
+#pragma once
 
 #include "domain/domain.h"
 #include <xen/grant_table.h>
@@ -86,5 +85,3 @@ struct grant_map_ops {
     void (*flush_tlb)(struct domain *d);
 };
 extern const struct grant_map_ops grant_map_ops;
-
-#endif

@@ -2,8 +2,7 @@
 /*
  * What a guest was doing, in the log.
  */
-#ifndef XYLEM_GUEST_CRASH_H
-#define XYLEM_GUEST_CRASH_H
+#pragma once
 
 struct vcpu;
 
@@ -14,5 +13,3 @@ struct vcpu;
 void guest_crash_report(const struct vcpu *v);
 /* Offers the same of all vcpus as a debug key. */
 void guest_dump_init(void);
-
-#endif

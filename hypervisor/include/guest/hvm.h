@@ -8,8 +8,7 @@
  * translates hardware state (svm/).  While a vcpu's exit or hypercall is handled the CPU is on idle_l4: guest
  * memory is reached by walking the guest's tables in software and through the direct map.
  */
-#ifndef XYLEM_GUEST_HVM_H
-#define XYLEM_GUEST_HVM_H
+#pragma once
 
 #include "domain/domain.h"
 #include <xen/hvm/params.h>
@@ -195,5 +194,3 @@ int hvm_grant_unmap(struct domain *d, uint64_t host_addr, mfn_t frame, unsigned 
 
 /* ---- hypercalls ---- */
 long hvm_op(uint64_t cmd, uint64_t arg, uint64_t, uint64_t, uint64_t);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Machine-check telemetry for domain 0 (guest/machine_check.c). */
-#ifndef XYLEM_GUEST_MACHINE_CHECK_H
-#define XYLEM_GUEST_MACHINE_CHECK_H
+#pragma once
 
 #include <stdint.h>
 
@@ -9,5 +8,3 @@
 void machine_check_init(void);
 /* HYPERVISOR_mca (xen/arch-x86/xen-mca.h), of the control domain. */
 long machine_check_op(uint64_t arg, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5);
-
-#endif

@@ -3,8 +3,7 @@
  * 64-bit PV guests: page tables, descriptors, traps.  ABI: xen/xen.h, xen/arch-x86/xen.h, xen/arch-x86/xen-x86_64.h.
  * The kernel runs in ring 3 like its user space; the two have separate top-level page tables.
  */
-#ifndef XYLEM_GUEST_PV_H
-#define XYLEM_GUEST_PV_H
+#pragma once
 
 #include "domain/domain.h"
 #include <xen/callback.h>
@@ -163,5 +162,3 @@ int cpu_policy_set(struct domain *d, const xen_cpuid_leaf_t *leaves, uint32_t nr
                    uint32_t nr_msrs, uint32_t *err_leaf, uint32_t *err_subleaf, uint32_t *err_msr);
 /* Featureset words (XEN_SYSCTL_get_cpu_featureset): which XEN_SYSCTL_cpu_featureset_*. Returns the number of words. */
 unsigned cpu_policy_featureset(unsigned which, uint32_t *words, unsigned max);
-
-#endif

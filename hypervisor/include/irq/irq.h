@@ -2,8 +2,7 @@
 /*
  * Machine interrupts: descriptors, vectors, and interrupts bound to guests as PIRQs (xen/physdev.h).
  */
-#ifndef XYLEM_IRQ_IRQ_H
-#define XYLEM_IRQ_IRQ_H
+#pragma once
 
 #include "config.h"
 #include "sync/spinlock.h"
@@ -52,5 +51,3 @@ bool irq_guest_shared(struct domain *d, unsigned pirq);
 int irq_set_eoi_page(struct domain *d, struct frame *page);
 /* Writes the messages of a device again after it lost them.  -ENODEV nothing is set up there. */
 int irq_restore_device(uint16_t segment, uint8_t bus, uint8_t devfn);
-
-#endif

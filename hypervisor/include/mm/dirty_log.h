@@ -7,8 +7,7 @@
  * before the frame is let go. A frame's number is what the machine-to-physical table says; numbers beyond
  * the log always count as written.
  */
-#ifndef XYLEM_MM_DIRTY_LOG_H
-#define XYLEM_MM_DIRTY_LOG_H
+#pragma once
 
 #include "domain/state.h"
 #include "mm/frame.h"
@@ -53,5 +52,3 @@ static inline void dirty_log_frame(const struct frame *f)
  * set. To clear, no vcpu of the domain may run.
  */
 uint32_t dirty_log_harvest(struct dirty_log *log, uint64_t index, bool clear, uint64_t *words);
-
-#endif

@@ -3,8 +3,7 @@
  * Allocations that fail on purpose, in debug builds: what runs out of memory has to end with nothing lost and nothing
  * half built, and only asking for it shows that.  The host build has its own (arch/host).
  */
-#ifndef XYLEM_MM_FAIL_H
-#define XYLEM_MM_FAIL_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -22,6 +21,4 @@ void fail_end(unsigned *counted, unsigned *failed);
 bool allocation_fails(void);
 #else
 static inline bool allocation_fails(void) { return false; }
-#endif
-
 #endif

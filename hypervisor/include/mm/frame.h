@@ -13,8 +13,7 @@
  *   - FRAME_VALIDATED is set once the contents were checked for the type; each entry of a page table holds
  *     one reference and one type reference on what it points to.
  */
-#ifndef XYLEM_MM_FRAME_H
-#define XYLEM_MM_FRAME_H
+#pragma once
 
 #include "arch/layout.h"
 #include "lib/base.h"
@@ -225,5 +224,3 @@ extern uint64_t *m2p_table;
 mfn_t m2p_backing(uint64_t index);
 static inline void m2p_set(mfn_t m, uint64_t gfn) { m2p_table[m.value] = gfn; }
 static inline uint64_t m2p_get(mfn_t m) { return m2p_table[m.value]; }
-
-#endif

@@ -4,8 +4,7 @@
  * way any code reaches guest memory by pointer, and only the door and guest rooms do.  Every address is checked
  * to lie outside the hypervisor's range; faults end the copy.  All return 0 or -EFAULT.
  */
-#ifndef XYLEM_MM_GUEST_COPY_H
-#define XYLEM_MM_GUEST_COPY_H
+#pragma once
 
 #include "types.h"
 
@@ -56,5 +55,3 @@ static inline guest_addr_t guest_element(guest_addr_t base, uint64_t index, size
 }
 
 static inline bool guest_addr_null(guest_addr_t a) { return a.value == 0; }
-
-#endif

@@ -8,8 +8,7 @@
  * A form is a string, a letter for each field in order: h two bytes, i four, q eight, l a word of the caller's (four or
  * eight), and a point where the next field begins a structure inside this one.
  */
-#ifndef XYLEM_MM_GUEST_FORM_H
-#define XYLEM_MM_GUEST_FORM_H
+#pragma once
 
 #include "arch/cpu.h"
 #include "lib/base.h"
@@ -86,5 +85,3 @@ static inline __attribute__((always_inline)) int guest_write_word(guest_addr_t l
     return guest_is_32bit() ? guest_write(guest_element(list, index, sizeof(uint32_t)), &word, sizeof(uint32_t))
                             : guest_write(guest_element(list, index, sizeof(uint64_t)), &word, sizeof(uint64_t));
 }
-
-#endif

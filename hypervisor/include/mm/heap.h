@@ -3,8 +3,7 @@
  * Machine memory: a buddy allocator (per node, with address-width limits, claims and scrubbing) and small
  * allocations. All memory is in the direct map, so one heap serves domains and hypervisor.
  */
-#ifndef XYLEM_MM_HEAP_H
-#define XYLEM_MM_HEAP_H
+#pragma once
 
 #include "mm/frame.h"
 #include "public.h"
@@ -115,5 +114,3 @@ static inline unsigned heap_order(uint64_t bytes)
         order++;
     return order;
 }
-
-#endif

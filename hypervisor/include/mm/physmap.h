@@ -3,8 +3,7 @@
  * From a guest's frame numbers to machine frames.  For a PV guest the two are the same and ownership is what
  * is checked; for a hardware-assisted guest a table translates.
  */
-#ifndef XYLEM_MM_PHYSMAP_H
-#define XYLEM_MM_PHYSMAP_H
+#pragma once
 
 #include "mm/frame.h"
 
@@ -12,5 +11,3 @@
 int physmap_get_frame(struct domain *d, gfn_t gfn, struct frame **frame);
 /* The same, with a FRAME_WRITABLE type reference too. */
 int physmap_get_writable(struct domain *d, gfn_t gfn, struct frame **frame);
-
-#endif

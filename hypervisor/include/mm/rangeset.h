@@ -2,8 +2,7 @@
 /*
  * Sets of number ranges: a domain's permitted I/O ports, I/O memory frames and interrupts.
  */
-#ifndef XYLEM_MM_RANGESET_H
-#define XYLEM_MM_RANGESET_H
+#pragma once
 
 #include "sync/spinlock.h"
 
@@ -19,5 +18,3 @@ void rangeset_destroy(struct rangeset *r);
 int rangeset_add(struct rangeset *r, uint64_t start, uint64_t end);
 int rangeset_remove(struct rangeset *r, uint64_t start, uint64_t end);
 bool rangeset_contains(struct rangeset *r, uint64_t start, uint64_t end);
-
-#endif

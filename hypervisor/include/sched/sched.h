@@ -2,8 +2,7 @@
 /*
  * The scheduler: one core and one policy (sched/policy.h, private to the room), which speaks credit2's interface.
  */
-#ifndef XYLEM_SCHED_SCHED_H
-#define XYLEM_SCHED_SCHED_H
+#pragma once
 
 #include "domain/domain.h"
 
@@ -27,5 +26,3 @@ int sched_pin_override(struct vcpu *v, int cpu);
 int sched_domain_adjust(struct domain *d, struct xen_domctl_scheduler_op *op);
 int sched_global_adjust(struct xen_sysctl_scheduler_op *op);
 uint64_t sched_cpu_idle_ns(unsigned cpu);
-
-#endif

@@ -3,8 +3,7 @@
  * Lock ranks, lowest first: a CPU holding a lock may only take locks that stand later in this list (the same
  * rank twice only where the comment says in which order).  RANK_NONE is exempt from the check.
  */
-#ifndef XYLEM_SYNC_RANKS_H
-#define XYLEM_SYNC_RANKS_H
+#pragma once
 
 enum lock_rank {
     RANK_NONE,
@@ -32,5 +31,3 @@ enum lock_rank {
     RANK_INTERRUPT_CONTROLLER,
     RANK_CONSOLE,        /* ring and drivers: a message may be printed under any lock */
 };
-
-#endif

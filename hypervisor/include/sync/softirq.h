@@ -3,8 +3,7 @@
  * Deferred work of a CPU.  A raised softirq runs on that CPU before it next enters a guest or idles, with
  * interrupts on, on an otherwise empty stack.  Lower numbers run first.
  */
-#ifndef XYLEM_SYNC_SOFTIRQ_H
-#define XYLEM_SYNC_SOFTIRQ_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,5 +46,3 @@ struct quiesce_node {
     void *data;
 };
 void quiesce_defer(struct quiesce_node *node, void (*fn)(void *data), void *data);
-
-#endif

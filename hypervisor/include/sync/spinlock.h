@@ -4,8 +4,7 @@
  * check that a CPU only takes locks of a rank higher than those it holds (ranks: sync/ranks.h).  Sections are
  * short; nothing sleeps.  Locks taken from interrupt handlers use the _irqsave forms everywhere.
  */
-#ifndef XYLEM_SYNC_SPINLOCK_H
-#define XYLEM_SYNC_SPINLOCK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -126,5 +125,3 @@ static inline void write_unlock(rwlock_t *lock)
     lock_rank_leave(lock, lock->rank);
     __atomic_fetch_and(&lock->state, ~RWLOCK_WRITER, __ATOMIC_RELEASE);
 }
-
-#endif

@@ -3,8 +3,7 @@
  * System time (nanoseconds since boot, one monotonic line over all CPUs), wall clock, timers, and the time a
  * guest sees (struct vcpu_time_info, xen/xen.h).
  */
-#ifndef XYLEM_TIME_TIME_H
-#define XYLEM_TIME_TIME_H
+#pragma once
 
 #include "arch/cpu.h"
 #include "lib/heap.h"
@@ -93,5 +92,3 @@ int time_cpu_init(unsigned cpu);
  */
 void time_answer(void);
 void time_smp_done(void);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of this folder share: one decoder each, and the arena their libraries allocate from. */
-#ifndef LIB_UNPACK_DECODERS_H
-#define LIB_UNPACK_DECODERS_H
+#pragma once
 
 #include "lib/base.h"
 
@@ -83,5 +82,3 @@ uint64_t unpack_xxh64(const uint8_t *data, size_t size);
 #define UNPACK_TOO_LARGE "the unpacked data is larger than the place for it"
 #define UNPACK_NO_MEMORY "the decoder needs more memory than it was given"
 #define UNPACK_UNSUPPORTED "it is packed in a way the decoder does not support"
-
-#endif

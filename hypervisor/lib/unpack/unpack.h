@@ -20,8 +20,7 @@
  * Memory is the caller's alone: input, output and arena must not overlap; the arena (16-byte aligned) may be
  * given back as soon as the call returns.
  */
-#ifndef LIB_UNPACK_UNPACK_H
-#define LIB_UNPACK_UNPACK_H
+#pragma once
 
 #include "lib/base.h"
 
@@ -86,5 +85,3 @@ struct unpack_needs unpack_measure(enum unpack_kind kind, const void *in, size_t
  */
 int unpack(enum unpack_kind kind, const void *in, size_t in_size, void *out, size_t out_capacity,
            size_t *out_size, void *arena, size_t arena_size, const char **reason);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Entropy codes of Zstandard (RFC 8878, section 4): bits read backwards, FSE and Huffman tables. */
-#ifndef LIB_UNPACK_ZSTD_ENTROPY_H
-#define LIB_UNPACK_ZSTD_ENTROPY_H
+#pragma once
 
 #include "lib/base.h"
 
@@ -68,5 +67,3 @@ struct huffman_table {
 size_t huffman_read(struct huffman_table *table, struct fse_table *scratch, const uint8_t *in, size_t size);
 /* Decodes one stream into exactly out_size bytes.  False when the stream does not hold just those. */
 bool huffman_decode(const struct huffman_table *table, const uint8_t *in, size_t size, uint8_t *out, size_t out_size);
-
-#endif

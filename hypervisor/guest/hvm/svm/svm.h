@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of guest/hvm/svm share. */
-#ifndef XYLEM_GUEST_HVM_SVM_SVM_H
-#define XYLEM_GUEST_HVM_SVM_SVM_H
+#pragma once
 
 #include "guest/hvm/internal.h"
 #include "guest/hvm/svm/vmcb.h"
@@ -47,5 +46,3 @@ void svm_exit(struct cpu_user_regs *regs);
 uint64_t svm_prepare_entry(struct vcpu *v);
 /* entry.S: struct arch_vcpu, enter */
 void svm_enter_guest(void);
-
-#endif

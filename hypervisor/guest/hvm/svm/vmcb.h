@@ -3,8 +3,7 @@
  * The virtual machine control block, its intercepts and exit codes.  AMD64 Architecture Programmer's Manual, volume 2,
  * chapter 15 and appendices B and C.
  */
-#ifndef XYLEM_GUEST_HVM_SVM_VMCB_H
-#define XYLEM_GUEST_HVM_SVM_VMCB_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -136,5 +135,3 @@ enum svm_exit_code {
 
 #define MSR_VM_CR_SVM_DISABLED (1UL << 4)
 #define MSR_VM_HSAVE_PA 0xc0010117
-
-#endif

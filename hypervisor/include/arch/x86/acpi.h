@@ -3,8 +3,7 @@
  * What the firmware's static ACPI tables say about the machine.  Source: ACPI Specification 6.5, chapter 5.2
  * (RSDP, XSDT, MADT, FADT) with the HPET and MCFG tables' own specifications.  AML is domain 0's business.
  */
-#ifndef XYLEM_ARCH_X86_ACPI_H
-#define XYLEM_ARCH_X86_ACPI_H
+#pragma once
 
 #include "config.h"
 #include "types.h"
@@ -115,5 +114,3 @@ int acpi_hpet_parse(const void *table, size_t length, struct acpi_facts *facts);
 int acpi_mcfg_parse(const void *table, size_t length, struct acpi_facts *facts);
 int acpi_srat_parse(const void *table, size_t length, struct acpi_facts *facts);
 int acpi_slit_parse(const void *table, size_t length, struct acpi_facts *facts);
-
-#endif

@@ -3,8 +3,7 @@
  * The local interrupt controller of each CPU, in xAPIC or x2APIC form, and its timer.  Intel SDM volume 3
  * chapter 11.
  */
-#ifndef XYLEM_ARCH_X86_APIC_H
-#define XYLEM_ARCH_X86_APIC_H
+#pragma once
 
 #include "types.h"
 
@@ -19,5 +18,3 @@ uint32_t apic_id(void);                       /* of this CPU */
 void apic_send_ipi(unsigned cpu, unsigned vector);
 void apic_send_nmi(unsigned cpu);
 void apic_send_start(uint32_t id, uint32_t command); /* INIT, or startup at a page: to a CPU that does not run yet */
-
-#endif

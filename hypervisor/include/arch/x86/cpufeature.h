@@ -3,8 +3,7 @@
  * What this machine's CPUs can do, as found on the boot CPU.  Bit numbers: Intel SDM volume 2 (CPUID), AMD
  * APM volume 3 appendix E.
  */
-#ifndef XYLEM_ARCH_X86_CPUFEATURE_H
-#define XYLEM_ARCH_X86_CPUFEATURE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -64,5 +63,3 @@ void cpu_identify(void);
 void cpu_setup(void);
 /* cr4 as the hypervisor wants it; what a guest runs with too, but for TSD. */
 extern uint64_t hypervisor_cr4;
-
-#endif

@@ -5,8 +5,7 @@
  * selectors of xen/arch-x86/xen-x86_64.h. While no PV guest's tables are loaded GDTR points 14 pages below
  * that page, so the selectors are always the same.
  */
-#ifndef XYLEM_ARCH_X86_DESCRIPTOR_H
-#define XYLEM_ARCH_X86_DESCRIPTOR_H
+#pragma once
 
 /* offsets in the CPU's page, and the selectors they make */
 #define GDT_RESERVED_BYTE 0xe000 /* FIRST_RESERVED_GDT_BYTE */
@@ -72,6 +71,4 @@ void gdt_load_own(void);
 static inline void gdt_load_guest(uint64_t perdomain_gdt) { lgdt(perdomain_gdt, GDT_LIMIT); }
 /* LDTR: entries 0 loads the null selector.  base lies in the per-domain slot. */
 void ldt_load(uint64_t base, unsigned entries);
-#endif
-
 #endif

@@ -25,8 +25,7 @@
  *
  * int 0x80 and int 0x82 gates start out as ordinary interrupts that are ignored; idt_set_gate() replaces them.
  */
-#ifndef XYLEM_ARCH_X86_ENTRY_H
-#define XYLEM_ARCH_X86_ENTRY_H
+#pragma once
 
 /* Vectors above VECTOR_LAST_IRQ. */
 #define VECTOR_APIC_TIMER 0xfa
@@ -74,6 +73,4 @@ void pv_page_fault_entry(void);
 
 /* Goes to label with rsp = &cpu_info()->guest_regs: how a vcpu is (re)started. */
 _Noreturn void stack_reset_jump(void (*label)(void));
-#endif
-
 #endif

@@ -3,8 +3,7 @@
  * Vector state.  It is saved when a vcpu leaves its CPU and loaded when one comes (eagerly), so a guest's
  * registers never wait in a CPU; CR0.TS only serves PV's fpu_taskswitch.
  */
-#ifndef XYLEM_ARCH_X86_FPU_H
-#define XYLEM_ARCH_X86_FPU_H
+#pragma once
 
 #include "arch/vcpu.h"
 
@@ -23,5 +22,3 @@ void fpu_load(struct vcpu *v);
  */
 void fpu_kernel_begin(void);
 void fpu_kernel_end(void);
-
-#endif

@@ -3,8 +3,7 @@
  * The general registers on a stack as struct cpu_user_regs has them, r15 lowest (xen/arch-x86/xen-x86_64.h).
  * POP_GENERAL leaves out what its arguments name another register for, whose own value comes later.
  */
-#ifndef XYLEM_ARCH_X86_GENERAL_REGS_H
-#define XYLEM_ARCH_X86_GENERAL_REGS_H
+#pragma once
 
 .macro PUSH_GENERAL
     push %rdi
@@ -41,5 +40,3 @@
     pop %rsi
     pop %rdi
 .endm
-
-#endif

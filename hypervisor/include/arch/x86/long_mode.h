@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* For assembly: from 32-bit protected mode without paging to long mode (Intel SDM volume 3, 10.8.5). */
-#ifndef XYLEM_ARCH_X86_LONG_MODE_H
-#define XYLEM_ARCH_X86_LONG_MODE_H
+#pragma once
 
 #include "arch/layout.h"
 #include "arch/x86/msr.h"
@@ -26,5 +25,3 @@
     mov $CR0_PG | CR0_WP | CR0_NE | CR0_ET | CR0_MP | CR0_PE, %eax
     mov %eax, %cr0
 .endm
-
-#endif

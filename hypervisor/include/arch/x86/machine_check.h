@@ -3,8 +3,7 @@
  * Machine checks: errors the hardware found (Intel SDM volume 3, chapter 16; AMD APM volume 2, chapter 9).  What
  * the hardware corrected, or what only concerns the guest that was interrupted, does not end the machine.
  */
-#ifndef XYLEM_ARCH_X86_MACHINE_CHECK_H
-#define XYLEM_ARCH_X86_MACHINE_CHECK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -75,5 +74,3 @@ bool machine_check_log_add(const struct machine_check_record *record);
 unsigned machine_check_log_take(bool polled, struct machine_check_record *record);
 /* The reader is done with a record of that log; other numbers do nothing. */
 void machine_check_log_done(bool polled, uint64_t number);
-
-#endif

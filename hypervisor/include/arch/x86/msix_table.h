@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Pages of MSI-X tables, which no guest may write (arch/x86/msix_table.c). */
-#ifndef XYLEM_ARCH_X86_MSIX_TABLE_H
-#define XYLEM_ARCH_X86_MSIX_TABLE_H
+#pragma once
 
 #include "mm/rangeset.h"
 
@@ -19,5 +18,3 @@ struct msix_pages {
 int msix_table_protect(uint32_t device, const struct msix_pages pages[2]);
 /* One less; no lock held. */
 void msix_table_release(uint32_t device);
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Model-specific registers (Intel SDM volume 4, AMD APM volume 2 appendix A) and how to reach them. */
-#ifndef XYLEM_ARCH_X86_MSR_H
-#define XYLEM_ARCH_X86_MSR_H
+#pragma once
 
 #define MSR_TSC            0x10
 #define MSR_APIC_BASE      0x1b
@@ -79,6 +78,4 @@ static inline bool wrmsr_safe(uint32_t msr, uint64_t value)
                      : "memory", "cc");
     return !failed;
 }
-#endif
-
 #endif

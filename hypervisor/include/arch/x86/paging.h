@@ -3,8 +3,7 @@
  * Page-table entries, the hypervisor's own top level, and translation caches.  Format: Intel SDM volume 3 chapter 4,
  * AMD APM volume 2 chapter 5.
  */
-#ifndef XYLEM_ARCH_X86_PAGING_H
-#define XYLEM_ARCH_X86_PAGING_H
+#pragma once
 
 #define CR0_PE 0x00000001
 #define CR0_MP 0x00000002
@@ -149,6 +148,4 @@ void tlb_flush_local(uint64_t address, unsigned flags);
 void tlb_flush_mask(const cpu_mask_t *mask, uint64_t address, unsigned flags);
 /* Takes out of mask the CPUs that flushed everything since a frame was stamped with tlb_clock_now(). */
 void tlb_filter(cpu_mask_t *mask, uint32_t stamp);
-#endif
-
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* I/O ports, device registers and the time-stamp counter of x86. */
-#ifndef XYLEM_ARCH_X86_PORTS_H
-#define XYLEM_ARCH_X86_PORTS_H
+#pragma once
 
 #include <stdint.h>
 
@@ -54,5 +53,3 @@ static inline uint64_t rdtsc(void)
     __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
     return (uint64_t)high << 32 | low;
 }
-
-#endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Flags, exception vectors, error codes of page faults, segment registers. */
-#ifndef XYLEM_ARCH_X86_REGS_H
-#define XYLEM_ARCH_X86_REGS_H
+#pragma once
 
 #define RFLAGS_CF   0x00000001
 #define RFLAGS_MBS  0x00000002 /* always one */
@@ -82,6 +81,4 @@ static inline void write_xcr0(uint64_t v)
 {
     __asm__ volatile("xsetbv" ::"a"((uint32_t)v), "d"((uint32_t)(v >> 32)), "c"(0));
 }
-#endif
-
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Other CPUs: bring-up (INIT, startup IPI), calls between CPUs, stopping them all, watching them. */
-#ifndef XYLEM_ARCH_X86_SMP_H
-#define XYLEM_ARCH_X86_SMP_H
+#pragma once
 
 #include "arch/cpu.h"
 
@@ -31,5 +30,3 @@ void watchdog_start(void);
 void watchdog_look(void);
 /* An NMI arrived, with these registers: false when it was not the watchdog's. Panics when this CPU hangs. */
 bool watchdog_nmi(const struct cpu_user_regs *regs);
-
-#endif

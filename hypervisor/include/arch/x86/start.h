@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Start of day: what boot/start.c calls in each room, in the order it stands there. */
-#ifndef XYLEM_ARCH_X86_START_H
-#define XYLEM_ARCH_X86_START_H
+#pragma once
 
 #include "types.h"
 
@@ -18,5 +17,3 @@ void memory_init(void);       /* page tables, frame table, machine-to-physical t
 void boot_memory_reserve(uint64_t start, uint64_t end);
 /* Boot CPU, after acpi_init, before others run: tells the heap which memory is of which node (arch/machine.h). */
 void numa_init(void);
-
-#endif

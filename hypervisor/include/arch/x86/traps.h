@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Exceptions and interrupts: tables, dispatch, and how the hypervisor shows its own failures. */
-#ifndef XYLEM_ARCH_X86_TRAPS_H
-#define XYLEM_ARCH_X86_TRAPS_H
+#pragma once
 
 #include "public.h"
 #include <stdbool.h>
@@ -31,5 +30,3 @@ _Noreturn void panic_registers(const struct cpu_user_regs *regs, const char *for
  * is none.
  */
 bool symbol_lookup(uint64_t address, char *buffer, unsigned buffer_size, uint64_t *offset, uint64_t *size);
-
-#endif

@@ -13,7 +13,6 @@
 #include "door/domain_life.h"
 #include "errno.h"
 #include "guest/pv.h"
-#include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"

@@ -5,7 +5,6 @@
  */
 #include "boot/dom0.h"
 
-#include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
 

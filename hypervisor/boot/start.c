@@ -7,20 +7,16 @@
  *   then            other CPUs, system domains' frames, domain 0, and this CPU becomes idle: which runs domain 0
  */
 
-#include "arch/latency.h"
 #include "arch/x86/acpi.h"
 #include "arch/x86/apic.h"
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/descriptor.h"
 #include "arch/x86/fpu.h"
-#include "arch/x86/paging.h"
 #include "arch/x86/smp.h"
 #include "arch/x86/start.h"
 #include "arch/x86/traps.h"
-#include "boot_info.h"
 #include "boot/dom0.h"
 #include "console/console.h"
-#include "domain/domain.h"
 #include "door/handlers.h"
 #include "event/event.h"
 #include "grant/grant.h"
@@ -29,14 +25,12 @@
 #include "guest/machine_check.h"
 #include "guest/pv.h"
 #include "irq/irq.h"
-#include "lib/base.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
 #include "options.h"
 #include "sched/sched.h"
-#include "time/time.h"
 
 /* Words that loaders' scripts add for another hypervisor's start-up code. */
 static char ignored_word[16];

@@ -11,17 +11,12 @@
 #include "arch/devices.h"
 #include "domain/state.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "lib/calendar.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
 #include "options.h"
-#include "sync/softirq.h"
-#include "sync/spinlock.h"
-#include "time/time.h"
-#include "upcalls.h"
 
 #define RING_BOOT_SIZE 65536
 #define MAX_DRIVERS 4

@@ -11,12 +11,9 @@
 #include "log.h"
 #include "console/console.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "lib/print.h"
 #include "lib/string.h"
 #include "options.h"
-#include "sync/spinlock.h"
-#include "time/time.h"
 
 #define MESSAGE_SIZE 1024
 #define BURST 10                       /* messages in one go */

@@ -7,7 +7,6 @@
 #include "domain/preempt.h"
 #include "door/handlers.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "mm/guest_copy.h"
 
 #define PIECE 128

@@ -8,7 +8,6 @@
  */
 #include "door/domain_life.h"
 
-#include "arch/latency.h"
 #include "domain/preempt.h"
 #include "errno.h"
 #include "event/event.h"

@@ -11,7 +11,6 @@
 #include "arch/machine.h"
 #include "door/domain_life.h"
 #include "door/handlers.h"
-#include "errno.h"
 #include "event/event.h"
 #include "guest/hvm.h"
 #include "guest/pv.h"

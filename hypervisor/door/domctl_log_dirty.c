@@ -13,11 +13,9 @@
 #include "grant/grant.h"
 #include "guest/hvm.h"
 #include "guest/pv.h"
-#include "lib/base.h"
 #include "lib/string.h"
 #include "mm/dirty_log.h"
 #include "mm/heap.h"
-
 
 /*
  * What the hypervisor and other domains may be writing to at any time counts as written.  0 or

@@ -2,11 +2,9 @@
 /*
  * Control operations on vcpus (xen/domctl.h): their state for builders, save and restore, and where they run.
  */
-#include "arch/vcpu.h"
 #include "door/domain_life.h"
 #include "door/domctl.h"
 #include "door/handlers.h"
-#include "errno.h"
 #include "guest/hvm.h"
 #include "guest/pv.h"
 #include "lib/bitmap.h"

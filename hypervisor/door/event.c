@@ -6,7 +6,6 @@
 #include "door/operation.h"
 #include "errno.h"
 #include "event/event.h"
-#include "lib/base.h"
 #include "lib/string.h"
 
 static long event_run(struct call *c)

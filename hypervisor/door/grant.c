@@ -9,7 +9,6 @@
 #include "door/operation.h"
 #include "errno.h"
 #include "grant/grant.h"
-#include "lib/base.h"
 #include "mm/guest_form.h"
 #include "mm/heap.h"
 

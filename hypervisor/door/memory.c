@@ -10,7 +10,6 @@
 #include "errno.h"
 #include "grant/grant.h"
 #include "guest/hvm.h"
-#include "lib/base.h"
 #include "mm/guest_form.h"
 #include "mm/heap.h"
 

@@ -6,7 +6,6 @@
 #include "arch/interrupts.h"
 #include "domain/domain.h"
 #include "door/handlers.h"
-#include "sync/softirq.h"
 
 void nmi_send(struct vcpu *v)
 {

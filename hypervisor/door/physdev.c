@@ -11,7 +11,6 @@
 #include "errno.h"
 #include "guest/pv.h"
 #include "irq/irq.h"
-#include "lib/base.h"
 #include "mm/physmap.h"
 #include <xen/physdev.h>
 

@@ -12,11 +12,8 @@
 #include "arch/x86/msr.h"
 #include "door/handlers.h"
 #include "door/operation.h"
-#include "errno.h"
-#include "lib/base.h"
 #include "lib/string.h"
 #include "log.h"
-#include "mm/heap.h"
 #include "sched/sched.h"
 
 #define RESOURCE_MAX_ENTRIES 3 /* as many as the tools send: one event select, one counter, one time */

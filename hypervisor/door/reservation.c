@@ -9,7 +9,6 @@
 
 #include "errno.h"
 #include "guest/hvm.h"
-#include "lib/base.h"
 #include "log.h"
 #include "mm/dirty_log.h"
 #include "mm/guest_form.h"

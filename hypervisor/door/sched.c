@@ -8,7 +8,6 @@
  */
 #include "door/handlers.h"
 #include "door/operation.h"
-#include "errno.h"
 #include "log.h"
 #include "mm/guest_form.h"
 #include "sched/sched.h"

@@ -3,16 +3,13 @@
  * HYPERVISOR_sysctl (xen/sysctl.h): what a toolstack asks about, and does to, the machine.  For the control
  * domain alone (the hypercall table says so).  A table of rows as in domctl.c.
  */
-#include "arch/latency.h"
 #include "arch/machine.h"
 #include "console/console.h"
 #include "door/domctl.h"
 #include "door/handlers.h"
 #include "boot_info.h"
-#include "errno.h"
 #include "guest/hvm.h"
 #include "guest/pv.h"
-#include "lib/base.h"
 #include "lib/bitmap.h"
 #include "lib/string.h"
 #include "mm/heap.h"

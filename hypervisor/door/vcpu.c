@@ -5,7 +5,6 @@
 #include "arch/machine.h"
 #include "door/handlers.h"
 #include "door/operation.h"
-#include "errno.h"
 #include "event/event.h"
 #include "guest/hvm.h"
 #include "guest/pv.h"
@@ -14,7 +13,6 @@
 #include "mm/heap.h"
 #include "sched/sched.h"
 #include <xen/hvm/hvm_vcpu.h>
-#include <xen/sched.h>
 
 #define PERIOD_MIN 1000000UL               /* ns: 1 ms */
 #define PERIOD_MAX (100UL * 365 * 86400 * 1000000000) /* ns: beyond that sums could wrap */

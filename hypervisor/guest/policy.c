@@ -6,7 +6,6 @@
  * XEN_SYSCTL_get_cpu_policy, XEN_DOMCTL_get/set_cpu_policy, XEN_SYSCTL_get_cpu_featureset, xen/arch-x86/cpuid.h.
  */
 #include "guest/policy.h"
-#include "arch/x86/cpufeature.h"
 #include "arch/x86/paging.h"
 #include "errno.h"
 #include "guest/hvm.h"

@@ -3,7 +3,6 @@
  * Leaves of CPUID as data: finding them, reading the machine's, and what follows from the features.  Meaning of leaves: Intel SDM
  * volume 2 (CPUID), AMD APM volume 3 appendix E.
  */
-#include "arch/x86/cpufeature.h"
 #include "guest/policy.h"
 
 #define CACHE_MAX_SUBLEAF 5
@@ -180,7 +179,6 @@ static void derive_xsave(struct cpu_policy *p, struct cpu_policy *host)
         }
     }
 }
-
 
 /* Power, monitoring, performance and topology of the machine's own are not a guest's. */
 static const struct { uint32_t first, last; } leaves_hidden[] = {

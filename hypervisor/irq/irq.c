@@ -9,14 +9,11 @@
  * where the source is quiet.
  */
 #include "arch/interrupts.h"
-#include "arch/percpu.h"
 #include "console/console.h"
 #include "domain/state.h"
 #include "errno.h"
 #include "irq/irq_private.h"
-#include "lib/base.h"
 #include "log.h"
-#include "upcalls.h"
 
 #define VECTOR_FIRST 0x30 /* below: where the old controllers' spurious interrupts go */
 #define GUARD_NS 10000000UL

@@ -15,7 +15,6 @@
 #include "arch/tlb.h"
 #include "domain/state.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "log.h"
 #include "mm/buddy.h"
 #include "mm/fail.h"

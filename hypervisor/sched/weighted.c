@@ -17,7 +17,6 @@
 
 #include "errno.h"
 #include "lib/bitmap.h"
-#include "log.h"
 #include "options.h"
 
 #define MICROSECONDS 1000UL

@@ -13,7 +13,6 @@
 #include "arch/devices.h"
 #include "arch/time.h"
 #include "domain/state.h"
-#include "lib/base.h"
 #include "log.h"
 #include "mm/guest_copy.h"
 #include "time/time_private.h"

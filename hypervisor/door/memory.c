@@ -268,9 +268,8 @@ long memory_op(uint64_t command_and_start, uint64_t arg, uint64_t, uint64_t, uin
         .start = command_and_start >> MEMORY_COMMAND_BITS,
         .at = GUEST_ADDR(arg),
     };
-    long rc;
+    long rc = operation_run(operations, ARRAY_SIZE(operations), &c);
 
-    rc = operation_run(operations, ARRAY_SIZE(operations), &c);
     if (rc == -ERESTART_LATER)
         return hypercall_continue(__HYPERVISOR_memory_op, 2, c.command | c.start << MEMORY_COMMAND_BITS, arg);
     /* Reservations count what was done: nothing, for what is not done at all. */

@@ -108,9 +108,7 @@ static long op_unmap(struct call *c)
 {
     const struct physdev_unmap_pirq *unmap = c->arg;
 
-    if (permission_privileged())
-        return -EPERM;
-    return irq_unmap(c->d, (unsigned)unmap->pirq);
+    return permission_privileged() ? -EPERM : irq_unmap(c->d, (unsigned)unmap->pirq);
 }
 
 static long op_setup_gsi(struct call *c)

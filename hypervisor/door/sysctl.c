@@ -335,8 +335,7 @@ static const struct operation operations[] = {
 long sysctl(uint64_t arg, uint64_t, uint64_t, uint64_t, uint64_t)
 {
     struct call c = {.size = sizeof(struct xen_sysctl), .at = GUEST_ADDR(arg)};
-    long result;
+    long result = operation_run_versioned(operations, ARRAY_SIZE(operations), &c, XEN_SYSCTL_INTERFACE_VERSION);
 
-    result = operation_run_versioned(operations, ARRAY_SIZE(operations), &c, XEN_SYSCTL_INTERFACE_VERSION);
     return result == -ERESTART_LATER ? hypercall_continue(__HYPERVISOR_sysctl, 1, arg) : result;
 }

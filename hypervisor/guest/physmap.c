@@ -24,12 +24,9 @@ int physmap_get_writable(struct domain *d, gfn_t gfn, struct frame **frame)
 {
     int rc = physmap_get_frame(d, gfn, frame);
 
-    if (rc)
-        return rc;
-    rc = frame_get_type_now(*frame, FRAME_WRITABLE);
-    if (rc) {
+    if (!rc && frame_get_type_now(*frame, FRAME_WRITABLE)) {
         frame_put(*frame);
-        return -EINVAL;
+        rc = -EINVAL;
     }
-    return 0;
+    return rc;
 }

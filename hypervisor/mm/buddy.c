@@ -464,9 +464,8 @@ static bool scrub_piece(void)
 {
     struct frame *f;
     unsigned order;
-    uint64_t flags;
+    uint64_t flags = spin_lock_irqsave(&heap_lock);
 
-    flags = spin_lock_irqsave(&heap_lock);
     f = dirty_block_take(&order);
     spin_unlock_irqrestore(&heap_lock, flags);
     if (!f)

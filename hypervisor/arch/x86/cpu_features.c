@@ -63,9 +63,7 @@ static int feature_word(char *word)
         *value++ = '\0';
     if (!value && string_starts_with(word, "no-"))
         return feature_set(word + 3, false);
-    if (option_parse_bool(value ? value : "", &show))
-        return -EINVAL;
-    return feature_set(word, show);
+    return option_parse_bool(value ? value : "", &show) ? -EINVAL : feature_set(word, show);
 }
 
 static int cpuid_option(const char *value)

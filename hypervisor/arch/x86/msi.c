@@ -99,9 +99,7 @@ static int msi_prepare_plain(struct msi *m, unsigned count)
 
     m->wide = control & MSI_WIDE;
     m->maskable = control & MSI_MASKABLE;
-    if (count > 1u << (control >> 1 & 7))
-        return -ENXIO;
-    return 0;
+    return count > 1u << (control >> 1 & 7) ? -ENXIO : 0;
 }
 
 static void block_fill(struct msi *block, unsigned count)

@@ -154,7 +154,5 @@ void *mem_alloc_array(size_t count, size_t size)
 {
     size_t total;
 
-    if (__builtin_mul_overflow(count, size, &total))
-        return NULL;
-    return mem_alloc(total, 16);
+    return __builtin_mul_overflow(count, size, &total) ? NULL : mem_alloc(total, 16);
 }

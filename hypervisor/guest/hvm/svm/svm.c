@@ -38,9 +38,7 @@ static const char *svm_missing(void)
     r = cpuid(0x8000000a, 0);
     if (!(r.edx & SVM_FEATURE_NESTED_PAGING))
         return "SVM without nested paging";
-    if (r.ebx < 2)
-        return "SVM without address space identifiers";
-    return NULL;
+    return r.ebx < 2 ? "SVM without address space identifiers" : NULL;
 }
 
 static bool machine_is_tcg(void)

@@ -202,17 +202,6 @@ static void guest_page_put(void *address)
     frame_put_both(virt_to_frame(address));
 }
 
-/* A page of the guest held writable, at its direct-map address. */
-static int guest_page_get(struct domain *d, uint64_t gfn, void **page)
-{
-    struct frame *frame;
-    int rc = physmap_get_writable(d, GFN(gfn), &frame);
-
-    if (!rc)
-        *page = frame_to_virt(frame);
-    return rc;
-}
-
 /* Pending bits of the 2-level way are carried over: shown as soon as the array reaches their port. */
 static void fifo_carry_over(struct domain *d)
 {
@@ -252,7 +241,7 @@ static int fifo_add_control(struct vcpu *v, struct evtchn_fifo_control_block *co
 int event_init_control(struct domain *d, struct evtchn_init_control *args)
 {
     struct vcpu *v = domain_vcpu(d, args->vcpu);
-    void *page;
+    struct frame *frame;
     int rc;
 
     if (!v)
@@ -260,14 +249,14 @@ int event_init_control(struct domain *d, struct evtchn_init_control *args)
     if (args->offset > PAGE_SIZE - sizeof(struct evtchn_fifo_control_block) || (args->offset & 7))
         return -EINVAL;
     args->link_bits = EVTCHN_FIFO_LINK_BITS;
-    rc = guest_page_get(d, args->control_gfn, &page);
+    rc = physmap_get_writable(d, GFN(args->control_gfn), &frame);
     if (rc)
         return rc;
     spin_lock(&d->event->lock);
-    rc = fifo_add_control(v, (struct evtchn_fifo_control_block *)((char *)page + args->offset));
+    rc = fifo_add_control(v, (struct evtchn_fifo_control_block *)((char *)frame_to_virt(frame) + args->offset));
     spin_unlock(&d->event->lock);
     if (rc)
-        guest_page_put(page);
+        frame_put_both(frame);
     return rc;
 }
 
@@ -312,19 +301,19 @@ static int fifo_add_page(struct domain *d, event_word_t *page)
 
 int event_expand_array(struct domain *d, gfn_t gfn)
 {
-    void *page;
+    struct frame *frame;
     int rc;
 
     if (!__atomic_load_n(&d->event->fifo, __ATOMIC_ACQUIRE))
         return -EOPNOTSUPP;
-    rc = guest_page_get(d, gfn.value, &page);
+    rc = physmap_get_writable(d, gfn, &frame);
     if (rc)
         return rc;
     spin_lock(&d->event->lock);
-    rc = fifo_add_page(d, page);
+    rc = fifo_add_page(d, frame_to_virt(frame));
     spin_unlock(&d->event->lock);
     if (rc)
-        guest_page_put(page);
+        frame_put_both(frame);
     return rc;
 }
 

@@ -26,32 +26,26 @@ int pv_old_table_step(struct vcpu *v)
     return rc;
 }
 
-/* The lock of f's owner is held. */
-static void table_finish_now(struct frame *f, bool partial)
+void pv_old_table_set(struct frame *f, bool partial)
 {
+    struct pv_vcpu *pv = current->pv;
+
+    if (pv && !pv->old_table) {
+        if (partial)
+            BUG_ON(!frame_get(f, frame_owner(f)));
+        pv->old_table = f;
+        pv->old_table_partial = partial;
+        return;
+    }
     while (partial ? frame_clean_partial(f) : frame_put_type_preemptible(f))
         ;
     if (!partial)
         frame_put(f);
 }
 
-void pv_old_table_set(struct frame *f, bool partial)
+void pv_check_failed(struct frame *f, const struct domain *d, int rc)
 {
-    struct pv_vcpu *pv = current->pv;
-
-    if (!pv || pv->old_table) {
-        table_finish_now(f, partial);
-        return;
-    }
-    if (partial)
-        BUG_ON(!frame_get(f, frame_owner(f)));
-    pv->old_table = f;
-    pv->old_table_partial = partial;
-}
-
-void pv_check_failed(struct frame *f)
-{
-    if (frame_is_abandoned(f))
+    if (rc && rc != -ERESTART_LATER && frame_owner(f) == d && frame_is_abandoned(f))
         pv_old_table_set(f, true);
 }
 
@@ -108,8 +102,8 @@ static int table_set(struct vcpu *v, mfn_t *place, mfn_t l4)
     rc = frame_get_both(mfn_to_frame(l4), d, FRAME_L4);
     if (!rc)
         table_replace(v, place, l4);
-    else if (rc != -ERESTART_LATER && frame_owner(mfn_to_frame(l4)) == d)
-        pv_check_failed(mfn_to_frame(l4));
+    else
+        pv_check_failed(mfn_to_frame(l4), d, rc);
     spin_unlock(&d->pv->tables_lock);
     return rc;
 }

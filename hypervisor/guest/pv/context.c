@@ -173,15 +173,9 @@ static void context_set_vector_state(struct vcpu *v, const struct vcpu_guest_con
 /* Base pointers, one after the other; what is in place already stays, so this can be called again. */
 static int context_set_tables(struct vcpu *v, const struct vcpu_guest_context *c)
 {
-    mfn_t kernel = MFN(xen_cr3_to_pfn(c->ctrlreg[3]));
-    mfn_t user = MFN(c->ctrlreg[1] ? xen_cr3_to_pfn(c->ctrlreg[1]) : 0);
-    int rc = 0;
+    int rc = pv_new_kernel_table(v, MFN(xen_cr3_to_pfn(c->ctrlreg[3])));
 
-    if (!mfn_equal(v->pv->kernel_table, kernel))
-        rc = pv_new_kernel_table(v, kernel);
-    if (!rc && user.value && !mfn_equal(v->pv->user_table, user))
-        rc = pv_new_user_table(v, user);
-    return rc;
+    return rc || !c->ctrlreg[1] ? rc : pv_new_user_table(v, MFN(xen_cr3_to_pfn(c->ctrlreg[1])));
 }
 
 int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)

@@ -43,8 +43,8 @@ static int table_pin(mfn_t m, uint64_t type, struct domain *d)
         dirty_log_frame(f); /* what it is to be at the other end */
         if (rc)
             pin_put(f);
-    } else if (rc != -ERESTART_LATER && frame_owner(f) == d) {
-        pv_check_failed(f);
+    } else {
+        pv_check_failed(f, d, rc);
     }
     spin_unlock(&d->pv->tables_lock);
     if (rc && rc != -ERESTART_LATER)

@@ -11,31 +11,25 @@
 #include "guest/pv/tables.h"
 #include "guest/release.h"
 
-/* The lock is held: undoes what keeps f's type.  0 or -ERESTART_LATER. */
-static int frame_untype(struct frame *f)
+/* Undoes what keeps f's type.  0 or -ERESTART_LATER. */
+static int frame_untype(struct domain *d, struct frame *f)
 {
-    int rc;
+    int rc = 0;
 
+    spin_lock(&d->pv->tables_lock);
     if (__atomic_load_n(&f->type, __ATOMIC_RELAXED) & FRAME_PINNED) {
         rc = frame_put_type_preemptible(f);
         if (rc) {
             __atomic_fetch_or(&f->type, FRAME_PINNED, __ATOMIC_RELAXED);
-            return rc;
+        } else {
+            __atomic_fetch_and(&f->type, ~FRAME_PINNED, __ATOMIC_RELAXED);
+            frame_put(f);
         }
-        __atomic_fetch_and(&f->type, ~FRAME_PINNED, __ATOMIC_RELAXED);
-        frame_put(f);
     }
-    return frame_clean_partial(f);
-}
-
-static int frame_untype_locked(struct domain *d, struct frame *f)
-{
-    int rc;
-
-    spin_lock(&d->pv->tables_lock);
-    rc = frame_untype(f);
+    if (!rc)
+        rc = frame_clean_partial(f);
     spin_unlock(&d->pv->tables_lock);
     return rc;
 }
 
-int pv_release_memory(struct domain *d) { return guest_release_memory(d, frame_untype_locked); }
+int pv_release_memory(struct domain *d) { return guest_release_memory(d, frame_untype); }

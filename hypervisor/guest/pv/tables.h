@@ -99,8 +99,11 @@ static inline mfn_t *pv_running_table(struct vcpu *v)
 /* Leaves a table to be put away before the running vcpu's next page-table operation: with its reference and type reference, or (partial)
  * as an abandoned validation, for which it takes a reference. */
 void pv_old_table_set(struct frame *f, bool partial);
-/* After a failed frame_get_type(f) of a page-table type. */
-void pv_check_failed(struct frame *f);
+/*
+ * After a frame_get_type(f) of a page-table type that said rc, d's lock held: what is left of a failed check is put away.  Another
+ * domain's frame, though it looks the same, is under another lock.
+ */
+void pv_check_failed(struct frame *f, const struct domain *d, int rc);
 
 /* ---- update.c: changing an entry; the lock is held ---- */
 

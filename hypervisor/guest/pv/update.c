@@ -97,9 +97,8 @@ int table_entry_update(uint64_t *slot, uint64_t value, struct frame *table, unsi
         same = (old & PTE_PRESENT) && !((old ^ value) & ~PTE_SOFT_BITS);
         rc = same ? 0 : table_entry_get(level, value, table, d);
         if (rc) {
-            /* Another domain's frame, though it looks the same, is under another lock. */
-            if (rc != -ERESTART_LATER && mfn_valid(pte_frame(value)) && frame_owner(mfn_to_frame(pte_frame(value))) == d)
-                pv_check_failed(mfn_to_frame(pte_frame(value)));
+            if (mfn_valid(pte_frame(value)))
+                pv_check_failed(mfn_to_frame(pte_frame(value)), d, rc);
             return rc;
         }
     }

@@ -8,7 +8,6 @@
 #include "config.h"
 #include "errno.h"
 #include "irq/irq.h"
-#include "log.h"
 #include "mm/heap.h"
 
 struct event_binding {

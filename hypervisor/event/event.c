@@ -5,7 +5,6 @@
 #include "console/console.h"
 #include "event/internal.h"
 
-#include "config.h"
 #include "domain/preempt.h"
 #include "errno.h"
 #include "irq/irq.h"

@@ -4,7 +4,6 @@
  */
 #include "event/internal.h"
 
-#include "config.h"
 #include "errno.h"
 
 void event_mark_vcpu(struct vcpu *v)

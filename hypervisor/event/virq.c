@@ -5,7 +5,6 @@
  */
 #include "event/internal.h"
 
-#include "config.h"
 #include "errno.h"
 
 /* Domains other than the control domain that took over a machine-wide VIRQ; each with a reference. */

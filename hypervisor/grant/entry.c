@@ -10,8 +10,6 @@
  */
 #include "grant/internal.h"
 
-#include "lib/string.h"
-
 #define FLAG_TRIES 5
 #define GTF_CACHE (GTF_PWT | GTF_PCD | GTF_PAT)
 

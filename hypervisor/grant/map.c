@@ -9,7 +9,6 @@
 #include "grant/internal.h"
 
 #include "domain/preempt.h"
-#include "errno.h"
 #include "mm/dirty_log.h"
 
 #define SIDES (GNTMAP_device_map | GNTMAP_host_map)

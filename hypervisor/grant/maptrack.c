@@ -7,7 +7,6 @@
  */
 #include "grant/internal.h"
 
-#include "errno.h"
 #include "mm/heap.h"
 
 int grant_mappings_init(struct domain *d, uint32_t max_pages)

@@ -6,7 +6,6 @@
 
 #include "console/console.h"
 #include "domain/preempt.h"
-#include "errno.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/dirty_log.h"

@@ -7,7 +7,6 @@
  */
 #include "grant/internal.h"
 
-#include "errno.h"
 #include "mm/heap.h"
 
 #define COMMIT_TRIES 5

@@ -108,20 +108,16 @@ unsigned pv_audit(bool exact)
     struct audit a = {.refs = mem_alloc_array(max_frame, sizeof(uint32_t)),
                       .types = mem_alloc_array(max_frame, sizeof(uint32_t))};
 
-    if (!a.refs || !a.types) {
+    if (a.refs && a.types) {
+        audit_vcpus(&a);
+        for (uint64_t n = 0; n < max_frame; n++)
+            if (mfn_valid(MFN(n)))
+                audit_frame(&a, mfn_to_frame(MFN(n)));
+        for (uint64_t n = 0; n < max_frame; n++)
+            if (mfn_valid(MFN(n)))
+                audit_compare(&a, mfn_to_frame(MFN(n)), exact);
+    } else {
         log_error("audit of frames: no memory for its counters\n");
-        mem_free(a.refs);
-        mem_free(a.types);
-        return 0;
-    }
-    audit_vcpus(&a);
-    for (uint64_t n = 0; n < max_frame; n++) {
-        if (mfn_valid(MFN(n)))
-            audit_frame(&a, mfn_to_frame(MFN(n)));
-    }
-    for (uint64_t n = 0; n < max_frame; n++) {
-        if (mfn_valid(MFN(n)))
-            audit_compare(&a, mfn_to_frame(MFN(n)), exact);
     }
     mem_free(a.refs);
     mem_free(a.types);

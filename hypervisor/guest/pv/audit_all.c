@@ -5,9 +5,7 @@
  * table and all page tables takes: some milliseconds for each GiB.
  */
 #include "console/console.h"
-#include "domain/domain.h"
 #include "guest/pv/tables.h"
-#include "log.h"
 
 unsigned pv_audit_all(void)
 {

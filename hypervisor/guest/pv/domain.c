@@ -3,7 +3,6 @@
  * What PV adds to a domain and its vcpus: the page tables of the per-domain slot, where each vcpu's descriptor tables
  * are mapped (arch/layout.h), and the state of the trap side.
  */
-#include "arch/x86/cpufeature.h"
 #include "guest/pv/traps.h"
 #include "mm/dirty_log.h"
 #include "mm/heap.h"

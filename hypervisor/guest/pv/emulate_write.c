@@ -8,7 +8,6 @@
  * volume 3, the instructions' pages.
  */
 #include "arch/x86/msix_table.h"
-#include "arch/x86/regs.h"
 #include "guest/pv/decode.h"
 #include "guest/pv/tables.h"
 #include "guest/pv/traps.h"

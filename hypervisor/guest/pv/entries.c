@@ -26,7 +26,6 @@
 #include "boot_info.h"
 #include "domain/preempt.h"
 #include "guest/pv/tables.h"
-#include "guest/pv/traps.h"
 
 #define LINEAR_USES_MOST INT16_MIN /* frame->linear of a table that as many entries refer to as can be counted */
 

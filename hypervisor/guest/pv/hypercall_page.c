@@ -41,13 +41,9 @@ void hypercall_page_fill(struct domain *d, void *page)
     memset(page, STUB_INT3, PAGE_SIZE);
     for (unsigned i = 0; i < PAGE_SIZE / STUB_SIZE; i++) {
         uint8_t *stub = stubs + i * STUB_SIZE;
+        bool iret = i == __HYPERVISOR_iret;
 
-        if (i == __HYPERVISOR_iret) {
-            memcpy(stub, stub_iret, sizeof(stub_iret));
-            stub[STUB_IRET_NUMBER] = (uint8_t)i;
-        } else {
-            memcpy(stub, stub_call, sizeof(stub_call));
-            stub[STUB_CALL_NUMBER] = (uint8_t)i;
-        }
+        memcpy(stub, iret ? stub_iret : stub_call, iret ? sizeof(stub_iret) : sizeof(stub_call));
+        stub[iret ? STUB_IRET_NUMBER : STUB_CALL_NUMBER] = (uint8_t)i;
     }
 }

@@ -5,7 +5,6 @@
  */
 #include "domain/preempt.h"
 #include "guest/pv/tables.h"
-#include "guest/pv/traps.h"
 
 /*
  * Frame numbers beyond what the guest said it has are possible, but the guest does not decide how much memory

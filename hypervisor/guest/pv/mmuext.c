@@ -6,7 +6,6 @@
  */
 #include "domain/preempt.h"
 #include "guest/pv/tables.h"
-#include "guest/pv/traps.h"
 #include "lib/string.h"
 #include "mm/guest_copy.h"
 

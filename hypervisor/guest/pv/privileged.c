@@ -3,7 +3,6 @@
  * Privileged instructions a PV guest executes in ring 3: they fault, and are done here as far as the guest may.  Those a PV kernel
  * has hypercalls for work too.  What is not allowed becomes the fault it would have been.
  */
-#include "arch/x86/cpufeature.h"
 #include "arch/x86/fpu.h"
 #include "arch/x86/ports.h"
 #include "guest/pv/decode.h"
@@ -62,6 +61,12 @@ static int cr_write(struct vcpu *v, struct cpu_user_regs *regs, const struct dec
 
 /* ---- others ---- */
 
+static inline void set_edx_eax(struct cpu_user_regs *regs, uint64_t value)
+{
+    regs->rax = (uint32_t)value;
+    regs->rdx = value >> 32;
+}
+
 static int msr_access(struct vcpu *v, struct cpu_user_regs *regs, bool write)
 {
     uint64_t value = (uint32_t)regs->rax | regs->rdx << 32;
@@ -70,8 +75,7 @@ static int msr_access(struct vcpu *v, struct cpu_user_regs *regs, bool write)
         return pv_msr_write(v, (uint32_t)regs->rcx, value);
     if (pv_msr_read(v, (uint32_t)regs->rcx, &value))
         return -EPERM;
-    regs->rax = (uint32_t)value;
-    regs->rdx = value >> 32;
+    set_edx_eax(regs, value);
     return 0;
 }
 
@@ -91,13 +95,9 @@ static int xcr_write(struct vcpu *v, struct cpu_user_regs *regs)
 
 static int tsc_read(struct vcpu *v, struct cpu_user_regs *regs, bool with_aux)
 {
-    uint64_t tsc;
-
     if ((v->pv->cr4_guest & CR4_TSD) && !v->pv->kernel_mode)
         return -EPERM;
-    tsc = pv_tsc(v);
-    regs->rax = (uint32_t)tsc;
-    regs->rdx = tsc >> 32;
+    set_edx_eax(regs, pv_tsc(v));
     if (with_aux)
         regs->rcx = v->arch.tsc_aux;
     return 0;

@@ -21,7 +21,6 @@
  */
 #include "guest/pv/tables.h"
 
-#include "guest/pv/traps.h"
 #include "lib/string.h"
 #include "mm/heap.h"
 

@@ -44,21 +44,15 @@ static int grow_status(struct domain *d, uint32_t frames)
     return 0;
 }
 
-static void active_pages_free(struct grant_active **pages, unsigned count)
-{
-    while (count-- > 0)
-        heap_free(pages[count], 0);
-}
-
-/* Active entries for one more page of the shared table. */
+/* Active entries for one more page of the shared table.  What was made stays when there is no more, for the next try. */
 static int grow_active(struct grant_active **pages)
 {
     for (unsigned i = 0; i < GRANT_ACTIVE_PAGES; i++) {
+        if (pages[i])
+            continue;
         pages[i] = heap_alloc(0, HEAP_ZERO);
-        if (!pages[i]) {
-            active_pages_free(pages, i);
+        if (!pages[i])
             return -ENOMEM;
-        }
         for (unsigned j = 0; j < GRANT_ACTIVE_PER_PAGE; j++)
             spin_init(&pages[i][j].lock, RANK_GRANT_ENTRY);
     }
@@ -79,15 +73,11 @@ int grant_grow(struct domain *d, uint32_t frames)
     if (t->version == 2 && grow_status(d, frames))
         return -ENOMEM;
     for (; t->frames < frames; t->frames++, entries_count(t)) {
-        struct grant_active **active = &t->active[t->frames * GRANT_ACTIVE_PAGES];
-
-        if (grow_active(active))
+        if (grow_active(&t->active[t->frames * GRANT_ACTIVE_PAGES]))
             return -ENOMEM;
         t->shared[t->frames] = shared_page(d);
-        if (!t->shared[t->frames]) {
-            active_pages_free(active, GRANT_ACTIVE_PAGES);
+        if (!t->shared[t->frames])
             return -ENOMEM;
-        }
     }
     return 0;
 }
@@ -187,7 +177,8 @@ void grant_domain_free(struct domain *d)
         return;
     grant_table_release(d);
     d->grant = NULL;
-    active_pages_free(t->active, t->frames * GRANT_ACTIVE_PAGES);
+    for (uint32_t i = 0; t->active && i < t->max_frames * GRANT_ACTIVE_PAGES && t->active[i]; i++)
+        heap_free(t->active[i], 0);
     grant_mappings_free(t);
     mem_free(t->active);
     mem_free(t->status);

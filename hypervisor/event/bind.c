@@ -166,18 +166,10 @@ int event_bind_pirq(struct domain *d, unsigned pirq, unsigned flags, evtchn_port
 
 /* ---- which vcpu ---- */
 
-static int event_may_move(const struct event_channel *c)
+static bool event_may_move(const struct event_channel *c)
 {
-    switch (c->state) {
-    case EVENT_UNBOUND:
-    case EVENT_INTERDOMAIN:
-    case EVENT_PIRQ:
-        return 0;
-    case EVENT_VIRQ:
-        return event_virq_is_global((unsigned)c->number) ? 0 : -EINVAL;
-    default:
-        return -EINVAL;
-    }
+    return c->state == EVENT_UNBOUND || c->state == EVENT_INTERDOMAIN || c->state == EVENT_PIRQ ||
+           (c->state == EVENT_VIRQ && event_virq_is_global((unsigned)c->number));
 }
 
 int event_bind_vcpu(struct domain *d, evtchn_port_t port, unsigned vcpu)
@@ -193,7 +185,7 @@ int event_bind_vcpu(struct domain *d, evtchn_port_t port, unsigned vcpu)
     if (!c)
         return -EINVAL;
     spin_lock(&d->event->lock);
-    rc = event_may_move(c);
+    rc = event_may_move(c) ? 0 : -EINVAL;
     is_pirq = c->state == EVENT_PIRQ && event_notify_vcpu(c) != vcpu;
     pirq = c->number;
     if (!rc)

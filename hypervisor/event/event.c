@@ -385,9 +385,10 @@ int event_status(struct domain *d, struct evtchn_status *status)
 static void event_dump_port(struct domain *d, const struct event_channel *c, evtchn_port_t port)
 {
     bool interdomain = c->state == EVENT_INTERDOMAIN;
+    event_word_t word = event_read(d, port);
 
-    log_error("  port %4u [%c%c] vcpu %u %s %d:%u\n", port, event_is_pending(d, port) ? 'p' : '-',
-              event_is_masked(d, port) ? 'm' : '-', event_notify_vcpu(c), event_states[c->state].name,
+    log_error("  port %4u [%c%c] vcpu %u %s %d:%u\n", port, word & EVENT_PENDING ? 'p' : '-',
+              word & EVENT_MASKED ? 'm' : '-', event_notify_vcpu(c), event_states[c->state].name,
               interdomain ? c->remote->id : (int)c->number, interdomain ? c->remote_port : 0);
 }
 

@@ -19,8 +19,6 @@
 #include "mm/heap.h"
 #include "mm/physmap.h"
 
-#define PENDING (1u << EVTCHN_FIFO_PENDING)
-#define MASKED  (1u << EVTCHN_FIFO_MASKED)
 #define LINKED  (1u << EVTCHN_FIFO_LINKED)
 #define BUSY    (1u << EVTCHN_FIFO_BUSY)
 
@@ -128,9 +126,9 @@ static void fifo_queue(struct vcpu *v, struct event_fifo *fifo, struct event_cha
         return;
     /* Without a control block the guest has not asked for events here yet: its mask must still be set. */
     if (v->event->control) {
-        old = word_set(word, PENDING);
-        *first |= !(old & PENDING);
-        if (!(old & MASKED) && !(word_set(word, LINKED) & LINKED))
+        old = word_set(word, EVENT_PENDING);
+        *first |= !(old & EVENT_PENDING);
+        if (!(old & EVENT_MASKED) && !(word_set(word, LINKED) & LINKED))
             tell = fifo_append(v, fifo, c, port, old_v, last);
     }
     event_unlock_two(&v->event->lock, &old_v->event->lock);
@@ -151,12 +149,12 @@ void fifo_set_pending(struct domain *d, struct event_fifo *fifo, struct event_ch
         if (!word || !__atomic_exchange_n(&c->pending_saved, 0, __ATOMIC_SEQ_CST))
             return;
     }
-    if (word_read(word) & MASKED) {
+    if (word_read(word) & EVENT_MASKED) {
         /* Pending and mask in one step: whoever unmasks later sees it and asks for the link. */
-        event_word_t old = word_set(word, PENDING);
+        event_word_t old = word_set(word, EVENT_PENDING);
 
-        first = !(old & PENDING);
-        if (old & MASKED)
+        first = !(old & EVENT_PENDING);
+        if (old & EVENT_MASKED)
             goto polls;
     }
     v = domain_vcpu(d, event_notify_vcpu(c));
@@ -173,7 +171,7 @@ void fifo_clear_pending(struct event_fifo *fifo, evtchn_port_t port)
 
     /* Its link stays: the guest drops what is not pending when it meets it. */
     if (word)
-        word_clear(word, PENDING);
+        word_clear(word, EVENT_PENDING);
 }
 
 void fifo_unmask(struct domain *d, struct event_fifo *fifo, struct event_channel *c, evtchn_port_t port)
@@ -182,8 +180,8 @@ void fifo_unmask(struct domain *d, struct event_fifo *fifo, struct event_channel
 
     if (!word)
         return;
-    word_clear(word, MASKED);
-    if (word_read(word) & PENDING)
+    word_clear(word, EVENT_MASKED);
+    if (word_read(word) & EVENT_PENDING)
         fifo_set_pending(d, fifo, c, port);
 }
 
@@ -191,7 +189,7 @@ event_word_t fifo_read(struct event_fifo *fifo, evtchn_port_t port)
 {
     event_word_t *word = fifo_word(fifo, port);
 
-    return word ? word_read(word) : MASKED;
+    return word ? word_read(word) : EVENT_MASKED;
 }
 
 /* ---- pages of the guest ---- */
@@ -208,7 +206,7 @@ static void fifo_carry_over(struct domain *d)
     struct event_domain *e = d->event;
 
     for (evtchn_port_t port = 1; port < min_t(uint32_t, e->valid_ports, EVTCHN_2L_NR_CHANNELS); port++) {
-        if (two_level_is_pending(d, port))
+        if (two_level_read(d, port) & EVENT_PENDING)
             __atomic_store_n(&event_channel(e, port)->pending_saved, 1, __ATOMIC_SEQ_CST);
     }
 }

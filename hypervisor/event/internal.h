@@ -145,8 +145,10 @@ uint32_t event_port_limit(const struct domain *d);
 /* ---- send.c: delivery; the lock of a channel that keeps d's channel bound is held ---- */
 void event_set_pending(struct domain *d, struct event_channel *c, evtchn_port_t port);
 void event_clear_pending(struct domain *d, struct event_channel *c, evtchn_port_t port);
-bool event_is_pending(struct domain *d, evtchn_port_t port);
-bool event_is_masked(struct domain *d, evtchn_port_t port);
+/* How a port is shown, by bits of the FIFO way's words: at least these two.  As if it were masked where it is not shown. */
+#define EVENT_PENDING (1u << EVTCHN_FIFO_PENDING)
+#define EVENT_MASKED  (1u << EVTCHN_FIFO_MASKED)
+event_word_t event_read(struct domain *d, evtchn_port_t port);
 /* Tells v that its vcpu_info has something new. */
 void event_mark_vcpu(struct vcpu *v);
 /* Wakes the vcpus of d that wait for the port in sched_op poll. */
@@ -167,14 +169,12 @@ void two_level_select_all(struct vcpu *v);
 void two_level_set_pending(struct domain *d, struct event_channel *c, evtchn_port_t port);
 void two_level_clear_pending(struct domain *d, evtchn_port_t port);
 void two_level_unmask(struct domain *d, struct event_channel *c, evtchn_port_t port);
-bool two_level_is_pending(struct domain *d, evtchn_port_t port);
-bool two_level_is_masked(struct domain *d, evtchn_port_t port);
+event_word_t two_level_read(struct domain *d, evtchn_port_t port);
 
 /* ---- fifo.c ---- */
 void fifo_set_pending(struct domain *d, struct event_fifo *fifo, struct event_channel *c, evtchn_port_t port);
 void fifo_clear_pending(struct event_fifo *fifo, evtchn_port_t port);
 void fifo_unmask(struct domain *d, struct event_fifo *fifo, struct event_channel *c, evtchn_port_t port);
-/* The port's word; as if it were masked where the array does not reach. */
 event_word_t fifo_read(struct event_fifo *fifo, evtchn_port_t port);
 /* Back to the 2-level way: every port is closed and d's lock is held. */
 void fifo_drop(struct domain *d);

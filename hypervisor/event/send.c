@@ -41,18 +41,11 @@ void event_clear_pending(struct domain *d, struct event_channel *c, evtchn_port_
         two_level_clear_pending(d, port);
 }
 
-bool event_is_pending(struct domain *d, evtchn_port_t port)
+event_word_t event_read(struct domain *d, evtchn_port_t port)
 {
     struct event_fifo *fifo = event_fifo(d);
 
-    return fifo ? fifo_read(fifo, port) >> EVTCHN_FIFO_PENDING & 1 : two_level_is_pending(d, port);
-}
-
-bool event_is_masked(struct domain *d, evtchn_port_t port)
-{
-    struct event_fifo *fifo = event_fifo(d);
-
-    return fifo ? fifo_read(fifo, port) >> EVTCHN_FIFO_MASKED & 1 : two_level_is_masked(d, port);
+    return fifo ? fifo_read(fifo, port) : two_level_read(d, port);
 }
 
 /* Delivers at the far end of c, whose lock is held and which is interdomain. */

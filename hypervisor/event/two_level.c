@@ -87,14 +87,12 @@ void two_level_unmask(struct domain *d, struct event_channel *c, evtchn_port_t p
         two_level_select(domain_vcpu(d, event_notify_vcpu(c)), port, shift);
 }
 
-bool two_level_is_pending(struct domain *d, evtchn_port_t port)
-{
-    return port < two_level_ports(d) && bitmap_test(port_bits(d), port);
-}
-
-bool two_level_is_masked(struct domain *d, evtchn_port_t port)
+event_word_t two_level_read(struct domain *d, evtchn_port_t port)
 {
     unsigned shift = shift_of(d);
 
-    return port >= PORTS(shift) || bitmap_test(port_bits(d), PORTS(shift) + port);
+    if (port >= PORTS(shift))
+        return EVENT_MASKED;
+    return (bitmap_test(port_bits(d), port) ? EVENT_PENDING : 0) |
+           (bitmap_test(port_bits(d), PORTS(shift) + port) ? EVENT_MASKED : 0);
 }

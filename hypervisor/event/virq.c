@@ -64,7 +64,7 @@ static void event_upcall_pirq(struct domain *d, unsigned pirq)
 
 static int event_upcall_port_pending(struct domain *d, evtchn_port_t port)
 {
-    return event_channel(d->event, port) ? event_is_pending(d, port) : -EINVAL;
+    return event_channel(d->event, port) ? (event_read(d, port) & EVENT_PENDING) != 0 : -EINVAL;
 }
 
 const struct event_upcalls event_upcalls = {

@@ -8,11 +8,11 @@
 #include "lib/string.h"
 #include <xen/nmi.h>
 
-static bool callback_known(unsigned type)
-{
-    return type == CALLBACKTYPE_event || type == CALLBACKTYPE_failsafe || type == CALLBACKTYPE_syscall ||
-           type == CALLBACKTYPE_syscall32 || type == CALLBACKTYPE_sysenter;
-}
+/* Those kept in struct pv_vcpu */
+#define CALLBACKS_KEPT (1u << CALLBACKTYPE_event | 1u << CALLBACKTYPE_failsafe | 1u << CALLBACKTYPE_syscall | \
+                        1u << CALLBACKTYPE_syscall32 | 1u << CALLBACKTYPE_sysenter)
+
+static bool callback_known(unsigned type) { return type < 32 && (CALLBACKS_KEPT >> type & 1); }
 
 static long callback_set(struct pv_vcpu *pv, unsigned type, uint64_t address, bool mask)
 {

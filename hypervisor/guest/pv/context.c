@@ -103,14 +103,6 @@ static int context_check(const struct vcpu *v, const struct vcpu_guest_context *
     return 0;
 }
 
-/* The tables of the mode it is to start in have to be there: they are loaded as they are. */
-static bool context_has_tables(const struct vcpu *v, const struct vcpu_guest_context *c)
-{
-    const mfn_t *table = c->flags & VGCF_in_kernel ? &v->pv->kernel_table : &v->pv->user_table;
-
-    return !mfn_equal(*table, INVALID_MFN);
-}
-
 static void context_set_registers(struct vcpu *v, const struct vcpu_guest_context *c)
 {
     struct cpu_user_regs *r = &v->arch.user_regs;
@@ -190,7 +182,8 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
         if (rc)
             return rc;
     }
-    if (!context_has_tables(v, c))
+    /* The tables of the mode it is to start in have to be there: they are loaded as they are. */
+    if (mfn_equal(c->flags & VGCF_in_kernel ? v->pv->kernel_table : v->pv->user_table, INVALID_MFN))
         return -EINVAL;
     if (!v->is_initialised) {
         rc = pv_gdt_set(v, c->gdt_frames, (unsigned)c->gdt_ents);

@@ -7,6 +7,10 @@
 
 #define ERROR_CODE_IDT 2u /* in a selector error code: names a gate */
 #define ERROR_CODE_EXT 1u
+/* What goes on to the guest's kernel as it is */
+#define TRAPS_PLAIN (1u << VECTOR_DE | 1u << VECTOR_BP | 1u << VECTOR_OF | 1u << VECTOR_BR | 1u << VECTOR_UD | 1u << VECTOR_MF | \
+                     1u << VECTOR_XM)
+#define TRAPS_ERROR_CODE (1u << VECTOR_TS | 1u << VECTOR_NP | 1u << VECTOR_SS | 1u << VECTOR_AC)
 
 unsigned pv_fetch(const struct cpu_user_regs *regs, uint8_t code[15])
 {
@@ -102,6 +106,8 @@ static void trap_device_not_available(void)
 
 static __attribute__((noinline)) void trap_other(struct cpu_user_regs *regs, unsigned vector)
 {
+    bool error_code = vector < 32 && (TRAPS_ERROR_CODE >> vector & 1);
+
     switch (vector) {
     case VECTOR_GP:
         trap_general_protection(regs);
@@ -118,23 +124,11 @@ static __attribute__((noinline)) void trap_other(struct cpu_user_regs *regs, uns
             pv_inject_gp(vector << 3 | ERROR_CODE_IDT);
         }
         break;
-    case VECTOR_DE:
-    case VECTOR_BP:
-    case VECTOR_OF:
-    case VECTOR_BR:
-    case VECTOR_UD:
-    case VECTOR_MF:
-    case VECTOR_XM:
-        pv_inject_trap(vector, 0, false);
-        break;
-    case VECTOR_TS:
-    case VECTOR_NP:
-    case VECTOR_SS:
-    case VECTOR_AC:
-        pv_inject_trap(vector, regs->error_code, true);
-        break;
     default:
-        domain_crash(current->domain, "unexpected trap %u\n", vector);
+        if (vector < 32 && ((TRAPS_PLAIN | TRAPS_ERROR_CODE) >> vector & 1))
+            pv_inject_trap(vector, error_code ? regs->error_code : 0, error_code);
+        else
+            domain_crash(current->domain, "unexpected trap %u\n", vector);
         break;
     }
 }

@@ -79,8 +79,7 @@ void dom0_kernel_load(struct dom0_build *b)
     if (elf_xen_read(&b->kernel.elf, &b->kernel.xen, &reason))
         panic("Domain 0: the kernel cannot be used: %s\n", reason);
     if (!xen->present)
-        panic(
-            "Domain 0: the kernel has no Xen notes: use one built with CONFIG_XEN_PV and CONFIG_XEN_DOM0\n");
+        panic("Domain 0: the kernel has no Xen notes: use one built with CONFIG_XEN_PV and CONFIG_XEN_DOM0\n");
     if (b->kernel.elf.machine != ELF_MACHINE_X86_64 || !elf_xen_has(xen, XEN_ELFNOTE_ENTRY) ||
         !elf_xen_has(xen, XEN_ELFNOTE_VIRT_BASE))
         panic("Domain 0: expected a 64-bit x86 PV kernel (notes ENTRY and VIRT_BASE), found %s %s without\n",

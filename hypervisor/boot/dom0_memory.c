@@ -5,6 +5,7 @@
 #include "boot/dom0.h"
 
 #include "errno.h"
+#include "guest/pv.h"
 #include "lib/string.h"
 #include "log.h"
 #include "mm/heap.h"
@@ -68,8 +69,7 @@ static uint64_t pages_wanted(void)
     /* The frame list below and page tables of guests come on top. */
     available -= min(available, available / 512 + 1024);
     if (pages > available) {
-        log_warning("Domain 0: %lu MiB asked for, %lu MiB are free: using those\n", pages >> 8,
-                    available >> 8);
+        log_warning("Domain 0: %lu MiB asked for, %lu MiB are free: using those\n", pages >> 8, available >> 8);
         pages = available;
     }
     return pages;
@@ -79,7 +79,7 @@ static uint64_t pages_wanted(void)
 
 static uint64_t place(struct dom0_region *region, uint64_t next, uint64_t count, uint64_t virt_base)
 {
-    *region = (struct dom0_region){next, count, virt_base ? virt_base + (next << PAGE_SHIFT) : 0};
+    *region = (struct dom0_region){next, count, virt_base + (next << PAGE_SHIFT)};
     return next + count;
 }
 
@@ -103,12 +103,12 @@ static uint64_t layout_mapped(struct dom0_build *b, uint64_t tables)
     b->virt_end = end;
     next = (end - base) >> PAGE_SHIFT;
     if (xen->init_p2m != ELF_XEN_UNSET) {
-        next = place(&b->p2m, next, DIV_ROUND_UP(b->pages * sizeof(uint64_t), PAGE_SIZE), 0);
+        next = place(&b->p2m, next, DIV_ROUND_UP(b->pages * sizeof(uint64_t), PAGE_SIZE), base);
         b->p2m.virt = xen->init_p2m;
-        next = place(&b->p2m_tables, next, b->p2m_tables.count, 0);
+        next = place(&b->p2m_tables, next, b->p2m_tables.count, base);
     }
     if (xen->mod_start_pfn)
-        next = place(&b->ramdisk_region, next, ramdisk_pages, 0);
+        next = place(&b->ramdisk_region, next, ramdisk_pages, base);
     return next;
 }
 
@@ -126,10 +126,8 @@ void dom0_layout(struct dom0_build *b)
     } while (b->tables.count > tables);
     needed = layout_mapped(b, tables);
     if (needed + (16UL << 20 >> PAGE_SHIFT) > b->pages)
-        panic("Domain 0: %lu MiB is too little, its kernel and ramdisk alone take %lu MiB: raise dom0_mem or "
-              "the "
-              "machine's memory\n",
-              b->pages >> 8, needed >> 8);
+        panic("Domain 0: %lu MiB is too little, its kernel and ramdisk alone take %lu MiB: raise dom0_mem or the "
+              "machine's memory\n", b->pages >> 8, needed >> 8);
 }
 
 /* ---- frames ---- */
@@ -151,8 +149,7 @@ void dom0_populate(struct dom0_build *b)
             f = heap_alloc_domain(b->d, order, HEAP_ANY_WIDTH, HEAP_NO_SCRUB);
         if (!f) {
             if (order-- == 0)
-                panic("Domain 0: memory ended after %lu of %lu MiB: lower dom0_mem\n", done >> 8,
-                      b->pages >> 8);
+                panic("Domain 0: memory ended after %lu of %lu MiB: lower dom0_mem\n", done >> 8, b->pages >> 8);
             continue;
         }
         for (uint64_t i = 0; i < 1UL << order; i++, done++) {
@@ -252,14 +249,17 @@ static void fill_start_info(struct dom0_build *b)
 void dom0_fill(struct dom0_build *b)
 {
     const struct elf_load_target target = {b, fill_bytes, fill_zero};
+    const struct elf_xen *xen = &b->kernel.xen;
     const char *reason = "a segment lies outside domain 0's memory";
 
-    if (elf_load(&b->kernel.elf, b->kernel.xen.paddr_offset, &target, &reason))
+    if (elf_load(&b->kernel.elf, xen->paddr_offset, &target, &reason))
         panic("Domain 0: the kernel cannot be loaded: %s\n", reason);
     if (b->ramdisk &&
         fill_bytes(b, b->ramdisk_region.first << PAGE_SHIFT, maddr_to_virt(MADDR(b->ramdisk->start)),
                    b->ramdisk->end - b->ramdisk->start))
         panic("Domain 0: the ramdisk does not fit: raise dom0_mem\n");
+    if (xen->hypercall_page != ELF_XEN_UNSET)
+        hypercall_page_fill(b->d, dom0_frame(b, (xen->hypercall_page - xen->virt_base) >> PAGE_SHIFT));
     BUG_ON(fill_bytes(b, b->p2m.first << PAGE_SHIFT, b->frames, b->pages * sizeof(uint64_t)));
     fill_start_info(b);
 }

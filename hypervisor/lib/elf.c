@@ -14,6 +14,8 @@
 #include "lib/checked.h"
 #include "lib/string.h"
 
+#define HYPERCALL_PAGE_SIZE 4096
+
 enum {
     CLASS_32 = 1,
     CLASS_64 = 2,
@@ -244,6 +246,7 @@ static int note_read(const struct note *note, struct elf_xen *xen, const char **
     case XEN_ELFNOTE_VIRT_BASE: return note_number(note, &xen->virt_base, reason);
     case XEN_ELFNOTE_PADDR_OFFSET: return note_number(note, &xen->paddr_offset, reason);
     case XEN_ELFNOTE_INIT_P2M: return note_number(note, &xen->init_p2m, reason);
+    case XEN_ELFNOTE_HYPERCALL_PAGE: return note_number(note, &xen->hypercall_page, reason);
     case XEN_ELFNOTE_MOD_START_PFN: return note_number(note, &xen->mod_start_pfn, reason);
     case XEN_ELFNOTE_FEATURES: return elf_xen_check_features((const char *)note->description, note->size, reason);
     case XEN_ELFNOTE_GUEST_OS: return note_text(note, xen->guest_os, sizeof(xen->guest_os));
@@ -319,6 +322,10 @@ static int place_image(const struct elf_image *image, struct elf_xen *xen, const
         return fail(reason, -XEN_EINVAL, "its entry point lies outside its segments");
     if (xen->init_p2m != ELF_XEN_UNSET && xen->init_p2m >= xen->virt_start && xen->init_p2m < xen->virt_end)
         return fail(reason, -XEN_EINVAL, "the place it wants its P2M table at is in its own segments");
+    if (xen->hypercall_page != ELF_XEN_UNSET &&
+        (xen->hypercall_page % HYPERCALL_PAGE_SIZE || xen->hypercall_page < xen->virt_start ||
+         xen->hypercall_page >= xen->virt_end || xen->virt_end - xen->hypercall_page < HYPERCALL_PAGE_SIZE))
+        return fail(reason, -XEN_EINVAL, "its hypercall page is no page of its segments");
     return 0;
 }
 
@@ -326,7 +333,7 @@ int elf_xen_read(const struct elf_image *image, struct elf_xen *xen, const char 
 {
     int error;
 
-    *xen = (struct elf_xen){ .entry = image->entry, .init_p2m = ELF_XEN_UNSET };
+    *xen = (struct elf_xen){ .entry = image->entry, .init_p2m = ELF_XEN_UNSET, .hypercall_page = ELF_XEN_UNSET };
     error = notes_read_segments(image, xen, reason);
     if (error == 0 && xen->present == 0)
         error = notes_read_sections(image, xen, reason);

@@ -110,6 +110,7 @@ struct elf_xen {
     uint64_t paddr_offset;  /* 0 when not given; at most image->phys_start */
     uint64_t init_p2m;      /* virtual; ELF_XEN_UNSET when not given */
     uint64_t mod_start_pfn; /* a flag: not 0 */
+    uint64_t hypercall_page; /* virtual, a page of the segments; ELF_XEN_UNSET when not given */
 
     /* Texts, "" when not given, cut to fit. */
     char guest_os[32], guest_version[32];
@@ -121,7 +122,7 @@ struct elf_xen {
 /*
  * Reads the Xen notes from the note segments or, when those hold none, from the note sections; a note given
  * twice counts as last given. A kernel without Xen notes is no error: `present` says so.
- * Checks that the kernel fits above virt_base, that the entry lies in it, that init_p2m does not, and
+ * Checks that the kernel fits above virt_base, that the entry and the hypercall page lie in it, that init_p2m does not, and
  * that every feature marked as required is one that <xen/features.h> knows.
  */
 int elf_xen_read(const struct elf_image *image, struct elf_xen *xen, const char **reason);

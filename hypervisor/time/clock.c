@@ -200,8 +200,7 @@ static void line_make_own(unsigned cpu, struct time_line *line, int64_t ahead)
     line->tsc_base += (uint64_t)ahead;
     keep_monotonic(line_time(line, tsc_read_ordered()));
     __atomic_store_n(&lines_differ, true, __ATOMIC_SEQ_CST);
-    log_warning("clock: CPU %u's TSC is %ld cycles ahead of the boot CPU's: it gets its own line\n", cpu,
-                ahead);
+    log_warning("clock: CPU %u's TSC is %ld cycles ahead of the boot CPU's: it gets its own line\n", cpu, ahead);
 }
 
 int time_cpu_init(unsigned cpu)

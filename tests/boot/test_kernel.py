@@ -3,6 +3,7 @@
 
 Kernels packed with xz, as Debian's is, and not packed at all are what the machines of test_boot.py boot."""
 import gzip
+import os
 import struct
 import subprocess
 
@@ -55,6 +56,12 @@ def test_a_kernel_in_every_packing_starts(request, tmp_path, packing):
     with boot(request, kernel_pack(tmp_path / "vmlinuz", packing)) as machine:
         machine.expect(r"Domain 0 kernel: linux 2\.6", timeout=120)
         machine.expect(r"Linux version 6\.1\.", timeout=120)
+
+
+def test_a_kernel_may_call_through_its_hypercall_page(request):
+    """As Linux did until the end of 2024: the page its note names holds the calls. Here a test without an operating system."""
+    with boot(request, os.path.join(qemu.ROOT, "build", "guests", "disk", "hypercall")) as machine:
+        machine.expect(r"RESULT: SUCCESS", timeout=60)
 
 
 def test_the_machine_restarts_when_domain_0_crashes(request):

@@ -141,6 +141,7 @@ static void notes_of_a_linux_kernel_are_read(void **state)
     assert_int_equal(xen.virt_base, VIRT_BASE);
     assert_int_equal(xen.entry, VIRT_BASE + PHYS_TEXT + 0x200);
     assert_int_equal(xen.init_p2m, INIT_P2M);
+    assert_int_equal(xen.hypercall_page, VIRT_BASE + PHYS_TEXT);
     assert_int_equal(xen.mod_start_pfn, 1);
     assert_true(elf_xen_has(&xen, XEN_ELFNOTE_PADDR_OFFSET) && !elf_xen_has(&xen, XEN_ELFNOTE_PHYS32_ENTRY));
     assert_int_equal(xen.virt_start, VIRT_BASE + PHYS_TEXT);
@@ -333,6 +334,10 @@ static void bad_notes_are_refused(void **state)
     EXPECT_AFTER(add_number(&kernel, XEN_ELFNOTE_ENTRY, 0), -XEN_EINVAL);
     EXPECT_AFTER(add_number(&kernel, XEN_ELFNOTE_ENTRY, VIRT_BASE + PHYS_DATA + DATA_MEMORY), -XEN_EINVAL);
     EXPECT_AFTER(add_number(&kernel, XEN_ELFNOTE_INIT_P2M, VIRT_BASE + PHYS_TEXT), -XEN_EINVAL);
+    EXPECT_AFTER(add_number(&kernel, XEN_ELFNOTE_HYPERCALL_PAGE, VIRT_BASE + PHYS_TEXT + 8), -XEN_EINVAL);
+    EXPECT_AFTER(add_number(&kernel, XEN_ELFNOTE_HYPERCALL_PAGE, VIRT_BASE + PHYS_TEXT - 0x1000), -XEN_EINVAL);
+    EXPECT_AFTER(add_number(&kernel, XEN_ELFNOTE_HYPERCALL_PAGE, VIRT_BASE + PHYS_DATA + ROUND_UP(DATA_MEMORY, 0x1000)),
+                 -XEN_EINVAL);
     EXPECT_AFTER(add_number(&kernel, XEN_ELFNOTE_VIRT_BASE, UINT64_MAX), -XEN_EINVAL);
     EXPECT_AFTER(add_text(&kernel, XEN_ELFNOTE_FEATURES, "!no_such_feature"), -XEN_EOPNOTSUPP);
     EXPECT_AFTER(((uint32_t *)(kernel.bytes + NOTES_AT))[0] = UINT32_MAX, -XEN_EINVAL);

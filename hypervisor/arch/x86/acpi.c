@@ -70,8 +70,7 @@ static bool map_table(struct mapping *m, uint64_t address, const char signature[
     }
     unmap_bytes(m);
     if (length < 36 || length > MIB(1) || !map_bytes(m, address, length)) {
-        log_warning("ACPI: table %.4s at %#lx has an impossible length %u: ignored\n", signature, address,
-                    length);
+        log_warning("ACPI: table %.4s at %#lx has an impossible length %u: ignored\n", signature, address, length);
         return false;
     }
     if (acpi_header_ok(m->bytes, length, signature))

@@ -131,8 +131,7 @@ static void ioapic_add(const struct acpi_ioapic *found)
     io->first = found->gsi_base;
     io->pins = (version >> 16 & 0xff) + 1;
     if (version == 0xffffffff || io->pins > MAX_PINS || io->first > MAX_IRQS - io->pins) {
-        log_warning("I/O APIC at %#lx does not answer sensibly (version %#x): not used\n", found->address,
-                    version);
+        log_warning("I/O APIC at %#lx does not answer sensibly (version %#x): not used\n", found->address, version);
         return;
     }
     ioapic_count++;

@@ -38,8 +38,7 @@ static void bank_print(unsigned bank, uint64_t status)
 
     if (status & MCI_STATUS_ADDRESS_VALID)
         (void)rdmsr_safe(MSR_BANK_ADDRESS(bank), &address);
-    log_error("machine check on CPU %u: bank %u status %016lx address %016lx\n", cpu_id(), bank, status,
-              address);
+    log_error("machine check on CPU %u: bank %u status %016lx address %016lx\n", cpu_id(), bank, status, address);
 }
 
 static void bank_log(unsigned bank, uint64_t global_status, uint64_t status, bool polled)

@@ -60,6 +60,6 @@ build/guests/disk/bench-linux.cfg: bench/linux/config.cfg
 
 build/guests/disk/bench-linux-pvh.cfg: bench/linux/config.cfg
 	@mkdir -p $(@D)
-	@sed -e 's/"bench-linux"/"bench-linux-pvh"/' -e 's/"pv"/"pvh"/' -e 's/ quiet"/ quiet kind=pvh_"/' $< > $@
+	@sed -e 's/"bench-linux"/"bench-linux-pvh"/' -e 's/"pv"/"pvh"/' -e '/^extra/s/"$$/ kind=pvh_"/' $< > $@
 
 -include $(wildcard build/guests/bench/*.d)

@@ -266,9 +266,12 @@ static long grant_operation(struct call *c)
 
 long grant_table_op(uint64_t command, uint64_t elements, uint64_t count, uint64_t, uint64_t)
 {
-    struct call c = {.command = (uint32_t)command, .at = GUEST_ADDR(elements), .count = (uint32_t)count};
+    struct call c; /* the rest is for operation_run() */
     long rc;
 
+    c.command = (uint32_t)command;
+    c.at = GUEST_ADDR(elements);
+    c.count = (uint32_t)count;
     if ((int32_t)c.count < 0)
         return -EINVAL;
     rc = grant_operation(&c);

@@ -199,9 +199,11 @@ static ALWAYS_INLINE int end_select(struct grant_copy_end *end, domid_t domid, u
     return end_claim(end, writable);
 }
 
-static bool within(const struct grant_copy_end *end, unsigned offset, unsigned length)
+static ALWAYS_INLINE bool within(const struct grant_copy_end *end, unsigned offset, unsigned length)
 {
-    return offset >= end->start && offset + length <= (unsigned)end->start + end->length;
+    bool whole = end->start == 0 && end->length == PAGE_SIZE; /* within the page it is already */
+
+    return likely(whole) || (offset >= end->start && offset + length <= (unsigned)end->start + end->length);
 }
 
 static int copy_one(struct grant_copy_batch *b, const struct gnttab_copy *op)
@@ -220,8 +222,11 @@ static int copy_one(struct grant_copy_batch *b, const struct gnttab_copy *op)
     if (!within(&b->source, op->source.offset, op->len) || !within(&b->dest, op->dest.offset, op->len))
         return GNTST_general_error;
     /* Both may be the same frame, and guests may write meanwhile: the bytes are theirs. */
-    memmove((char *)frame_to_virt(b->dest.frame) + op->dest.offset,
-            (char *)frame_to_virt(b->source.frame) + op->source.offset, op->len);
+    if (op->len == PAGE_SIZE)
+        __builtin_memcpy(frame_to_virt(b->dest.frame), frame_to_virt(b->source.frame), PAGE_SIZE);
+    else
+        memmove((char *)frame_to_virt(b->dest.frame) + op->dest.offset,
+                (char *)frame_to_virt(b->source.frame) + op->source.offset, op->len);
     return GNTST_okay;
 }
 

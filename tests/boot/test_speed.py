@@ -15,7 +15,6 @@ pytestmark = [pytest.mark.bare, pytest.mark.xylem]
 
 def test_fast_paths_are_within_their_budgets(request):
     command = [os.path.join(qemu.ROOT, "bench", "run"), "--only", "--check", "--no-linux", "--no-boot",
-               "--rows", "^(?!grant_copy_4096$)",       # 512 steps of it are the string move
                "--hypervisor", request.config.getoption("--hypervisor")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     print(done.stdout)

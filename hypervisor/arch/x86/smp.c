@@ -28,6 +28,7 @@
 #include "log.h"
 #include "mm/heap.h"
 #include "options.h"
+#include "sync/softirq.h"
 #include "sync/spinlock.h"
 #include "time/time.h"
 
@@ -97,6 +98,7 @@ int smp_prepare_cpu(unsigned cpu)
     stack_blocks[cpu] = block;
     block_info(block)->cpu = cpu;
     block_info(block)->percpu_offset = percpu_offset[cpu];
+    block_info(block)->softirqs = &per_cpu(softirq_pending_bits, cpu);
     return 0;
 }
 
@@ -105,6 +107,7 @@ void smp_boot_cpu_restack(void (*fn)(void))
     if (smp_prepare_cpu(0))
         panic("No memory for the boot CPU's stack\n");
     *block_info(stack_blocks[0]) = *cpu_info();
+    block_info(stack_blocks[0])->softirqs = &this_cpu(softirq_pending_bits);
     stack_switch_call(stack_blocks[0] + STACK_SIZE, fn);
 }
 

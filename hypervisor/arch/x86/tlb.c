@@ -14,8 +14,8 @@
 #include "lib/bitmap.h"
 #include "log.h"
 
-uint64_t tlb_clock = 1;
-PER_CPU_DEFINE(uint64_t, tlb_flushed_at);
+static uint64_t tlb_clock = 1;
+static PER_CPU_DEFINE(uint64_t, tlb_flushed_at);
 
 #define ASK_AGAIN 20000000UL /* turns of the wait: about a second */
 #define LOOK_EVERY 0x10000UL /* turns: some milliseconds */

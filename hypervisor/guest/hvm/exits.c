@@ -15,15 +15,32 @@
 
 /* ---- common ---- */
 
-void hvm_skip(struct vcpu *v, struct cpu_user_regs *regs, unsigned length)
+static ALWAYS_INLINE void skip(struct vcpu *v, struct cpu_user_regs *regs, unsigned length, unsigned bits)
 {
     regs->rip += length;
-    if (hvm_vendor->code(v).bits != 64)
+    if (bits != 64)
         regs->rip = (uint32_t)regs->rip;
     regs->rflags &= ~(uint64_t)RFLAGS_RF;
     hvm_vendor->shadow_clear(v);
     if (unlikely(regs->rflags & RFLAGS_TF))
         hvm_inject_debug(DR6_BS);
+}
+
+void hvm_skip(struct vcpu *v, struct cpu_user_regs *regs, unsigned length)
+{
+    skip(v, regs, length, hvm_vendor->code(v).bits);
+}
+
+/* Looks at the bytes; known becomes what was found.  False: it is another instruction by now, or a fault was injected. */
+static __attribute__((noinline)) bool length_find(struct vcpu *v, struct cpu_user_regs *regs, unsigned opcode, uint8_t bits,
+                                                  struct hvm_length *known)
+{
+    uint8_t code[MAX_INSTRUCTION];
+    unsigned have = hvm_fetch(v, regs, code), length = have ? decode_opcode_length(code, have, bits, opcode) : 0;
+
+    if (length)
+        *known = (struct hvm_length){regs->rip, v->hvm->cr3, opcode, (uint8_t)length, bits};
+    return length;
 }
 
 /*
@@ -33,21 +50,12 @@ void hvm_skip(struct vcpu *v, struct cpu_user_regs *regs, unsigned length)
 bool hvm_skip_opcode(struct vcpu *v, struct cpu_user_regs *regs, unsigned opcode)
 {
     struct hvm_length *known = &v->hvm->lengths[(regs->rip ^ regs->rip >> 4) % HVM_LENGTHS];
-    uint8_t code[MAX_INSTRUCTION], bits = (uint8_t)hvm_vendor->code(v).bits;
-    unsigned have, length;
+    uint8_t bits = (uint8_t)hvm_vendor->code(v).bits;
 
-    if (likely(known->rip == regs->rip && known->opcode == opcode && known->cr3 == v->hvm->cr3 && known->bits == bits)) {
-        hvm_skip(v, regs, known->length);
-        return true;
-    }
-    have = hvm_fetch(v, regs, code);
-    if (!have)
+    if (unlikely(known->rip != regs->rip || known->opcode != opcode || known->cr3 != v->hvm->cr3 || known->bits != bits) &&
+        !length_find(v, regs, opcode, bits, known))
         return false;
-    length = decode_opcode_length(code, have, bits, opcode);
-    if (!length) /* changed since it was executed: what is there now is executed */
-        return false;
-    *known = (struct hvm_length){regs->rip, v->hvm->cr3, opcode, (uint8_t)length, bits};
-    hvm_skip(v, regs, length);
+    skip(v, regs, known->length, bits);
     return true;
 }
 

@@ -26,18 +26,17 @@ static inline uint64_t bounce_rflags(const struct vcpu *v, const struct cpu_user
     return rflags;
 }
 
-/* The selectors the guest's state names: its kernel compares them with the registers to see what was not loaded. */
-static uint64_t *store_segments(const struct pv_vcpu *pv, uint64_t *at, bool saved, int *result)
+/* The selectors the guest's state names, below at: its kernel compares them with the registers to see what was not loaded. */
+static uint64_t *store_segments(const struct pv_vcpu *pv, uint64_t *at, bool saved)
 {
-    int rc = 0;
-
     at -= 4;
-    GUEST_STORE(rc, saved ? pv->ds : read_ds(), uint64_t, &at[0]);
-    GUEST_STORE(rc, saved ? pv->es : read_es(), uint64_t, &at[1]);
-    GUEST_STORE(rc, saved ? pv->fs : read_fs(), uint64_t, &at[2]);
-    GUEST_STORE(rc, saved ? pv->gs : read_gs(), uint64_t, &at[3]);
-    *result |= rc;
+    GUEST_STORE(saved ? pv->ds : read_ds(), uint64_t, &at[0], fault);
+    GUEST_STORE(saved ? pv->es : read_es(), uint64_t, &at[1], fault);
+    GUEST_STORE(saved ? pv->fs : read_fs(), uint64_t, &at[2], fault);
+    GUEST_STORE(saved ? pv->gs : read_gs(), uint64_t, &at[3], fault);
     return at;
+fault:
+    return NULL;
 }
 
 /* Builds the frame below top and returns its lowest address; NULL when it does not fit. */
@@ -46,25 +45,29 @@ static ALWAYS_INLINE uint64_t *frame_store(const struct vcpu *v, const struct cp
 {
     uint8_t mask = v->info->evtchn_upcall_mask;
     uint64_t *at = top - BOUNCE_TOP_WORDS;
-    int rc = 0;
 
     if (unlikely(!guest_words_ok((uint64_t)top - BOUNCE_MAX_BYTES, BOUNCE_MAX_BYTES)))
         return NULL;
-    GUEST_STORE(rc, regs->rip, uint64_t, &at[0]);
-    GUEST_STORE(rc, (uint64_t)mask << 32 | cs, uint64_t, &at[1]);
-    GUEST_STORE(rc, bounce_rflags(v, regs, mask), uint64_t, &at[2]);
-    GUEST_STORE(rc, regs->rsp, uint64_t, &at[3]);
-    GUEST_STORE(rc, regs->ss, uint64_t, &at[4]);
+    GUEST_STORE(regs->rip, uint64_t, &at[0], fault);
+    GUEST_STORE((uint64_t)mask << 32 | cs, uint64_t, &at[1], fault);
+    GUEST_STORE(bounce_rflags(v, regs, mask), uint64_t, &at[2], fault);
+    GUEST_STORE(regs->rsp, uint64_t, &at[3], fault);
+    GUEST_STORE(regs->ss, uint64_t, &at[4], fault);
     if (flags & TRAP_BOUNCE_ERROR_CODE) {
         at--;
-        GUEST_STORE(rc, error_code, uint64_t, at);
+        GUEST_STORE(error_code, uint64_t, at, fault);
     }
-    if (unlikely(flags & TRAP_BOUNCE_FAILSAFE))
-        at = store_segments(v->pv, at, flags & TRAP_BOUNCE_SAVED_SEGMENTS, &rc);
+    if (unlikely(flags & TRAP_BOUNCE_FAILSAFE)) {
+        at = store_segments(v->pv, at, flags & TRAP_BOUNCE_SAVED_SEGMENTS);
+        if (!at)
+            return NULL;
+    }
     at -= 2;
-    GUEST_STORE(rc, regs->rcx, uint64_t, &at[0]);
-    GUEST_STORE(rc, regs->r11, uint64_t, &at[1]);
-    return likely(!rc) ? at : NULL;
+    GUEST_STORE(regs->rcx, uint64_t, &at[0], fault);
+    GUEST_STORE(regs->r11, uint64_t, &at[1], fault);
+    return at;
+fault:
+    return NULL;
 }
 
 static __attribute__((cold)) void handler_missing(struct vcpu *v, unsigned vector, uint32_t error_code, uint64_t rip)
@@ -114,15 +117,6 @@ static void bounce_any(struct vcpu *v, uint64_t rip, uint32_t flags, uint32_t er
     bounce(v, &cpu_info()->guest_regs, rip, flags, error_code);
 }
 
-void pv_bounce_pending(void)
-{
-    struct vcpu *v = current;
-    struct trap_bounce b = v->pv->bounce;
-
-    v->pv->bounce.flags = 0;
-    bounce_any(v, b.rip, b.flags, b.error_code);
-}
-
 void pv_bounce_event(void)
 {
     struct vcpu *v = current;
@@ -130,17 +124,16 @@ void pv_bounce_event(void)
     bounce(v, &cpu_info()->guest_regs, v->pv->callbacks[CALLBACKTYPE_event], TRAP_BOUNCE_INTERRUPT, 0);
 }
 
-bool pv_async_ready(void)
+bool pv_pending_ready(void)
 {
     const struct vcpu *v = current;
 
-    return (v->mce_pending && !(v->async_masked & 2)) || (v->nmi_pending && !(v->async_masked & 3));
+    return v->trap_pending || (v->mce_pending && !(v->async_masked & 2)) || (v->nmi_pending && !(v->async_masked & 3));
 }
 
 /* A machine check goes before an NMI, and each masks its like until the guest's iret. */
-void pv_bounce_async(void)
+static void bounce_async(struct vcpu *v)
 {
-    struct vcpu *v = current;
     bool machine_check = v->mce_pending && !(v->async_masked & 2);
     unsigned vector = machine_check ? VECTOR_MC : VECTOR_NMI;
 
@@ -149,6 +142,18 @@ void pv_bounce_async(void)
         return;
     v->async_masked |= machine_check ? 2 : 1;
     bounce_any(v, v->pv->traps[vector].address, TRAP_BOUNCE_INTERRUPT, 0);
+}
+
+void pv_bounce_pending(void)
+{
+    struct vcpu *v = current;
+
+    if (!v->trap_pending) {
+        bounce_async(v);
+        return;
+    }
+    v->trap_pending = false;
+    bounce_any(v, v->pv->bounce.rip, v->pv->bounce.flags, v->pv->bounce.error_code);
 }
 
 void pv_async_done(struct vcpu *v)
@@ -200,8 +205,8 @@ void pv_segments_failed(struct vcpu *v)
     if (!v->pv->callbacks[CALLBACKTYPE_failsafe])
         return;
     b->rip = v->pv->callbacks[CALLBACKTYPE_failsafe];
-    b->flags = (uint8_t)(TRAP_BOUNCE_PENDING | TRAP_BOUNCE_FAILSAFE | TRAP_BOUNCE_SAVED_SEGMENTS |
-                         callback_flags(v->pv, CALLBACKTYPE_failsafe));
+    b->flags = (uint8_t)(TRAP_BOUNCE_FAILSAFE | TRAP_BOUNCE_SAVED_SEGMENTS | callback_flags(v->pv, CALLBACKTYPE_failsafe));
+    v->trap_pending = true;
 }
 
 void pv_inject_trap(unsigned vector, uint32_t error_code, bool has_error_code)
@@ -217,8 +222,8 @@ void pv_inject_trap(unsigned vector, uint32_t error_code, bool has_error_code)
     }
     b->rip = t->address;
     b->error_code = error_code;
-    b->flags = (uint8_t)(TRAP_BOUNCE_PENDING | (has_error_code ? TRAP_BOUNCE_ERROR_CODE : 0) |
-                         (TI_GET_IF(t) ? TRAP_BOUNCE_INTERRUPT : 0));
+    b->flags = (uint8_t)((has_error_code ? TRAP_BOUNCE_ERROR_CODE : 0) | (TI_GET_IF(t) ? TRAP_BOUNCE_INTERRUPT : 0));
+    v->trap_pending = true;
 }
 
 /* Tells v where it faulted; error_code as its kernel sees it. */
@@ -233,10 +238,10 @@ void pv_inject_page_fault(uint64_t address, uint32_t error_code)
     pv_inject_trap(VECTOR_PF, page_fault_show(current, address, error_code), true);
 }
 
-void pv_bounce_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code)
+void pv_bounce_page_fault(struct cpu_user_regs *regs, struct vcpu *v, uint64_t address, uint32_t error_code)
 {
     const struct trap_info *t = &v->pv->traps[VECTOR_PF];
     uint32_t flags = TRAP_BOUNCE_ERROR_CODE | (TI_GET_IF(t) ? TRAP_BOUNCE_INTERRUPT : 0);
 
-    bounce(v, &cpu_info()->guest_regs, t->address, flags, page_fault_show(v, address, error_code));
+    bounce(v, regs, t->address, flags, page_fault_show(v, address, error_code));
 }

@@ -73,16 +73,13 @@ GLOBAL_LABEL pv_syscall_entry
     mov %rax, REG_RAX(%rsp)
 
 .Lexit:
-    testb $1, PV_BOUNCE_FLAGS(%r12)
-    jnz .Lbounce
     cli
-    mov PV_CPU_PERCPU(%rsp), %rcx
-    lea percpu_softirq_pending_bits(%rip), %rax
-    cmpl $0, (%rax,%rcx)
+    cmpl $0, PV_VCPU_PENDING(%rbx)
+    jne .Lpending
+.Lexit_softirqs:
+    mov PV_CPU_SOFTIRQS(%rsp), %rax
+    cmpl $0, (%rax)
     jne .Lsoftirq
-    cmpw $0, PV_VCPU_NMI_PENDING(%rbx)
-    jne .Lasync
-.Lexit_events:
     mov PV_VCPU_INFO(%rbx), %rax
     movzwl (%rax), %eax
     test %al, %al
@@ -90,14 +87,14 @@ GLOBAL_LABEL pv_syscall_entry
     test %ah, %ah
     jz .Levent
 .Lrestore:
+    testb $(PV_ENTRY_SYSCALL >> 8), REG_ENTRY_VECTOR + 1(%rsp)
+    jz .Lrestore_iret
     mov REG_RIP(%rsp), %rcx
     mov %rcx, %rax
     shl $16, %rax
     sar $16, %rax
     cmp %rcx, %rax
     jne .Lrestore_iret
-    testb $(PV_ENTRY_SYSCALL >> 8), REG_ENTRY_VECTOR + 1(%rsp)
-    jz .Lrestore_iret
     POP_GENERAL rcx=%rdx /* rcx holds rip already; r11 is where sysret takes the flags from */
     mov REG_RFLAGS - 120(%rsp), %r11
     mov REG_RSP - 120(%rsp), %rsp
@@ -117,20 +114,16 @@ GLOBAL_LABEL pv_syscall_entry
     call pv_iret_failed
     jmp .Lexit
 
-.Lbounce:
+.Lpending:
+    call pv_pending_ready
+    test %al, %al
+    jz .Lexit_softirqs
     sti
     call pv_bounce_pending
     jmp .Lexit
 .Lsoftirq:
     sti
     call softirq_run
-    jmp .Lexit
-.Lasync:
-    call pv_async_ready
-    test %al, %al
-    jz .Lexit_events
-    sti
-    call pv_bounce_async
     jmp .Lexit
 .Levent:
     sti
@@ -197,6 +190,7 @@ GLOBAL_LABEL pv_page_fault_entry
     SAVE_GENERAL
     mov %rsp, %rdi
     mov %cr2, %rsi
+    mov %rbx, %rdx
     sti
     call pv_page_fault
     jmp .Lexit

@@ -10,6 +10,8 @@
 #include "mm/guest_copy.h"
 #include "mm/physmap.h"
 
+#define MMU_UPDATE(list, count, done, domid) \
+    (&(struct pv_batch){__HYPERVISOR_mmu_update, sizeof(struct mmu_update), list, count, done, domid})
 #define CHUNK 16 /* requests copied in at a time */
 
 struct owners {
@@ -79,27 +81,14 @@ static int owners_get(uint64_t domid, struct owners *b)
 
 /* ---- one request: the lock is held ---- */
 
-/* Of a translated guest the entry names a guest frame. */
-static int translated_store(uint64_t address, uint64_t value, bool preserve_ad, const struct owners *b)
-{
-    struct frame *held;
-    int rc = pv_frames_translate(b->frames, &value, &held);
-
-    if (rc)
-        return rc;
-    rc = pv_table_store(address, value, preserve_ad, b->tables, b->frames);
-    if (held)
-        frame_put(held);
-    return rc;
-}
-
-static int m2p_store(uint64_t address, uint64_t value, const struct owners *b)
+/* Of a frame of d. */
+static __attribute__((noinline)) int m2p_store(uint64_t address, uint64_t value, struct domain *d)
 {
     mfn_t m = maddr_to_mfn(MADDR(address));
 
-    if (b->frames->is_system || b->frames->is_hvm) /* every guest reads what is written there */
+    if (d->is_system || d->is_hvm) /* every guest reads what is written there */
         return -EPERM;
-    if (!mfn_valid(m) || !frame_get(mfn_to_frame(m), b->frames))
+    if (!mfn_valid(m) || !frame_get(mfn_to_frame(m), d))
         return -EINVAL;
     m2p_set(m, value);
     dirty_log_frame(mfn_to_frame(m));
@@ -107,15 +96,35 @@ static int m2p_store(uint64_t address, uint64_t value, const struct owners *b)
     return 0;
 }
 
+/* Of a translated guest the entry names a guest frame, unless the request says otherwise. */
+static __attribute__((noinline)) int translated_do(const struct mmu_update *r, const struct owners *b)
+{
+    uint64_t value = r->val;
+    struct frame *held = NULL;
+    int rc = (r->ptr & 3) == MMU_PT_UPDATE_NO_TRANSLATE ? 0 : pv_frames_translate(b->frames, &value, &held);
+
+    if (!rc)
+        rc = pv_table_store(r->ptr & ~3UL, value, (r->ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD, b->tables, b->frames);
+    if (held)
+        frame_put(held);
+    return rc;
+}
+
 static inline int request_do(const struct mmu_update *r, const struct owners *b)
 {
     uint64_t kind = r->ptr & 3, address = r->ptr & ~3UL;
 
     if (unlikely(kind == MMU_MACHPHYS_UPDATE))
-        return m2p_store(address, r->val, b);
-    if (unlikely(b->translated) && kind != MMU_PT_UPDATE_NO_TRANSLATE)
-        return translated_store(address, r->val, kind == MMU_PT_UPDATE_PRESERVE_AD, b);
+        return m2p_store(address, r->val, b->frames);
+    if (unlikely(b->translated))
+        return translated_do(r, b);
     return pv_table_store(address, r->val, kind == MMU_PT_UPDATE_PRESERVE_AD, b->tables, b->frames);
+}
+
+static __attribute__((cold, noinline)) void update_failed(const struct mmu_update *r, int rc)
+{
+    if (rc != -ERESTART_LATER)
+        log_vcpu(LOG_WARNING, current, "mmu_update of %#lx to %#lx: error %d\n", r->ptr, r->val, rc);
 }
 
 /* ---- the batch ---- */
@@ -142,8 +151,8 @@ static int chunk_do(uint64_t address, uint64_t count, const struct owners *b, ui
     }
     spin_unlock(&b->tables->pv->tables_lock);
     /* Which frames a translated guest has is found out by trying, a million times by a dump of its memory. */
-    if (unlikely(rc && rc != -ERESTART_LATER) && !b->translated)
-        log_vcpu(LOG_WARNING, current, "mmu_update of %#lx to %#lx: error %d\n", r->ptr, r->val, rc);
+    if (unlikely(rc) && !b->translated)
+        update_failed(r, rc);
     *did += (uint64_t)(r - requests);
     return rc;
 }
@@ -181,48 +190,58 @@ static int batch_do(uint64_t requests, uint64_t count, const struct owners *b, u
     return rc;
 }
 
-/* One request of a domain on its own memory: most calls by far. */
-static int single_do(uint64_t address, struct domain *d)
+/* Whatever the batch is. */
+static __attribute__((noinline)) long any_do(const struct pv_batch *batch)
 {
-    struct owners b = {.tables = d, .frames = d};
-    struct mmu_update r;
+    uint64_t did = 0, n = (uint32_t)batch->count & ~MMU_UPDATE_PREEMPTED;
+    struct owners owners;
     int rc;
 
-    if (unlikely(guest_read(&r, GUEST_ADDR(address), sizeof(r))))
+    if (pv_put_old_table(current))
+        return pv_batch_end(batch, 0, -ERESTART_LATER);
+    if (unlikely(!guest_range_ok(batch->list, n * sizeof(struct mmu_update))))
+        return -EFAULT;
+    rc = owners_get(batch->domid, &owners);
+    if (unlikely(rc))
+        return rc;
+    rc = batch_do(batch->list, n, &owners, &did);
+    pv_frames_owner_put(owners.frames);
+    pv_frames_owner_put(owners.tables);
+    return pv_batch_end(batch, did, rc);
+}
+
+/* It failed, or is not over: rc, or an old table to put away. */
+static __attribute__((cold, noinline)) long single_end(uint64_t address, const struct mmu_update *r, int rc)
+{
+    if (rc && rc != -EFAULT)
+        update_failed(r, rc);
+    return pv_batch_end(MMU_UPDATE(address, 1, 0, DOMID_SELF), !rc, rc || !current->pv->old_table ? rc : -ERESTART_LATER);
+}
+
+/* One request of a domain on its own memory, most calls by far.  -EFAULT alone leaves *r without it. */
+static ALWAYS_INLINE int single_do(uint64_t address, struct mmu_update *r, struct domain *d)
+{
+    int rc;
+
+    if (unlikely(guest_read(r, GUEST_ADDR(address), sizeof(*r))))
         return -EFAULT;
     spin_lock(&d->pv->tables_lock);
-    rc = request_do(&r, &b);
+    if (unlikely((r->ptr & 3) == MMU_MACHPHYS_UPDATE))
+        rc = m2p_store(r->ptr & ~3UL, r->val, d);
+    else
+        rc = pv_table_store(r->ptr & ~3UL, r->val, (r->ptr & 3) == MMU_PT_UPDATE_PRESERVE_AD, d, d);
     spin_unlock(&d->pv->tables_lock);
-    if (unlikely(rc && rc != -ERESTART_LATER))
-        log_vcpu(LOG_WARNING, current, "mmu_update of %#lx to %#lx: error %d\n", r.ptr, r.val, rc);
     return rc;
 }
 
 long pv_mmu_update(uint64_t requests, uint64_t count, uint64_t done, uint64_t domid, uint64_t)
 {
-    uint64_t did = 0, n = (uint32_t)count & ~MMU_UPDATE_PREEMPTED;
     struct vcpu *v = current;
-    struct owners owners;
+    struct mmu_update r;
     int rc;
 
-    if (likely(count == 1 && domid == DOMID_SELF && !v->pv->old_table)) {
-        rc = single_do(requests, current->domain);
-        if (likely(!rc && !done && !v->pv->old_table))
-            return 0;
-        did = !rc;
-        rc = rc || !v->pv->old_table ? rc : -ERESTART_LATER;
-    } else if (pv_put_old_table(v)) {
-        rc = -ERESTART_LATER;
-    } else {
-        if (unlikely(!guest_range_ok(requests, n * sizeof(struct mmu_update))))
-            return -EFAULT;
-        rc = owners_get(domid, &owners);
-        if (unlikely(rc))
-            return rc;
-        rc = batch_do(requests, n, &owners, &did);
-        pv_frames_owner_put(owners.frames);
-        pv_frames_owner_put(owners.tables);
-    }
-    return pv_batch_end(&(struct pv_batch){__HYPERVISOR_mmu_update, sizeof(struct mmu_update), requests, count, done, domid},
-                        did, rc);
+    if (unlikely(count != 1) || unlikely(domid != DOMID_SELF) || unlikely(done) || unlikely(v->pv->old_table))
+        return any_do(MMU_UPDATE(requests, count, done, domid));
+    rc = single_do(requests, &r, v->domain);
+    return likely(!rc && !v->pv->old_table) ? 0 : single_end(requests, &r, rc);
 }

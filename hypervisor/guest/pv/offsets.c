@@ -16,12 +16,11 @@ void pv_offsets(void);
 __attribute__((used, noinline)) void pv_offsets(void)
 {
     OFFSET(PV_CPU_CURRENT, struct cpu_info, current);
-    OFFSET(PV_CPU_PERCPU, struct cpu_info, percpu_offset);
+    OFFSET(PV_CPU_SOFTIRQS, struct cpu_info, softirqs);
     OFFSET(PV_VCPU_PV, struct vcpu, pv);
     OFFSET(PV_VCPU_INFO, struct vcpu, info);
-    OFFSET(PV_VCPU_NMI_PENDING, struct vcpu, nmi_pending);
+    OFFSET(PV_VCPU_PENDING, struct vcpu, nmi_pending);
     OFFSET(PV_KERNEL_MODE, struct pv_vcpu, kernel_mode);
-    OFFSET(PV_BOUNCE_FLAGS, struct pv_vcpu, bounce.flags);
 }
 
 /* What entry.S assumes. */
@@ -31,6 +30,7 @@ _Static_assert(REGISTER_AT(r15, 0) && REGISTER_AT(rdi, 112) && REGISTER_AT(error
                    REGISTER_AT(ss, 160), "push order");
 _Static_assert(offsetof(struct cpu_info, guest_regs) == 0 && sizeof(struct cpu_info) == PV_CPU_INFO_SIZE,
                "the registers open the CPU's stack block, and are found from the end of the stack");
-_Static_assert(offsetof(struct vcpu, mce_pending) == offsetof(struct vcpu, nmi_pending) + 1, "looks at both with one compare");
+_Static_assert(offsetof(struct vcpu, nmi_pending) % 4 == 0 && offsetof(struct vcpu, async_masked) == offsetof(struct vcpu, nmi_pending) + 3,
+               "looks at all that is pending with one compare");
 _Static_assert(offsetof(struct vcpu_info, evtchn_upcall_pending) == 0 &&
                    offsetof(struct vcpu_info, evtchn_upcall_mask) == 1, "reads both at once");

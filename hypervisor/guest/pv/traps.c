@@ -50,13 +50,9 @@ static bool trap_descriptor_fault(uint64_t *address, uint32_t error_code)
     return false;
 }
 
-/*
- * A fault on a page that is not present is the guest's: the CPU keeps no translations that say so.  Others may be a
- * table write to emulate, or a translation that is stale.
- */
-void pv_page_fault(struct cpu_user_regs *regs, uint64_t address)
+/* May be the hypervisor's: an LDT page, a shadow, a table write to emulate, or a translation that is stale. */
+static __attribute__((noinline)) void page_fault_look(struct cpu_user_regs *regs, uint64_t address, struct vcpu *v)
 {
-    struct vcpu *v = current;
     uint32_t error_code = regs->error_code;
 
     if (unlikely(address - HYPERVISOR_RANGE_START < HYPERVISOR_RANGE_END - HYPERVISOR_RANGE_START)) {
@@ -69,7 +65,19 @@ void pv_page_fault(struct cpu_user_regs *regs, uint64_t address)
             (pv_fault_emulate_write(regs, address, error_code) || pv_fault_spurious(address, error_code)))
             return;
     }
-    pv_bounce_page_fault(v, address, error_code);
+    pv_bounce_page_fault(regs, v, address, error_code);
+}
+
+/* A fault on a page that is not present is the guest's: the CPU keeps no translations that say so. */
+void pv_page_fault(struct cpu_user_regs *regs, uint64_t address, struct vcpu *v)
+{
+    uint32_t error_code = regs->error_code;
+
+    if ((error_code & PF_PRESENT) || unlikely(v->arch.shadow) ||
+        unlikely(address - HYPERVISOR_RANGE_START < HYPERVISOR_RANGE_END - HYPERVISOR_RANGE_START))
+        page_fault_look(regs, address, v);
+    else
+        pv_bounce_page_fault(regs, v, address, error_code);
 }
 
 static void trap_general_protection(struct cpu_user_regs *regs)

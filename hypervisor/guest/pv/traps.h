@@ -39,10 +39,9 @@ _Static_assert(PV_STACK_SIZE == STACK_SIZE, "entry.S knows the size of a stack")
 void pv_int80_entry(void); /* entry.S: a label, not callable */
 
 /* Bounces (bounce.c): frames on the guest kernel's stack.  Where none fits, the guest is crashed. */
-void pv_bounce_pending(void);  /* from entry.S: delivers v->pv->bounce */
-bool pv_async_ready(void);     /* from entry.S: an NMI or machine check may be delivered */
+bool pv_pending_ready(void);   /* from entry.S: of what is pending, something may be delivered */
+void pv_bounce_pending(void);  /* from entry.S, then: v->pv->bounce, a machine check or an NMI */
 void pv_bounce_event(void);    /* from entry.S: event upcall */
-void pv_bounce_async(void);    /* from entry.S: NMI or machine check */
 void pv_bounce_syscall(struct cpu_user_regs *regs, struct vcpu *v);
 void pv_bounce_call(struct cpu_user_regs *regs, unsigned type); /* from entry.S: a system call to callback type */
 void pv_iret_failed(void);     /* from entry.S: the guest's state cannot be restored */
@@ -53,13 +52,13 @@ static inline void pv_inject_gp(uint32_t error_code) { pv_inject_trap(VECTOR_GP,
 /* NMI or machine check of the guest is over (its iret): the next may come. */
 void pv_async_done(struct vcpu *v);
 /* From entry.S: a page fault in ring 3. */
-void pv_page_fault(struct cpu_user_regs *regs, uint64_t address);
+void pv_page_fault(struct cpu_user_regs *regs, uint64_t address, struct vcpu *v);
 /* Bounces one at once; nothing else is queued. */
-void pv_bounce_page_fault(struct vcpu *v, uint64_t address, uint32_t error_code);
+void pv_bounce_page_fault(struct cpu_user_regs *regs, struct vcpu *v, uint64_t address, uint32_t error_code);
 
 /*
- * The running vcpu goes from its kernel to its user space or back: twice in every system call.  Tested first is what
- * callers that have no shadow know already.
+ * The running vcpu goes from its kernel to its user space or back: twice in every system call, which is why the flush clock is
+ * not told: CPUs would take its cache line from each other.  Tested first is what callers that have no shadow know already.
  */
 static inline void pv_mode_switch(struct vcpu *v, bool to_kernel)
 {
@@ -73,7 +72,7 @@ static inline void pv_mode_switch(struct vcpu *v, bool to_kernel)
         return;
     }
     v->arch.cr3 = mfn_to_maddr(to_kernel ? pv->kernel_table : pv->user_table).value;
-    cr3_load_unshadowed(v->arch.cr3);
+    write_cr3(v->arch.cr3);
 }
 
 /* Privileged instructions (privileged.c): true when emulated and the guest goes on, or an exception was queued for it. */

@@ -23,38 +23,13 @@ static inline bool entry_store(uint64_t *slot, uint64_t *old, uint64_t value, en
     return true;
 }
 
-/*
- * Both entries are present and map the same frame, ordinary memory of the table's owner: the reference goes from one to the
- * other, and what is left to do is the writable type reference.  False: the case is another, and nothing was done.
- */
-static ALWAYS_INLINE bool rights_update(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d, struct domain *from,
-                                        enum entry_mode mode)
-{
-    struct frame *f = mfn_to_frame(pte_frame(value));
-
-    value = l1_entry_stored(value);
-    if (!(old & value & PTE_PRESENT) || ((old ^ value) & (PTE_FRAME_MASK | PTE_CACHE_MASK)) || mode == ENTRY_EXPECT ||
-        from != d || d->dirty_log || !mfn_valid(pte_frame(value)) || f->owner != frame_owner_index(d))
-        return false;
-    if ((value & ~old & PTE_WRITE) && unlikely(!frame_get_type_fast(f, FRAME_WRITABLE)))
-        return false;
-    entry_store(slot, &old, value, mode);
-    if (old & ~value & PTE_WRITE)
-        frame_put_type_fast(f);
-    return true;
-}
-
-/* Anything. */
+/* Anything.  value: as it is stored. */
 static __attribute__((noinline)) int entry_replace(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d,
                                                    struct domain *from, enum entry_mode mode)
 {
-    bool same;
-    int rc;
+    bool same = (old & value & PTE_PRESENT) && !((old ^ value) & ~PTE_SOFT_BITS);
+    int rc = (value & PTE_PRESENT) && !same ? l1_entry_get(&value, d, from) : 0;
 
-    if (value & PTE_PRESENT)
-        value = l1_entry_stored(value);
-    same = (old & value & PTE_PRESENT) && !((old ^ value) & ~PTE_SOFT_BITS);
-    rc = (value & PTE_PRESENT) && !same ? l1_entry_get(&value, d, from) : 0;
     if (unlikely(rc))
         return rc;
     if (unlikely(!entry_store(slot, &old, value, mode))) {
@@ -69,10 +44,64 @@ static __attribute__((noinline)) int entry_replace(uint64_t *slot, uint64_t old,
     return 0;
 }
 
+/*
+ * Below are the two cases that nearly all updates are, of a table whose owner has the frame as ordinary memory, no log of dirty
+ * pages in between.  Where they cannot be done nothing was, and entry_replace() is to find out why.
+ */
+
+/* Both entries map the same frame: the reference goes from one to the other, left to do is the writable type reference. */
+static ALWAYS_INLINE bool rights_update(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d, struct domain *from,
+                                        enum entry_mode mode)
+{
+    struct frame *f = mfn_to_frame(pte_frame(value));
+    bool gains = value & ~old & PTE_WRITE;
+
+    if (((old ^ value) & (PTE_FRAME_MASK | PTE_CACHE_MASK)) || from != d || d->dirty_log || !mfn_valid(pte_frame(value)) ||
+        f->owner != frame_owner_index(d))
+        return false;
+    if (gains && unlikely(!frame_get_type_fast(f, FRAME_WRITABLE)))
+        return false;
+    if (unlikely(!entry_store(slot, &old, value, mode))) {
+        if (gains)
+            frame_put_type_fast(f);
+        return false;
+    }
+    if (old & ~value & PTE_WRITE)
+        frame_put_type_fast(f);
+    return true;
+}
+
+/* There was no entry.  A function of its own, so that what is above needs no registers for it. */
+static __attribute__((noinline)) int entry_first(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d,
+                                                 struct domain *from, enum entry_mode mode)
+{
+    struct frame *f = mfn_to_frame(pte_frame(value));
+    uint64_t found = old;
+
+    if (unlikely(value & PTE_CACHE_MASK) || from != d || d->dirty_log || unlikely(!mfn_valid(pte_frame(value))) ||
+        unlikely(!frame_get_fast(f, frame_owner_index(d))))
+        return entry_replace(slot, old, value, d, from, mode);
+    if (!(value & PTE_WRITE) || likely(frame_get_type_fast(f, FRAME_WRITABLE))) {
+        if (likely(entry_store(slot, &found, value, mode)))
+            return 0;
+        if (value & PTE_WRITE)
+            frame_put_type_fast(f);
+    }
+    frame_put_fast(f);
+    return entry_replace(slot, old, value, d, from, mode);
+}
+
 static ALWAYS_INLINE int l1_update(uint64_t *slot, uint64_t old, uint64_t value, struct domain *d, struct domain *from,
                                    enum entry_mode mode)
 {
-    return rights_update(slot, old, value, d, from, mode) ? 0 : entry_replace(slot, old, value, d, from, mode);
+    if (value & PTE_PRESENT) {
+        value = l1_entry_stored(value);
+        if (!(old & PTE_PRESENT))
+            return entry_first(slot, old, value, d, from, mode);
+        if (rights_update(slot, old, value, d, from, mode))
+            return 0;
+    }
+    return entry_replace(slot, old, value, d, from, mode);
 }
 
 int l1_entry_update(uint64_t *slot, uint64_t value, struct domain *d, struct domain *from, enum entry_mode mode,

@@ -27,7 +27,7 @@ struct cpu_info {
     bool guest_walked;      /* current's memory is reached by walking its tables, not through the CPU's (mm/guest_copy.h) */
     bool guest_32bit;       /* the hypercall being served came from 32-bit code (mm/guest_form.h) */
     uint8_t pad[2];
-    uint64_t scratch; /* also keeps the end of guest_regs.ss 16-byte aligned, as the CPU aligns RSP0 */
+    uint32_t *softirqs;     /* this CPU's softirq_pending_bits, for the way to the guest */
 };
 
 #ifdef XYLEM_HOST

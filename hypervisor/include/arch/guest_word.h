@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Single words of the running guest's memory: what guest_copy.h and the bounce of traps are made of.  Each is one
- * move; when it faults, the exception table leads out of line, where the result becomes -EFAULT, and the code goes on
- * behind it.  So a group of words is tested once, at its end.
+ * Single words of the running guest's memory: what guest_copy.h and the bounce of traps are made of.  Each is one move.  When a
+ * store faults, the exception table leads to a label; when a load does, out of line, where the result becomes -EFAULT, and the code
+ * goes on behind it, so that a group of loads is tested once, at its end: compilers are not to be trusted with a value that
+ * comes out of an asm goto.
  *
  * The address has to be checked first: guest_words_ok().
  */
@@ -22,19 +23,20 @@ static inline bool guest_words_ok(uint64_t address, uint64_t size)
            HYPERVISOR_RANGE_END - HYPERVISOR_RANGE_START + (size - 1);
 }
 
-#define GUEST_FIXUP                                                                                          \
-    "2:\n .pushsection .fixup, \"ax\"\n3: mov %[fault], %[rc]\n jmp 2b\n .popsection\n" EXTABLE(1b, 3b)
-
 /* value (an integer variable of the type) = *(type *)address; an int rc that was 0 becomes -EFAULT on a fault. */
 #define GUEST_LOAD(rc_, value_, type_, address_)                                                             \
-    __asm__ volatile("1: mov %[from], %[to]\n" GUEST_FIXUP                                                   \
+    __asm__ volatile("1: mov %[from], %[to]\n"                                                               \
+                     "2:\n .pushsection .fixup, \"ax\"\n3: mov %[fault], %[rc]\n jmp 2b\n .popsection\n"       \
+                     EXTABLE(1b, 3b)                                                                         \
                      : [rc] "+r"(rc_), [to] "=r"(value_)                                                     \
                      : [from] "m"(*(const type_ *)(address_)), [fault] "i"(-EFAULT))
-/* *(type *)address = value, likewise. */
-#define GUEST_STORE(rc_, value_, type_, address_)                                                            \
-    __asm__ volatile("1: mov %[from], %[to]\n" GUEST_FIXUP                                                   \
-                     : [rc] "+r"(rc_), [to] "=m"(*(type_ *)(address_))                                       \
-                     : [from] "r"((type_)(value_)), [fault] "i"(-EFAULT))
+/* *(type *)address = value; goes to the label on a fault. */
+#define GUEST_STORE(value_, type_, address_, label_)                                                         \
+    __asm__ goto("1: mov %[from], %[to]\n" EXTABLE(1b, %l[label_])                                           \
+                 : [to] "=m"(*(type_ *)(address_))                                                           \
+                 : [from] "r"((type_)(value_))                                                               \
+                 :                                                                                           \
+                 : label_)
 
 /* Sizes that are worth it: the fields and structs that hypercalls are made of. */
 #define GUEST_SHORT_MAX 40
@@ -58,7 +60,7 @@ typedef uint16_t __attribute__((may_alias, aligned(1))) guest_word16_t;
         *(type *)((char *)to + (offset)) = word_;                                                            \
     } while (0)
 #define GUEST_WRITE_ONE(type, offset)                                                                        \
-    GUEST_STORE(rc, *(const type *)((const char *)from + (offset)), type, to + (offset))
+    GUEST_STORE(*(const type *)((const char *)from + (offset)), type, to + (offset), fault)
 #define GUEST_ALL(one)                                                                                       \
     do {                                                                                                     \
         if (size == 1)                                                                                       \
@@ -92,10 +94,10 @@ static inline __attribute__((always_inline)) int guest_read_short(void *to, uint
 
 static inline __attribute__((always_inline)) int guest_write_short(uint64_t to, const void *from, size_t size)
 {
-    int rc = 0;
-
     if (!guest_words_ok(to, size))
         return -EFAULT;
     GUEST_ALL(GUEST_WRITE_ONE);
-    return rc;
+    return 0;
+fault:
+    return -EFAULT;
 }

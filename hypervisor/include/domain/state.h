@@ -120,9 +120,11 @@ struct vcpu {
 
     struct vcpu_info *info;  /* in shared_info, or where the guest registered it; dummy page before */
     struct frame *info_frame;/* holds a writable reference when registered */
+    /* the way to a PV guest asks for these four at once */
     uint8_t nmi_pending, mce_pending; /* to be delivered; atomic */
-    uint8_t upcall_edge;     /* info started to show an event since this was cleared; atomic */
+    bool trap_pending;       /* PV: pv->bounce is to be delivered */
     uint8_t async_masked;    /* NMI or MCE being handled by the guest: bit 0 NMI, bit 1 MCE */
+    uint8_t upcall_edge;     /* info started to show an event since this was cleared; atomic */
 
     struct vcpu_runstate_info runstate;
     guest_addr_t runstate_guest;     /* area registered by the guest, 0 none */

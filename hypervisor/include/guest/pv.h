@@ -14,11 +14,10 @@ struct trap_bounce {
     uint32_t error_code;
     uint8_t flags; /* TRAP_BOUNCE_* */
 };
-#define TRAP_BOUNCE_PENDING    (1u << 0)
-#define TRAP_BOUNCE_ERROR_CODE (1u << 1)
-#define TRAP_BOUNCE_INTERRUPT  (1u << 2) /* masks events, as an interrupt gate does */
-#define TRAP_BOUNCE_FAILSAFE   (1u << 3) /* tells segment selectors, too */
-#define TRAP_BOUNCE_SAVED_SEGMENTS (1u << 4) /* those kept in struct pv_vcpu, not the CPU's */
+#define TRAP_BOUNCE_ERROR_CODE (1u << 0)
+#define TRAP_BOUNCE_INTERRUPT  (1u << 1) /* masks events, as an interrupt gate does */
+#define TRAP_BOUNCE_FAILSAFE   (1u << 2) /* tells segment selectors, too */
+#define TRAP_BOUNCE_SAVED_SEGMENTS (1u << 3) /* those kept in struct pv_vcpu, not the CPU's */
 
 struct pv_vcpu {
     /* fast-path fields first: offsets are exported to assembly */

@@ -23,9 +23,8 @@ svm_enter_guest:
 
 .Lagain:
     cli
-    mov SVM_CPU_PERCPU(%rsp), %rcx
-    lea percpu_softirq_pending_bits(%rip), %rax
-    cmpl $0, (%rax,%rcx)
+    mov SVM_CPU_SOFTIRQS(%rsp), %rax
+    cmpl $0, (%rax)
     jne .Lsoftirq
     mov SVM_CPU_CURRENT(%rsp), %rdi
     call svm_prepare_entry

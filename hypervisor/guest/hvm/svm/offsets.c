@@ -11,4 +11,5 @@ __attribute__((used, noinline)) void svm_offsets(void)
 {
     OFFSET(SVM_CPU_CURRENT, struct cpu_info, current);
     OFFSET(SVM_CPU_PERCPU, struct cpu_info, percpu_offset);
+    OFFSET(SVM_CPU_SOFTIRQS, struct cpu_info, softirqs);
 }

@@ -121,20 +121,6 @@ static inline void write_cr4(uint64_t v) { __asm__ volatile("mov %0, %%cr4" ::"r
  * only makes later flushes cheaper).
  */
 void cr3_load(uint64_t cr3);
-/* The same where the running guest is known to have no shadow. */
-#ifdef XYLEM_HOST
-static inline void cr3_load_unshadowed(uint64_t cr3) { cr3_load(cr3); }
-#else
-extern uint64_t tlb_clock; /* arch/x86/tlb.c */
-PER_CPU_DECLARE(uint64_t, tlb_flushed_at);
-static inline void cr3_load_unshadowed(uint64_t cr3)
-{
-    uint64_t stamp = __atomic_add_fetch(&tlb_clock, 1, __ATOMIC_SEQ_CST);
-
-    write_cr3(cr3);
-    this_cpu(tlb_flushed_at) = stamp;
-}
-#endif
 
 #define TLB_FLUSH_ALL (~0UL) /* as address: everything that is not global */
 #define TLB_FLUSH_GLOBAL (1u << 0) /* global entries too */

@@ -97,6 +97,28 @@ static void across_pages(void)
     }
 }
 
+/* One process of the guest has prefixes where another has none, at the same address: a length that is remembered is the other's. */
+static void prefixes_come_and_go(void)
+{
+    static const uint8_t forms[][6] = { /* too long lands on ud2, too short executes cpuid of its own answer */
+        { 0x0f, 0xa2, 0xc3, 0xc3, 0x0f, 0x0b }, { 0x66, 0x2e, 0x0f, 0xa2, 0xc3 }, { 0x0f, 0xa2, 0xc3, 0xc3, 0x0f, 0x0b },
+    };
+    struct call expected = { .at = CODE, .eax = 0x40000000 };
+
+    for (unsigned int i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        struct call c = { .at = CODE, .eax = 0x40000000 };
+        struct trap_seen seen;
+
+        memcpy(first, forms[i], sizeof(forms[i]));
+        if (trap_catch(call_do, &c, &seen))
+            test_failure("form %u of cpuid: exception %lu", i, seen.vector);
+        if (i == 0)
+            expected = c;
+        CHECK_EQUAL(c.eax, expected.eax);
+        CHECK_EQUAL(c.ecx, expected.ecx);
+    }
+}
+
 /*
  * Vcpu 1: bytes change, prefixes come and go, the page is another one, or none.  Only instructions whose exit names them, and whose bytes
  * mixed are harmless to the guest itself.
@@ -164,5 +186,6 @@ void test_main(void)
     entries[0] = machine_of(first) << PAGE_SHIFT | ENTRY_PRESENT | ENTRY_WRITABLE;
     entries[1] = machine_of(second) << PAGE_SHIFT | ENTRY_PRESENT | ENTRY_WRITABLE;
     across_pages();
+    prefixes_come_and_go();
     changed_meanwhile();
 }

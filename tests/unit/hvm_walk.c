@@ -82,11 +82,13 @@ static uint32_t *at32(uint64_t gfn, unsigned index) { return (uint32_t *)mfn_to_
 /* 0, or the error code and that there is one. */
 static uint32_t walk(uint64_t linear, unsigned access, uint64_t *gpa)
 {
+    struct hvm_translation t = {.gpa = 0};
     uint32_t code = 0x1234;
-    int rc = hvm_walk(v, linear, access, gpa, &code);
+    int rc = hvm_walk(v, linear, access, &t, &code);
 
     if (!rc)
         assert_int_equal(code, 0);
+    *gpa = t.gpa;
     return rc ? code | FAULTED : 0;
 }
 
@@ -267,6 +269,84 @@ static void copies_cross_pages(void **state)
     assert_int_equal(fault.code, HVM_ACCESS_WRITE | HVM_ACCESS_USER);
 }
 
+/* What a word of linear address 0 is for an access; FAULTED and the error code where there is none. */
+static uint64_t word_at_0(unsigned access)
+{
+    struct hvm_fault fault;
+    uint64_t word;
+
+    return hvm_copy(0, &word, sizeof(word), access, &fault) ? FAULTED | fault.code : word;
+}
+
+/* Twice, so that the second answer is of a page that was walked for before. */
+#define ASSERT_WORD(access, expected)                                                                         \
+    do {                                                                                                      \
+        assert_int_equal(word_at_0(access), expected);                                                        \
+        assert_int_equal(word_at_0(access), expected);                                                        \
+    } while (0)
+
+/* Every level of the tables, the rights, the modes and the memory behind may be others the next time. */
+static void pages_walked_for_before_are_looked_at_again(void **state)
+{
+    uint64_t word = 99;
+    struct hvm_fault fault;
+
+    (void)state;
+    *at(10, 0) = 10;
+    *at(11, 0) = 11;
+    for (unsigned level = 1; level <= 4; level++) { /* the table of that level is another one */
+        four_levels(7);
+        *at(20, 0) = 21 << 12 | 7;
+        *at(21, 0) = 22 << 12 | 7;
+        *at(22, 0) = 23 << 12 | 7;
+        *at(23, 0) = 11 << 12 | 7;
+        ASSERT_WORD(0, 10);
+        if (level == 4)
+            hvm.cr3 = 20 << 12;
+        else
+            *at(4 - level, 0) = level == 1 ? 23 << 12 | 7 : level == 2 ? 22 << 12 | 7 : 21 << 12 | 7;
+        ASSERT_WORD(0, 11);
+    }
+    four_levels(7);
+    ASSERT_WORD(0, 10);
+    *at(4, 0) = 10 << 12 | 6; /* not present */
+    ASSERT_WORD(0, FAULTED);
+    *at(4, 0) = 10 << 12 | 3; /* the kernel's */
+    ASSERT_WORD(0, 10);
+    ASSERT_WORD(HVM_ACCESS_USER, FAULTED | P_PRESENT | HVM_ACCESS_USER);
+    ASSERT_WORD(0, 10);
+    *at(4, 0) = 10 << 12 | 7 | PTE_NX;
+    ASSERT_WORD(0, 10);
+    ASSERT_WORD(HVM_ACCESS_FETCH, FAULTED | P_PRESENT | HVM_ACCESS_FETCH);
+    hvm.efer &= ~(uint64_t)EFER_NXE;
+    ASSERT_WORD(0, FAULTED | P_PRESENT | P_RESERVED);
+    hvm.efer |= EFER_NXE;
+    *at(4, 0) = 10 << 12 | 5; /* read-only */
+    ASSERT_WORD(0, 10);
+    assert_int_equal(hvm_copy(0, &word, sizeof(word), HVM_ACCESS_WRITE, &fault), -EFAULT);
+    *at(4, 0) = 10 << 12 | 7;
+    ASSERT_WORD(0, 10);
+    assert_int_equal(*at(4, 0) & PTE_DIRTY, 0);
+    assert_int_equal(hvm_copy(0, &word, sizeof(word), HVM_ACCESS_WRITE, &fault), 0);
+    assert_int_equal(*at(4, 0) & PTE_DIRTY, PTE_DIRTY); /* though it was only read before */
+    ASSERT_WORD(0, 99);
+    assert_int_equal(physmap_set(guest, GFN(10), frames[10], 0, PHYSMAP_RAM_RO), 0);
+    ASSERT_WORD(0, 99);
+    assert_int_equal(hvm_copy(0, &word, sizeof(word), HVM_ACCESS_WRITE, &fault), -EFAULT);
+    assert_int_equal(physmap_clear(guest, GFN(10), 0), 0);
+    ASSERT_WORD(0, FAULTED | NO_MEMORY);
+    assert_int_equal(physmap_set(guest, GFN(10), frames[10], 0, PHYSMAP_RAM), 0);
+    ASSERT_WORD(0, 99);
+    assert_int_equal(physmap_clear(guest, GFN(3), 0), 0); /* a table */
+    ASSERT_WORD(0, FAULTED | NO_MEMORY);
+    assert_int_equal(physmap_set(guest, GFN(3), frames[3], 0, PHYSMAP_RAM), 0);
+    hvm.efer &= ~(uint64_t)EFER_LMA; /* another shape: PAE, whose top table is at the same address */
+    *at(1, 0) = 24 << 12 | 1;
+    *at(24, 0) = 25 << 12 | 7;
+    *at(25, 0) = 11 << 12 | 7;
+    ASSERT_WORD(0, 11);
+}
+
 static void only_memory_is_copied(void **state)
 {
     uint64_t word = 42;
@@ -380,6 +460,7 @@ int main(void)
         TEST(accessed_and_dirty_bits_are_set_as_the_cpu_would),
         TEST(tables_in_memory_that_is_none_end_the_walk),
         TEST(copies_cross_pages),
+        TEST(pages_walked_for_before_are_looked_at_again),
         TEST(only_memory_is_copied),
         TEST(arguments_of_32_bit_code_end_at_4_gib),
         TEST(stores_are_noted_in_log_dirty_mode),

@@ -33,21 +33,14 @@ static void piece_copy(void *to, const void *from, size_t size)
 /* One piece within a page; interrupts are off.  buffer NULL: zeros are written. */
 static int piece_do(struct vcpu *v, uint64_t linear, void *buffer, size_t size, unsigned access, uint32_t *error_code)
 {
-    struct domain *d = v->domain;
-    bool write = access & HVM_ACCESS_WRITE;
-    enum physmap_type type;
-    uint64_t gpa;
-    void *at;
-    int rc = hvm_walk(v, linear, access, &gpa, error_code);
+    const struct hvm_translation *t;
+    int rc = hvm_reach(v, linear, access, &t, error_code);
+    char *at;
 
     if (unlikely(rc))
         return rc;
-    at = physmap_at(d->hvm->physmap, gpa, write, &type);
-    if (unlikely(!at)) {
-        *error_code = HVM_NO_MEMORY;
-        return -EFAULT;
-    }
-    if (!write) {
+    at = t->at + (linear & ~PAGE_MASK);
+    if (!(access & HVM_ACCESS_WRITE)) {
         piece_copy(buffer, at, size);
         return 0;
     }
@@ -55,7 +48,7 @@ static int piece_do(struct vcpu *v, uint64_t linear, void *buffer, size_t size, 
         piece_copy(at, buffer, size);
     else
         memset(at, 0, size);
-    physmap_written(d, gpa, at, type);
+    physmap_written(v->domain, t->gpa, at, t->type);
     return 0;
 }
 

@@ -31,32 +31,35 @@ void hvm_skip(struct vcpu *v, struct cpu_user_regs *regs, unsigned length)
     skip(v, regs, length, hvm_vendor->code(v).bits);
 }
 
-/* Looks at the bytes; known becomes what was found.  False: it is another instruction by now, or a fault was injected. */
-static __attribute__((noinline)) bool length_find(struct vcpu *v, struct cpu_user_regs *regs, unsigned opcode, uint8_t bits,
-                                                  struct hvm_length *known)
+/*
+ * The exit says which instruction it was, so what is looked up, where the CPU does not say, is only how many prefixes it has, nearly
+ * always none.  Nothing is remembered of it: the next process of the guest may have others at the same address, under the same cr3.
+ */
+static __attribute__((noinline)) unsigned opcode_length(struct vcpu *v, const struct cpu_user_regs *regs, unsigned bits,
+                                                        unsigned opcode)
 {
     uint8_t code[MAX_INSTRUCTION];
-    unsigned have = hvm_fetch(v, regs, code), length = have ? decode_opcode_length(code, have, bits, opcode) : 0;
+    struct hvm_fault fault;
+    uint16_t first;
+    unsigned have;
 
-    if (length)
-        *known = (struct hvm_length){regs->rip, v->hvm->cr3, opcode, (uint8_t)length, bits};
-    return length;
+    if (likely(bits == 64 && opcode > 0xff && !hvm_copy(regs->rip, &first, sizeof(first), hvm_fetch_access(v), &fault)) &&
+        likely(__builtin_bswap16(first) == opcode))
+        return sizeof(first);
+    have = hvm_fetch(v, regs, code);
+    return have ? decode_opcode_length(code, have, bits, opcode) : 0;
 }
 
-/*
- * The exit says which instruction it was, so what is looked up is only how many prefixes it has.  That is remembered: a look at
- * the bytes walks the guest's tables, which is most of what a short exit costs.
- */
+/* Goes on behind the instruction.  False: it has changed since it was executed, and what is there now is, or a fault was injected. */
 bool hvm_skip_opcode(struct vcpu *v, struct cpu_user_regs *regs, unsigned opcode)
 {
-    struct hvm_length *known = &v->hvm->lengths[(regs->rip ^ regs->rip >> 4) % HVM_LENGTHS];
-    uint8_t bits = (uint8_t)hvm_vendor->code(v).bits;
+    unsigned bits = hvm_vendor->code(v).bits;
+    uint64_t next = hvm_vendor->next_rip(v);
+    unsigned length = next ? (unsigned)(next - regs->rip) : opcode_length(v, regs, bits, opcode);
 
-    if (unlikely(known->rip != regs->rip || known->opcode != opcode || known->cr3 != v->hvm->cr3 || known->bits != bits) &&
-        !length_find(v, regs, opcode, bits, known))
-        return false;
-    skip(v, regs, known->length, bits);
-    return true;
+    if (length)
+        skip(v, regs, length, bits);
+    return length;
 }
 
 static void general_protection(void) { hvm_inject_exception(VECTOR_GP, true, 0); }

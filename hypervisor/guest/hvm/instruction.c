@@ -12,7 +12,7 @@ unsigned hvm_fetch(struct vcpu *v, const struct cpu_user_regs *regs, uint8_t cod
     uint64_t linear = mode.bits == 64 ? regs->rip : (uint32_t)(mode.base + regs->rip);
     unsigned to_page_end = (unsigned)(PAGE_SIZE - (linear & (PAGE_SIZE - 1)));
     unsigned first = min(to_page_end, (unsigned)MAX_INSTRUCTION);
-    unsigned access = HVM_ACCESS_FETCH | (v->hvm->cpl == 3 ? HVM_ACCESS_USER : 0);
+    unsigned access = hvm_fetch_access(v);
     struct hvm_fault fault;
 
     if (hvm_copy(linear, code, first, access, &fault)) {
@@ -22,7 +22,9 @@ unsigned hvm_fetch(struct vcpu *v, const struct cpu_user_regs *regs, uint8_t cod
             hvm_crash(v, "its instruction is in no memory, at", linear);
         return 0;
     }
-    return hvm_copy(linear + first, code + first, MAX_INSTRUCTION - first, access, &fault) ? first : MAX_INSTRUCTION;
+    if (likely(first == MAX_INSTRUCTION) || hvm_copy(linear + first, code + first, MAX_INSTRUCTION - first, access, &fault))
+        return first;
+    return MAX_INSTRUCTION;
 }
 
 static unsigned address_bits(const struct instruction *in)

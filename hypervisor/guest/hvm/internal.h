@@ -60,6 +60,11 @@ void hvm_crash(struct vcpu *v, const char *why, uint64_t number);
 
 /* ---- instruction.c: bytes at rip ---- */
 
+/* How the vcpu reads its instructions, for hvm_copy. */
+static inline unsigned hvm_fetch_access(const struct vcpu *v)
+{
+    return HVM_ACCESS_FETCH | (v->hvm->cpl == 3 ? HVM_ACCESS_USER : 0);
+}
 /* Up to 15 bytes; how many could be read.  0 with the page fault injected when there is none. */
 unsigned hvm_fetch(struct vcpu *v, const struct cpu_user_regs *regs, uint8_t code[MAX_INSTRUCTION]);
 

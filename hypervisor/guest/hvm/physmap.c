@@ -168,6 +168,7 @@ void physmap_flush(struct domain *d)
     struct vcpu *v;
     cpu_mask_t mask;
 
+    __atomic_fetch_add(&d->hvm->physmap->version, 1, __ATOMIC_SEQ_CST);
     for_each_vcpu(d, v)
         __atomic_store_n(&v->hvm->flush_nested, true, __ATOMIC_RELEASE);
     domain_running_cpus(d, &mask);
@@ -432,6 +433,7 @@ int physmap_init(struct domain *d)
     spin_init(&p->lock, RANK_PHYSMAP);
     d->hvm->physmap = p;
     p->root = heap_alloc(0, HEAP_ZERO);
+    p->version = 1;
     return p->root && !physmap_pool_set(d, POOL_PAGES_FIRST * PAGE_SIZE) ? 0 : -ENOMEM;
 }
 

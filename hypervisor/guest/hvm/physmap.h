@@ -26,6 +26,7 @@
 struct physmap {
     spinlock_t lock;        /* RANK_PHYSMAP: everything below */
     uint64_t *root;
+    uint64_t version;       /* of what leaves say: changes with every flush, before it; atomic */
     uint64_t max_gfn;       /* highest guest frame that was ever mapped */
     uint64_t *free_tables;  /* linked through their first words */
     uint64_t pool_pages;    /* the free ones and those in use, beside the root */
@@ -120,6 +121,9 @@ void *physmap_at(const struct physmap *p, uint64_t gpa, bool write, enum physmap
 void physmap_written(struct domain *d, uint64_t gpa, const void *at, enum physmap_type type);
 /*
  * Where a linear address of the running vcpu v leads, walking its tables with the rights of access and setting accessed and
- * dirty bits; interrupts are off.  0; -EFAULT with *error_code as hvm_copy has it in its fault.
+ * dirty bits; interrupts are off.  Fills t's gpa (of the address) and what of it comes from the tables.  0; -EFAULT with *error_code
+ * as hvm_copy has it in its fault.
  */
-int hvm_walk(struct vcpu *v, uint64_t linear, unsigned access, uint64_t *gpa, uint32_t *error_code);
+int hvm_walk(struct vcpu *v, uint64_t linear, unsigned access, struct hvm_translation *t, uint32_t *error_code);
+/* The same and the memory there, remembering the last pages: *t is good while interrupts are off.  The same errors. */
+int hvm_reach(struct vcpu *v, uint64_t linear, unsigned access, const struct hvm_translation **t, uint32_t *error_code);

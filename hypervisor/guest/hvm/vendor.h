@@ -32,6 +32,7 @@ struct hvm_vendor {
     /* cr0, cr4, efer or pat of struct hvm_vcpu, or the TSC's offset, changed. */
     void (*controls_set)(struct vcpu *v);
     struct hvm_code (*code)(const struct vcpu *v);
+    uint64_t (*next_rip)(const struct vcpu *v); /* behind the instruction it exited on; 0 where the CPU does not say */
     uint64_t (*segment_base)(const struct vcpu *v, unsigned segment); /* 0 es, 1 cs, 2 ss, 3 ds, 4 fs, 5 gs */
     /* The instruction the running vcpu exited on is done: no interrupt shadow any more. */
     void (*shadow_clear)(struct vcpu *v);

@@ -26,6 +26,8 @@ struct walk_step {
 
 /* ---- guest-physical memory ---- */
 
+static inline bool type_is_writable(enum physmap_type type) { return type != PHYSMAP_RAM_RO && type != PHYSMAP_GRANT_RO; }
+
 void *physmap_at(const struct physmap *p, uint64_t gpa, bool write, enum physmap_type *type)
 {
     struct physmap_place leaf;
@@ -36,7 +38,7 @@ void *physmap_at(const struct physmap *p, uint64_t gpa, bool write, enum physmap
     leaf = physmap_find(p, gpa >> PAGE_SHIFT);
     *type = physmap_entry_type(leaf.entry);
     if (unlikely(*type == PHYSMAP_NONE || *type == PHYSMAP_MMIO) ||
-        unlikely(write && (*type == PHYSMAP_RAM_RO || *type == PHYSMAP_GRANT_RO)))
+        unlikely(write && !type_is_writable(*type)))
         return NULL;
     offset = gpa & ((PAGE_SIZE << physmap_order(leaf.level)) - 1);
     return (char *)mfn_to_virt(pte_frame(leaf.entry)) + offset;
@@ -74,7 +76,7 @@ static void entry_mark(struct domain *d, const struct walk_step *s, uint64_t bit
     uint32_t e32 = (uint32_t)e;
     bool done;
 
-    if ((e & bits) == bits || s->type == PHYSMAP_RAM_RO || s->type == PHYSMAP_GRANT_RO)
+    if ((e & bits) == bits || !type_is_writable(s->type))
         return;
     if (size == 8)
         done = __atomic_compare_exchange_n((uint64_t *)s->at, &e, e | bits, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
@@ -111,8 +113,8 @@ static ALWAYS_INLINE bool rights_allow(const struct hvm_vcpu *h, uint64_t rights
 /* ---- the walk ---- */
 
 /* In line, so that the shape is a constant where it matters: two walks in most hypercalls of a 64-bit guest. */
-static ALWAYS_INLINE int walk(struct vcpu *v, struct walk_shape shape, uint64_t linear, unsigned access, uint64_t *gpa,
-                              uint32_t *error_code)
+static ALWAYS_INLINE int walk(struct vcpu *v, struct walk_shape shape, uint64_t linear, unsigned access,
+                              struct hvm_translation *t, uint32_t *error_code)
 {
     uint32_t code = access & (HVM_ACCESS_WRITE | HVM_ACCESS_USER);
     uint64_t rights = PTE_WRITE | PTE_USER | PTE_ACCESSED, base = shape.root, leaf_bits = PTE_ACCESSED;
@@ -160,12 +162,18 @@ static ALWAYS_INLINE int walk(struct vcpu *v, struct walk_shape shape, uint64_t 
         for (unsigned l = shape.levels; l >= level; l--)
             if (shape.levels != 3 || l != 3)
                 entry_mark(d, &steps[l], l == level ? leaf_bits : PTE_ACCESSED, shape.entry_size);
-    *gpa = page_address(&shape, steps[level].entry, level, linear);
+    t->gpa = page_address(&shape, steps[level].entry, level, linear);
+    for (unsigned l = 1; shape.levels == 4 && l <= 4; l++) {
+        t->slots[4 - l] = steps[max(l, level)].at;
+        t->entries[4 - l] = steps[max(l, level)].entry;
+    }
+    t->rights = rights;
+    t->no_execute = no_execute;
     *error_code = 0;
     return 0;
 }
 
-static __attribute__((cold)) int walk_narrow(struct vcpu *v, uint64_t linear, unsigned access, uint64_t *gpa,
+static __attribute__((cold)) int walk_narrow(struct vcpu *v, uint64_t linear, unsigned access, struct hvm_translation *t,
                                              uint32_t *error_code)
 {
     const struct hvm_vcpu *h = v->hvm;
@@ -173,19 +181,69 @@ static __attribute__((cold)) int walk_narrow(struct vcpu *v, uint64_t linear, un
                                                : (struct walk_shape){2, 4, 10, h->cr3 & 0xfffff000UL};
 
     if (h->cr0 & CR0_PG)
-        return walk(v, shape, linear, access, gpa, error_code);
-    *gpa = linear;
+        return walk(v, shape, linear, access, t, error_code);
+    t->gpa = linear;
     *error_code = 0;
     return 0;
 }
 
-int hvm_walk(struct vcpu *v, uint64_t linear, unsigned access, uint64_t *gpa, uint32_t *error_code)
+int hvm_walk(struct vcpu *v, uint64_t linear, unsigned access, struct hvm_translation *t, uint32_t *error_code)
 {
     if (unlikely(!(v->hvm->efer & EFER_LMA)))
-        return walk_narrow(v, (uint32_t)linear, access, gpa, error_code);
+        return walk_narrow(v, (uint32_t)linear, access, t, error_code);
     if (unlikely(!address_canonical(linear))) {
         *error_code = HVM_NO_MEMORY;
         return -EFAULT;
     }
-    return walk(v, (struct walk_shape){4, 8, 9, v->hvm->cr3 & PTE_FRAME_MASK}, linear, access, gpa, error_code);
+    return walk(v, (struct walk_shape){4, 8, 9, v->hvm->cr3 & PTE_FRAME_MASK}, linear, access, t, error_code);
+}
+
+/* ---- pages walked for before ---- */
+
+/* Would a walk for linear now end as it did when t was made?  Only four levels are remembered, with all bits set that it sets. */
+static inline bool translation_holds(const struct hvm_vcpu *h, const struct physmap *p, const struct hvm_translation *t,
+                                     uint64_t linear, unsigned access)
+{
+    if (t->page != linear >> PAGE_SHIFT || t->root != (h->cr3 & PTE_FRAME_MASK) ||
+        t->version != __atomic_load_n(&p->version, __ATOMIC_SEQ_CST) || unlikely(!(h->efer & EFER_LMA)))
+        return false;
+    for (unsigned i = 0; i < ARRAY_SIZE(t->slots); i++)
+        if (unlikely(__atomic_load_n(t->slots[i], __ATOMIC_RELAXED) != t->entries[i]))
+            return false;
+    if ((access & HVM_ACCESS_WRITE) && (!(t->entries[3] & PTE_DIRTY) || !type_is_writable(t->type)))
+        return false;
+    return (!t->no_execute || (h->efer & EFER_NXE)) && (t->rights & PTE_ACCESSED) && rights_allow(h, t->rights, t->no_execute, access);
+}
+
+/*
+ * Flushes move the version on before they wait for this CPU, so what was found with the version that there was before stays good until
+ * interrupts are on again.
+ */
+int hvm_reach(struct vcpu *v, uint64_t linear, unsigned access, const struct hvm_translation **result, uint32_t *error_code)
+{
+    struct hvm_vcpu *h = v->hvm;
+    const struct physmap *p = v->domain->hvm->physmap;
+    struct hvm_translation *t = &h->translations[(linear >> PAGE_SHIFT) % HVM_TRANSLATIONS];
+    uint64_t version = __atomic_load_n(&p->version, __ATOMIC_SEQ_CST);
+    enum physmap_type type;
+    int rc;
+
+    *result = t;
+    if (likely(translation_holds(h, p, t, linear, access)))
+        return 0;
+    t->version = 0;
+    rc = hvm_walk(v, linear, access, t, error_code);
+    if (unlikely(rc))
+        return rc;
+    t->at = physmap_at(p, t->gpa & PAGE_MASK, access & HVM_ACCESS_WRITE, &type);
+    if (unlikely(!t->at)) {
+        *error_code = HVM_NO_MEMORY;
+        return -EFAULT;
+    }
+    t->type = (uint8_t)type;
+    t->page = linear >> PAGE_SHIFT;
+    t->root = h->cr3 & PTE_FRAME_MASK;
+    if (h->efer & EFER_LMA)
+        t->version = version;
+    return 0;
 }

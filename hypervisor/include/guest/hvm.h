@@ -33,13 +33,20 @@ struct hvm_injection {
     uint64_t address;                /* page fault: cr2; debug exception: bits for dr6 */
 };
 
-/* How long an instruction was that exited before (exits.c). */
-struct hvm_length {
-    uint64_t rip, cr3;
-    uint32_t opcode;
-    uint8_t length, bits;
+/*
+ * A page of the guest's linear memory that was walked for (guest/hvm/walk.c): good for as long as the physmap did not change and
+ * the entries still say the same.
+ */
+struct hvm_translation {
+    uint64_t page, root;             /* linear address >> PAGE_SHIFT; the top-level table's address */
+    uint64_t *slots[4], entries[4];  /* of each level; those below a large page's repeat it */
+    uint64_t rights, gpa;            /* the entries anded; of the page */
+    char *at;
+    uint64_t version;                /* of the physmap; 0: nothing is here */
+    uint8_t type;                    /* enum physmap_type */
+    bool no_execute;
 };
-#define HVM_LENGTHS 8
+#define HVM_TRANSLATIONS 8
 
 struct hvm_vcpu {
     struct hvm_injection inject;
@@ -54,7 +61,7 @@ struct hvm_vcpu {
     uint64_t tsc_adjust;             /* the offset of its TSC is v->arch.tsc_offset */
     uint64_t pat, mtrr_def_type, mtrr_fixed[11], mtrr_variable[16]; /* stored, of no effect but for the PAT */
     uint64_t apic_base;
-    struct hvm_length lengths[HVM_LENGTHS];
+    struct hvm_translation translations[HVM_TRANSLATIONS];
     struct lapic *lapic;
     void *vendor;                    /* the vendor file's own (VMCB...) */
 };

@@ -190,6 +190,8 @@ static struct hvm_code svm_code(const struct vcpu *v)
     return (struct hvm_code){b->cs.base, b->cs.attributes & 0x400 ? 32 : 16};
 }
 
+static uint64_t svm_next_rip(const struct vcpu *v) { return vmcb_of(v)->next_rip; }
+
 static uint64_t svm_segment_base(const struct vcpu *v, unsigned segment)
 {
     return (&vmcb_of(v)->es)[segment].base; /* VMSAVE keeps those of fs and gs up to date. */
@@ -210,6 +212,7 @@ const struct hvm_vendor svm_vendor = {
     .state_set = svm_state_set,
     .controls_set = svm_controls_set,
     .code = svm_code,
+    .next_rip = svm_next_rip,
     .segment_base = svm_segment_base,
     .shadow_clear = svm_shadow_clear,
 };

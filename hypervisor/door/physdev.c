@@ -66,9 +66,8 @@ static int map_line(struct domain *d, physdev_map_pirq_t *map)
 static int map_message(struct domain *d, physdev_map_pirq_t *map)
 {
     struct msi_request request = {
-        .bus = (uint8_t)map->bus,
-        .devfn = (uint8_t)map->devfn,
-        .segment = map->type == MAP_PIRQ_TYPE_MSI ? 0 : (uint16_t)((uint32_t)map->bus >> 16),
+        .device = pci_name(map->type == MAP_PIRQ_TYPE_MSI ? 0 : (uint16_t)((uint32_t)map->bus >> 16), (uint8_t)map->bus,
+                           (uint8_t)map->devfn),
     };
     int count = 1;
 
@@ -168,53 +167,33 @@ static long op_iobitmap(struct call *c)
 
 /* ---- PCI ---- */
 
-static long op_manage_ext(struct call *c)
-{
-    const struct physdev_manage_pci_ext *manage = c->arg;
-    const struct pci_device device = {
-        .bus = manage->bus, .devfn = manage->devfn, .node = ~0u,
-        .is_extended = manage->is_extfn, .is_virtual = manage->is_virtfn,
-        .physical_bus = manage->physfn.bus, .physical_devfn = manage->physfn.devfn,
-    };
-
-    return manage->is_extfn > 1 || manage->is_virtfn > 1 ? -EINVAL : pci_device_add(&device);
-}
-
-static long op_device_add(struct call *c)
-{
-    const struct physdev_pci_device_add *add = c->arg;
-    struct pci_device device = {
-        .segment = add->seg, .bus = add->bus, .devfn = add->devfn, .node = ~0u,
-        .is_extended = add->flags & XEN_PCI_DEV_EXTFN, .is_virtual = add->flags & XEN_PCI_DEV_VIRTFN,
-        .physical_bus = add->physfn.bus, .physical_devfn = add->physfn.devfn,
-    };
-
-    if ((add->flags & XEN_PCI_DEV_PXM) &&
-        guest_read(&device.node, guest_element(c->at, c->size, 1), sizeof(device.node)))
-        return -EFAULT;
-    return pci_device_add(&device);
-}
-
-/* The commands whose argument is just a device; the older ones know no segments. */
+/* The older commands know no segments: their arguments begin with bus and devfn, the newer ones' with the segment before. */
 static long op_device(struct call *c)
 {
-    const struct physdev_pci_device *device = c->arg;
-    const struct physdev_manage_pci *manage = c->arg;
-    const struct physdev_restore_msi *restore = c->arg;
+    const struct physdev_manage_pci_ext *manage = c->arg;
+    const struct physdev_pci_device_add *add = c->arg;
+    const uint32_t old = pci_name(0, manage->bus, manage->devfn), device = pci_name(add->seg, add->bus, add->devfn);
+    uint32_t node;
 
     switch (c->command) {
     case PHYSDEVOP_manage_pci_add:
-        return pci_device_add(&(struct pci_device){.bus = manage->bus, .devfn = manage->devfn, .node = ~0u});
+        return pci_device_add(old, false);
+    case PHYSDEVOP_manage_pci_add_ext:
+        return manage->is_extfn > 1 || manage->is_virtfn > 1 ? -EINVAL : pci_device_add(old, manage->is_virtfn);
     case PHYSDEVOP_manage_pci_remove:
-        return pci_device_remove(0, manage->bus, manage->devfn);
+        return pci_device_remove(old);
     case PHYSDEVOP_restore_msi:
-        return irq_restore_device(0, restore->bus, restore->devfn);
+        return irq_restore_device(old);
+    case PHYSDEVOP_pci_device_add:
+        if ((add->flags & XEN_PCI_DEV_PXM) && guest_read(&node, guest_element(c->at, c->size, 1), sizeof(node)))
+            return -EFAULT;
+        return pci_device_add(device, add->flags & XEN_PCI_DEV_VIRTFN);
     case PHYSDEVOP_pci_device_remove:
-        return pci_device_remove(device->seg, device->bus, device->devfn);
+        return pci_device_remove(device);
     case PHYSDEVOP_restore_msi_ext:
-        return irq_restore_device(device->seg, device->bus, device->devfn);
+        return irq_restore_device(device);
     default: /* prepare_msix, release_msix: tables are mapped entry by entry when they are used */
-        return pci_find_capability(device->seg, device->bus, device->devfn, 0x11) != 0 ? 0 : -ENODEV;
+        return pci_find_capability(device, 0x11) != 0 ? 0 : -ENODEV;
     }
 }
 
@@ -248,12 +227,12 @@ static const struct operation operations[] = {
     [PHYSDEVOP_manage_pci_add] = OPERATION(op_device, physdev_manage_pci, OP_PRIVILEGED),
     [PHYSDEVOP_manage_pci_remove] = OPERATION(op_device, physdev_manage_pci, OP_PRIVILEGED),
     [PHYSDEVOP_restore_msi] = OPERATION(op_device, physdev_restore_msi, OP_PRIVILEGED),
-    [PHYSDEVOP_manage_pci_add_ext] = OPERATION(op_manage_ext, physdev_manage_pci_ext, OP_PRIVILEGED),
+    [PHYSDEVOP_manage_pci_add_ext] = OPERATION(op_device, physdev_manage_pci_ext, OP_PRIVILEGED),
     [PHYSDEVOP_setup_gsi] = OPERATION(op_setup_gsi, physdev_setup_gsi, OP_PRIVILEGED),
     [PHYSDEVOP_get_free_pirq] = OPERATION(op_free_pirq, physdev_get_free_pirq, OP_ANSWER),
     [PHYSDEVOP_pci_mmcfg_reserved] = OPERATION(op_mmcfg, physdev_pci_mmcfg_reserved, OP_PRIVILEGED),
     [PHYSDEVOP_pci_device_add] = {
-        .run = op_device_add, .size = offsetof(struct physdev_pci_device_add, optarr), .flags = OP_PRIVILEGED},
+        .run = op_device, .size = offsetof(struct physdev_pci_device_add, optarr), .flags = OP_PRIVILEGED},
     [PHYSDEVOP_pci_device_remove] = OPERATION(op_device, physdev_pci_device, OP_PRIVILEGED),
     [PHYSDEVOP_restore_msi_ext] = OPERATION(op_device, physdev_pci_device, OP_PRIVILEGED),
     [PHYSDEVOP_pirq_eoi_gmfn_v2] = OPERATION(op_eoi_page, physdev_pirq_eoi_gmfn, 0),

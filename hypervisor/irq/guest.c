@@ -316,8 +316,7 @@ static bool msi_taken(const struct msi_request *r)
         uint64_t flags = spin_lock_irqsave(&desc->lock);
         const struct msi *m = desc->msi;
 
-        taken = m != NULL && m->at.segment == r->segment && m->at.bus == r->bus && m->at.devfn == r->devfn &&
-                (m->at.msix != r->msix || !r->msix || m->at.entry == r->entry);
+        taken = m != NULL && m->at.device == r->device && (m->at.msix != r->msix || !r->msix || m->at.entry == r->entry);
         spin_unlock_irqrestore(&desc->lock, flags);
     }
     return taken;
@@ -435,7 +434,7 @@ int irq_set_eoi_page(struct domain *d, struct frame *page)
     return error;
 }
 
-int irq_restore_device(uint16_t segment, uint8_t bus, uint8_t devfn)
+int irq_restore_device(uint32_t device)
 {
     int result = -ENODEV;
 
@@ -444,7 +443,7 @@ int irq_restore_device(uint16_t segment, uint8_t bus, uint8_t devfn)
         uint64_t flags = spin_lock_irqsave(&desc->lock);
         struct msi *m = desc->msi;
 
-        if (m != NULL && m->at.segment == segment && m->at.bus == bus && m->at.devfn == devfn) {
+        if (m != NULL && m->at.device == device) {
             msi_restore(m);
             result = 0;
         }

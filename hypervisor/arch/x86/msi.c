@@ -22,16 +22,6 @@
 #define COMMAND_MEMORY 0x0002
 #define MESSAGE_BASE   0xfee00000u
 
-static uint32_t config_read(const struct msi *m, unsigned reg, unsigned size)
-{
-    return pci_read(m->at.segment, m->at.bus, m->at.devfn, reg, size);
-}
-
-static void config_write(const struct msi *m, unsigned reg, unsigned size, uint32_t value)
-{
-    pci_write(m->at.segment, m->at.bus, m->at.devfn, reg, size, value);
-}
-
 /* Base address in memory of a BAR; 0 when it is not assigned or not memory. */
 static uint64_t bar_address(const struct msi *m, unsigned bar)
 {
@@ -40,43 +30,38 @@ static uint64_t bar_address(const struct msi *m, unsigned bar)
 
     if (bar > 5)
         return 0;
-    low = config_read(m, 0x10 + 4 * bar, 4);
+    low = pci_read(m->at.device, 0x10 + 4 * bar, 4);
     if (low & 1)
         return 0;
     if ((low & 6) == 4 && bar < 5)
-        high = config_read(m, 0x14 + 4 * bar, 4);
+        high = pci_read(m->at.device, 0x14 + 4 * bar, 4);
     return high << 32 | (low & ~0xfu);
-}
-
-static uint32_t device_name(const struct msi *m)
-{
-    return (uint32_t)m->at.segment << 16 | (uint32_t)m->at.bus << 8 | m->at.devfn;
 }
 
 /* The table of all entries is at base; its pending bits lie by another BAR, or not where anybody knows. */
 static int msix_protect(const struct msi *m, uint64_t base, unsigned entries)
 {
-    uint32_t pending = config_read(m, m->capability + 8, 4);
-    uint64_t table = base + (config_read(m, m->capability + 4, 4) & ~7u), bits = bar_address(m, pending & 7);
+    uint32_t pending = pci_read(m->at.device, m->capability + 8, 4);
+    uint64_t table = base + (pci_read(m->at.device, m->capability + 4, 4) & ~7u), bits = bar_address(m, pending & 7);
     struct msix_pages pages[2] = {{table >> PAGE_SHIFT, (table + entries * 16 - 1) >> PAGE_SHIFT}};
 
     pages[1] = pages[0];
     if (bits)
         pages[1] = (struct msix_pages){(bits + (pending & ~7u)) >> PAGE_SHIFT,
                                        (bits + (pending & ~7u) + (entries + 63) / 64 * 8 - 1) >> PAGE_SHIFT};
-    return msix_table_protect(device_name(m), pages);
+    return msix_table_protect(m->at.device, pages);
 }
 
 static int msix_prepare(struct msi *m)
 {
-    uint32_t control = config_read(m, m->capability + CONTROL, 2);
-    uint32_t table = config_read(m, m->capability + 4, 4);
+    uint32_t control = pci_read(m->at.device, m->capability + CONTROL, 2);
+    uint32_t table = pci_read(m->at.device, m->capability + 4, 4);
     uint64_t base;
     int error;
 
     if (m->at.entry > (control & 0x7ff))
         return -ENXIO;
-    if (!(config_read(m, 4, 2) & COMMAND_MEMORY))
+    if (!(pci_read(m->at.device, 4, 2) & COMMAND_MEMORY))
         return -ENXIO;
     base = bar_address(m, table & 7);
     if (base == 0) /* a virtual function's BARs read as zero: domain 0 knows */
@@ -95,7 +80,7 @@ static int msix_prepare(struct msi *m)
 
 static int msi_prepare_plain(struct msi *m, unsigned count)
 {
-    uint32_t control = config_read(m, m->capability + CONTROL, 2);
+    uint32_t control = pci_read(m->at.device, m->capability + CONTROL, 2);
 
     m->wide = control & MSI_WIDE;
     m->maskable = control & MSI_MASKABLE;
@@ -118,14 +103,13 @@ int msi_prepare(const struct msi_request *request, unsigned count, struct msi **
     struct msi *block;
     int error = -ENXIO;
 
-    if (pci_read(request->segment, request->bus, request->devfn, 0, 2) == 0xffff)
+    if (pci_read(request->device, 0, 2) == 0xffff)
         return -ENODEV;
     block = mem_new_array(struct msi, count);
     if (block == NULL)
         return -ENOMEM;
     block->at = *request;
-    block->capability = pci_find_capability(request->segment, request->bus, request->devfn,
-                                            request->msix ? CAP_MSIX : CAP_MSI);
+    block->capability = pci_find_capability(request->device, request->msix ? CAP_MSIX : CAP_MSI);
     if (block->capability != 0)
         error = request->msix ? msix_prepare(block) : msi_prepare_plain(block, count);
     if (error != 0) {
@@ -142,7 +126,7 @@ int msi_prepare(const struct msi_request *request, unsigned count, struct msi **
 static void enable(struct msi *m, bool on)
 {
     uint32_t bit = m->at.msix ? MSIX_ENABLE : MSI_ENABLE;
-    uint32_t control = config_read(m, m->capability + CONTROL, 2);
+    uint32_t control = pci_read(m->at.device, m->capability + CONTROL, 2);
 
     if (!m->at.msix) {
         unsigned log2 = 0;
@@ -152,7 +136,7 @@ static void enable(struct msi *m, bool on)
         control = (control & ~0x70u) | log2 << 4;
     }
     control = on ? control | bit : control & ~bit;
-    config_write(m, m->capability + CONTROL, 2, control);
+    pci_write(m->at.device, m->capability + CONTROL, 2, control);
 }
 
 static void message_write(struct msi *m)
@@ -163,10 +147,10 @@ static void message_write(struct msi *m)
         m->entry[2] = m->data;
         return;
     }
-    config_write(m, m->capability + 4, 4, m->address);
+    pci_write(m->at.device, m->capability + 4, 4, m->address);
     if (m->wide)
-        config_write(m, m->capability + 8, 4, 0);
-    config_write(m, m->capability + (m->wide ? 12 : 8), 2, m->data);
+        pci_write(m->at.device, m->capability + 8, 4, 0);
+    pci_write(m->at.device, m->capability + (m->wide ? 12 : 8), 2, m->data);
 }
 
 static void mask_write(struct msi *m)
@@ -179,8 +163,8 @@ static void mask_write(struct msi *m)
         (void)m->entry[3]; /* posted writes have arrived */
         return;
     }
-    bits = config_read(m, reg, 4);
-    config_write(m, reg, 4, m->masked ? bits | 1u << m->index : bits & ~(1u << m->index));
+    bits = pci_read(m->at.device, reg, 4);
+    pci_write(m->at.device, reg, 4, m->masked ? bits | 1u << m->index : bits & ~(1u << m->index));
 }
 
 void msi_mask(struct msi *m, bool masked)
@@ -221,7 +205,7 @@ void msi_restore(struct msi *m)
 static void msix_retire(struct msi *m)
 {
     vunmap((void *)((uint64_t)m->entry & PAGE_MASK), 1);
-    msix_table_release(device_name(m));
+    msix_table_release(m->at.device);
 }
 
 void msi_free(struct msi *m)

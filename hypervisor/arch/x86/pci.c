@@ -11,30 +11,32 @@
 #include "arch/x86/ports.h"
 #include "errno.h"
 #include "mm/heap.h"
-#include "sync/spinlock.h"
+#include "mm/rangeset.h"
 
 #define BUS_SIZE MIB(1)
 #define CAPABILITY_LIMIT 48 /* of a sound list in 192 bytes */
 
-/* devices, configuration in memory */
+/* configuration in memory */
 static spinlock_t pci_lock = SPINLOCK_INIT(RANK_PCI);
 /* ports: used with descriptors locked */
 static spinlock_t port_lock = SPINLOCK_INIT(RANK_INTERRUPT_CONTROLLER);
 static volatile uint8_t *bus_map[ACPI_MAX_MCFG][256]; /* pci_lock */
 static bool mmcfg_disabled[ACPI_MAX_MCFG];
-static struct pci_device *devices; /* pci_lock */
+static struct rangeset devices = {.lock = SPINLOCK_INIT(RANK_NONE)};
 
 /* pci_lock held.  NULL: not reachable in memory. */
-static volatile uint8_t *config_memory(uint16_t segment, uint8_t bus, uint8_t devfn)
+static volatile uint8_t *config_memory(uint32_t device)
 {
+    const uint8_t bus = (uint8_t)(device >> 8);
+
     for (unsigned i = 0; i < acpi.mcfg_count; i++) {
         const struct acpi_mcfg *m = &acpi.mcfg[i];
 
-        if (m->segment != segment || bus < m->start_bus || bus > m->end_bus || mmcfg_disabled[i])
+        if (m->segment != device >> 16 || bus < m->start_bus || bus > m->end_bus || mmcfg_disabled[i])
             continue;
         if (bus_map[i][bus] == NULL)
             bus_map[i][bus] = vmap_device(MADDR(m->address + bus * BUS_SIZE), BUS_SIZE);
-        return bus_map[i][bus] == NULL ? NULL : bus_map[i][bus] + ((uint64_t)devfn << 12);
+        return bus_map[i][bus] == NULL ? NULL : bus_map[i][bus] + ((uint64_t)(device & 0xff) << 12);
     }
     return NULL;
 }
@@ -54,10 +56,9 @@ static void memory_write(volatile uint8_t *p, unsigned size, uint32_t value)
 }
 
 /* Writes *value where `write` says so, else reads it: all ones when there is nothing. */
-static void config_access(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsigned size, bool write,
-                          uint32_t *value)
+static void config_access(uint32_t device, unsigned reg, unsigned size, bool write, uint32_t *value)
 {
-    bool by_ports = segment == 0 && reg < 256;
+    bool by_ports = device >> 16 == 0 && reg < 256;
     spinlock_t *lock = by_ports ? &port_lock : &pci_lock;
     uint16_t port = (uint16_t)(0xcfc + (reg & 3));
     volatile uint8_t *memory;
@@ -67,12 +68,12 @@ static void config_access(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned
         return;
     flags = spin_lock_irqsave(lock);
     if (by_ports) {
-        port_out32(0xcf8, 0x80000000u | (uint32_t)bus << 16 | (uint32_t)devfn << 8 | (reg & 0xfc));
+        port_out32(0xcf8, 0x80000000u | device << 8 | (reg & 0xfc));
         if (write)
             port_out(port, size, *value);
         else
             *value = port_in(port, size);
-    } else if ((memory = config_memory(segment, bus, devfn)) != NULL) {
+    } else if ((memory = config_memory(device)) != NULL) {
         if (write)
             memory_write(memory + reg, size, *value);
         else
@@ -81,28 +82,28 @@ static void config_access(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned
     spin_unlock_irqrestore(lock, flags);
 }
 
-uint32_t pci_read(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsigned size)
+uint32_t pci_read(uint32_t device, unsigned reg, unsigned size)
 {
     uint32_t value = size == 1 ? 0xff : size == 2 ? 0xffff : ~0u;
 
-    config_access(segment, bus, devfn, reg, size, false, &value);
+    config_access(device, reg, size, false, &value);
     return value;
 }
 
-void pci_write(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsigned size, uint32_t value)
+void pci_write(uint32_t device, unsigned reg, unsigned size, uint32_t value)
 {
-    config_access(segment, bus, devfn, reg, size, true, &value);
+    config_access(device, reg, size, true, &value);
 }
 
-unsigned pci_find_capability(uint16_t segment, uint8_t bus, uint8_t devfn, uint8_t id)
+unsigned pci_find_capability(uint32_t device, uint8_t id)
 {
     unsigned at;
 
-    if (!(pci_read(segment, bus, devfn, 0x06, 2) & 0x10)) /* status: has a list */
+    if (!(pci_read(device, 0x06, 2) & 0x10)) /* status: has a list */
         return 0;
-    at = pci_read(segment, bus, devfn, 0x34, 1) & 0xfc;
+    at = pci_read(device, 0x34, 1) & 0xfc;
     for (unsigned n = 0; at >= 0x40 && n < CAPABILITY_LIMIT; n++) {
-        uint32_t header = pci_read(segment, bus, devfn, at, 2);
+        uint32_t header = pci_read(device, at, 2);
 
         if ((header & 0xff) == id)
             return at;
@@ -113,49 +114,14 @@ unsigned pci_find_capability(uint16_t segment, uint8_t bus, uint8_t devfn, uint8
 
 /* ---- devices ---- */
 
-/* pci_lock held. */
-static struct pci_device **device_find(uint16_t segment, uint8_t bus, uint8_t devfn)
+int pci_device_add(uint32_t device, bool is_virtual)
 {
-    struct pci_device **at = &devices;
-
-    while (*at != NULL && ((*at)->segment != segment || (*at)->bus != bus || (*at)->devfn != devfn))
-        at = &(*at)->next;
-    return at;
+    return pci_read(device, 0, 2) == 0xffff && !is_virtual ? -ENODEV : rangeset_add(&devices, device, device);
 }
 
-int pci_device_add(const struct pci_device *details)
+int pci_device_remove(uint32_t device)
 {
-    struct pci_device *fresh, **at;
-    uint64_t flags;
-
-    if (pci_read(details->segment, details->bus, details->devfn, 0, 2) == 0xffff && !details->is_virtual)
-        return -ENODEV;
-    fresh = mem_new(struct pci_device);
-    if (fresh == NULL)
-        return -ENOMEM;
-    flags = spin_lock_irqsave(&pci_lock);
-    at = device_find(details->segment, details->bus, details->devfn);
-    if (*at == NULL) {
-        *fresh = *details;
-        fresh->next = NULL;
-        *at = fresh;
-        fresh = NULL;
-    }
-    spin_unlock_irqrestore(&pci_lock, flags);
-    mem_free(fresh);
-    return 0;
-}
-
-int pci_device_remove(uint16_t segment, uint8_t bus, uint8_t devfn)
-{
-    uint64_t flags = spin_lock_irqsave(&pci_lock);
-    struct pci_device **at = device_find(segment, bus, devfn), *gone = *at;
-
-    if (gone != NULL)
-        *at = gone->next;
-    spin_unlock_irqrestore(&pci_lock, flags);
-    mem_free(gone);
-    return gone != NULL ? 0 : -ENODEV;
+    return rangeset_contains(&devices, device, device) ? rangeset_remove(&devices, device, device) : -ENODEV;
 }
 
 int pci_mmcfg_reserved(uint64_t address, uint16_t segment, uint8_t start_bus, uint8_t end_bus, bool reserved)

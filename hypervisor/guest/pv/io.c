@@ -36,15 +36,15 @@ bool pv_port_allowed(struct vcpu *v, unsigned port, unsigned size)
 
 static void pci_data_access(unsigned port, unsigned size, uint32_t *value, bool write)
 {
-    uint8_t bus = (uint8_t)(pci_address >> 16), devfn = (uint8_t)(pci_address >> 8);
+    const uint32_t device = pci_address >> 8 & 0xffff;
     unsigned reg = (pci_address & 0xfc) | (port & 3) | ((pci_address >> 16) & 0xf00);
 
     if (!(pci_address & PCI_ADDRESS_ENABLE))
         return;
     if (write)
-        pci_write(0, bus, devfn, reg, size, *value);
+        pci_write(device, reg, size, *value);
     else
-        *value = pci_read(0, bus, devfn, reg, size);
+        *value = pci_read(device, reg, size);
 }
 
 static bool port_shared(unsigned port, unsigned size, bool write)

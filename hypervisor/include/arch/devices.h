@@ -47,26 +47,23 @@ void isa_irq_defaults(unsigned gsi, bool *level, bool *low);
 void pic_init(void);             /* the 8259 pair: moved away and masked */
 
 /* ---- pci.c ---- */
-uint32_t pci_read(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsigned size);
-void pci_write(uint16_t segment, uint8_t bus, uint8_t devfn, unsigned reg, unsigned size, uint32_t value);
-unsigned pci_find_capability(uint16_t segment, uint8_t bus, uint8_t devfn, uint8_t id); /* 0: none */
-struct pci_device {
-    struct pci_device *next;
-    uint16_t segment;
-    uint8_t bus, devfn;
-    bool is_virtual, is_extended;
-    uint8_t physical_bus, physical_devfn; /* of a virtual function */
-    uint32_t node;                        /* proximity domain, ~0 unknown */
-};
-int pci_device_add(const struct pci_device *details);                 /* 0, -ENOMEM, -ENODEV */
-int pci_device_remove(uint16_t segment, uint8_t bus, uint8_t devfn);  /* -ENODEV */
+/* A device, as these name it. */
+static inline uint32_t pci_name(uint16_t segment, uint8_t bus, uint8_t devfn)
+{
+    return (uint32_t)segment << 16 | (uint32_t)bus << 8 | devfn;
+}
+uint32_t pci_read(uint32_t device, unsigned reg, unsigned size);
+void pci_write(uint32_t device, unsigned reg, unsigned size, uint32_t value);
+unsigned pci_find_capability(uint32_t device, uint8_t id); /* 0: none */
+/* Domain 0 tells of a device; one that is virtual need not answer.  0, -ENOMEM, -ENODEV. */
+int pci_device_add(uint32_t device, bool is_virtual);
+int pci_device_remove(uint32_t device);                    /* 0, -ENOMEM, -ENODEV not told of */
 /* Domain 0 says where a segment's memory-mapped configuration space is, and whether firmware reserved it. */
 int pci_mmcfg_reserved(uint64_t address, uint16_t segment, uint8_t start_bus, uint8_t end_bus, bool reserved);
 
 /* ---- msi.c: descriptor's lock held unless said ---- */
 struct msi_request {
-    uint16_t segment;
-    uint8_t bus, devfn;
+    uint32_t device;
     bool msix;
     unsigned entry;       /* MSI-X table entry */
     uint64_t table_base;  /* as domain 0 found the BAR; 0 unknown */

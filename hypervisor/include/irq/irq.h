@@ -49,5 +49,5 @@ int irq_reserve(struct domain *d);
 bool irq_guest_shared(struct domain *d, unsigned pirq);
 /* Page of d (with a writable reference handed over) whose bit n says that pirq n needs an EOI.  -EBUSY has one. */
 int irq_set_eoi_page(struct domain *d, struct frame *page);
-/* Writes the messages of a device again after it lost them.  -ENODEV nothing is set up there. */
-int irq_restore_device(uint16_t segment, uint8_t bus, uint8_t devfn);
+/* Writes the messages of a device (pci_name()) again after it lost them.  -ENODEV nothing is set up there. */
+int irq_restore_device(uint32_t device);

@@ -6,6 +6,8 @@
  * XEN_SYSCTL_get_cpu_policy, XEN_DOMCTL_get/set_cpu_policy, XEN_SYSCTL_get_cpu_featureset, xen/arch-x86/cpuid.h.
  */
 #include "guest/policy.h"
+#include "arch/x86/apic.h"
+#include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
 #include "errno.h"
 #include "guest/hvm.h"
@@ -17,10 +19,7 @@
 #define XEN_LEAF_BASE XEN_CPUID_FIRST_LEAF
 #define XEN_MSR_BASE 0x40000000u
 #define NR_SYSTEM_POLICIES 6
-#define MSR_PLATFORM_INFO 0xce
-#define MSR_ARCH_CAPABILITIES 0x10a
 #define NR_MSRS 2
-#define APIC_BASE_ENABLED (1u << 11)
 
 static struct cpu_policy *system_policies[NR_SYSTEM_POLICIES];
 bool cpu_policy_hvm_without_xsave;
@@ -192,9 +191,11 @@ void cpu_policy_free(struct domain *d)
     d->policy = NULL;
 }
 
-bool cpu_policy_has_ibpb(struct domain *d)
+int cpu_policy_barrier(struct domain *d, uint64_t value)
 {
-    return d->policy && policy_has(d->policy, XEN_X86_FEATURE_IBPB);
+    if (!d->policy || !policy_has(d->policy, XEN_X86_FEATURE_IBPB) || value > 1)
+        return -EPERM;
+    return !value || wrmsr_safe(MSR_PRED_CMD, value) ? 0 : -EPERM;
 }
 
 /* ---- CPUID of a vcpu ---- */
@@ -354,7 +355,7 @@ int cpu_policy_get(struct domain *d, unsigned which, xen_cpuid_leaf_t *leaves, u
     }
     if (msrs) {
         msrs[0] = (xen_msr_entry_t){.idx = MSR_PLATFORM_INFO}; /* nothing of either is offered */
-        msrs[1] = (xen_msr_entry_t){.idx = MSR_ARCH_CAPABILITIES};
+        msrs[1] = (xen_msr_entry_t){.idx = MSR_ARCH_CAPS};
     }
     return 0;
 }
@@ -415,7 +416,7 @@ static int policy_merge_msrs(const xen_msr_entry_t *msrs, uint32_t nr, uint32_t 
         *err_msr = msrs[i].idx;
         if (msrs[i].flags)
             return -EINVAL;
-        if (msrs[i].idx != MSR_PLATFORM_INFO && msrs[i].idx != MSR_ARCH_CAPABILITIES)
+        if (msrs[i].idx != MSR_PLATFORM_INFO && msrs[i].idx != MSR_ARCH_CAPS)
             return -ERANGE;
         if (msrs[i].val)
             return -EINVAL;

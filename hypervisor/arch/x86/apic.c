@@ -16,27 +16,8 @@
 #include "options.h"
 #include "time/time.h"
 
-#define APIC_ID          0x020
-#define APIC_TPR         0x080
-#define APIC_EOI         0x0b0
-#define APIC_SPURIOUS    0x0f0
-#define APIC_ISR         0x100
-#define APIC_ICR         0x300
-#define APIC_ICR_HIGH    0x310
-#define APIC_LVT_TIMER   0x320
-#define APIC_LVT_LINT0   0x350
-#define APIC_LVT_LINT1   0x360
-#define APIC_LVT_ERROR   0x370
-#define APIC_TIMER_INITIAL 0x380
-#define APIC_TIMER_CURRENT 0x390
-#define APIC_TIMER_DIVIDE  0x3e0
-
-#define APIC_BASE_ENABLE (1u << 11)
-#define APIC_BASE_X2APIC (1u << 10)
 #define APIC_SOFTWARE_ENABLE 0x100
-#define LVT_MASKED   0x10000
 #define LVT_NMI      0x400
-#define LVT_DEADLINE 0x40000
 #define ICR_BUSY     0x1000
 #define ICR_NMI      0x400
 #define ICR_ASSERT   0x4000
@@ -66,13 +47,13 @@ void apic_write(unsigned reg, uint32_t value)
         mmio_write32(registers + reg, value);
 }
 
-void interrupt_end(void) { apic_write(APIC_EOI, 0); }
+void interrupt_end(void) { apic_write(LAPIC_EOI, 0); }
 bool interrupt_in_service(unsigned vector)
 {
-    return apic_read(APIC_ISR + vector / 32 * 16) >> (vector % 32) & 1;
+    return apic_read(LAPIC_ISR + vector / 32 * 16) >> (vector % 32) & 1;
 }
-void apic_offer_again(void) { apic_write(APIC_TPR, 0); }
-uint32_t apic_id(void) { return x2apic ? apic_read(APIC_ID) : apic_read(APIC_ID) >> 24; }
+void apic_offer_again(void) { apic_write(LAPIC_TPR, 0); }
+uint32_t apic_id(void) { return x2apic ? apic_read(LAPIC_ID) : apic_read(LAPIC_ID) >> 24; }
 
 void apic_init(void)
 {
@@ -93,19 +74,19 @@ void apic_cpu_init(void)
 {
     uint64_t base = rdmsr(MSR_APIC_BASE);
 
-    if (!(base & APIC_BASE_ENABLE))
-        wrmsr(MSR_APIC_BASE, base |= APIC_BASE_ENABLE);
+    if (!(base & APIC_BASE_ENABLED))
+        wrmsr(MSR_APIC_BASE, base |= APIC_BASE_ENABLED);
     if (x2apic && !(base & APIC_BASE_X2APIC))
         wrmsr(MSR_APIC_BASE, base | APIC_BASE_X2APIC);
-    apic_write(APIC_TPR, 0);
-    apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_APIC_TIMER);
-    apic_write(APIC_LVT_LINT0, LVT_MASKED | VECTOR_SPURIOUS);
-    apic_write(APIC_LVT_LINT1, cpu_id() == 0 ? LVT_NMI : LVT_MASKED | VECTOR_SPURIOUS);
-    apic_write(APIC_LVT_ERROR, VECTOR_APIC_ERROR);
-    apic_write(APIC_SPURIOUS, APIC_SOFTWARE_ENABLE | VECTOR_SPURIOUS);
+    apic_write(LAPIC_TPR, 0);
+    apic_write(LAPIC_LVT_TIMER, LAPIC_LVT_MASKED | VECTOR_APIC_TIMER);
+    apic_write(LAPIC_LVT_LINT0, LAPIC_LVT_MASKED | VECTOR_SPURIOUS);
+    apic_write(LAPIC_LVT_LINT1, cpu_id() == 0 ? LVT_NMI : LAPIC_LVT_MASKED | VECTOR_SPURIOUS);
+    apic_write(LAPIC_LVT_ERROR, VECTOR_APIC_ERROR);
+    apic_write(LAPIC_SPURIOUS, APIC_SOFTWARE_ENABLE | VECTOR_SPURIOUS);
     if (timer_khz || use_deadline) {
-        apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_16);
-        apic_write(APIC_LVT_TIMER, VECTOR_APIC_TIMER | (use_deadline ? LVT_DEADLINE : 0));
+        apic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_16);
+        apic_write(LAPIC_LVT_TIMER, VECTOR_APIC_TIMER | (use_deadline ? LAPIC_LVT_DEADLINE : 0));
     }
 }
 
@@ -115,14 +96,14 @@ static void send(uint32_t destination, uint32_t command)
 
     if (x2apic) {
         __asm__ volatile("mfence; lfence" ::: "memory");
-        wrmsr(MSR_X2APIC_BASE + (APIC_ICR >> 4), (uint64_t)destination << 32 | command);
+        wrmsr(MSR_X2APIC_BASE + (LAPIC_ICR >> 4), (uint64_t)destination << 32 | command);
         return;
     }
     flags = irq_save();
-    for (unsigned i = 0; i < 1000000 && (apic_read(APIC_ICR) & ICR_BUSY); i++)
+    for (unsigned i = 0; i < 1000000 && (apic_read(LAPIC_ICR) & ICR_BUSY); i++)
         cpu_relax();
-    apic_write(APIC_ICR_HIGH, destination << 24);
-    apic_write(APIC_ICR, command);
+    apic_write(LAPIC_ICR_HIGH, destination << 24);
+    apic_write(LAPIC_ICR, command);
     irq_restore(flags);
 }
 
@@ -148,7 +129,7 @@ static struct timer_sample timer_sample(void)
 
     for (unsigned i = 0; i < SAMPLES; i++) {
         nanoseconds_t before = time_now();
-        uint32_t left = apic_read(APIC_TIMER_CURRENT);
+        uint32_t left = apic_read(LAPIC_TIMER_CURRENT);
         nanoseconds_t after = time_now();
 
         if (after - before < closest) {
@@ -163,18 +144,18 @@ void apic_timer_init(void)
 {
     struct timer_sample first, last;
 
-    apic_write(APIC_TIMER_DIVIDE, DIVIDE_BY_16);
-    apic_write(APIC_LVT_TIMER, LVT_MASKED | VECTOR_APIC_TIMER);
-    apic_write(APIC_TIMER_INITIAL, UINT32_MAX);
+    apic_write(LAPIC_TIMER_DIVIDE, DIVIDE_BY_16);
+    apic_write(LAPIC_LVT_TIMER, LAPIC_LVT_MASKED | VECTOR_APIC_TIMER);
+    apic_write(LAPIC_TIMER_INITIAL, UINT32_MAX);
     first = timer_sample();
     time_delay_us(MEASURE_US);
     last = timer_sample();
-    apic_write(APIC_TIMER_INITIAL, 0);
+    apic_write(LAPIC_TIMER_INITIAL, 0);
     timer_khz = (uint64_t)(first.left - last.left) * 1000000 / (last.at - first.at);
     use_deadline = opt_tsc_deadline && cpu_has(FEATURE_TSC_DEADLINE) && cpu_has(FEATURE_INVARIANT_TSC);
     if (timer_khz == 0 && !use_deadline)
         panic("The local APIC's timer does not count\n");
-    apic_write(APIC_LVT_TIMER, VECTOR_APIC_TIMER | (use_deadline ? LVT_DEADLINE : 0));
+    apic_write(LAPIC_LVT_TIMER, VECTOR_APIC_TIMER | (use_deadline ? LAPIC_LVT_DEADLINE : 0));
     log_info("APIC timer: %lu.%03lu MHz%s\n", timer_khz * 16 / 1000, timer_khz * 16 % 1000,
              use_deadline ? ", used by deadline" : "");
 }
@@ -189,8 +170,8 @@ void clock_event_program(nanoseconds_t deadline)
         return;
     }
     if (deadline == 0)
-        apic_write(APIC_TIMER_INITIAL, 0);
+        apic_write(LAPIC_TIMER_INITIAL, 0);
     else
-        apic_write(APIC_TIMER_INITIAL,
+        apic_write(LAPIC_TIMER_INITIAL,
                    (uint32_t)min((delta * timer_khz) / 1000000 + 1, (uint64_t)UINT32_MAX));
 }

@@ -136,7 +136,7 @@ static void x87_pointers_clear(void)
 {
     static const uint32_t zero;
 
-    if (cpu_model.vendor == CPU_VENDOR_AMD || cpu_model.vendor == CPU_VENDOR_HYGON)
+    if (cpu_is_amd())
         __asm__ volatile("fnclex; ffree %%st(7); fildl %0" ::"m"(zero));
 }
 

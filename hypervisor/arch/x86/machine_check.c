@@ -99,7 +99,6 @@ void machine_check_poll(void *)
 
 void machine_check(struct cpu_user_regs *regs)
 {
-    bool amd = cpu_model.vendor == CPU_VENDOR_AMD || cpu_model.vendor == CPU_VENDOR_HYGON;
     bool in_guest = regs->cs & 3;
     uint64_t mcg_status = 0, status = 0;
     enum machine_check_verdict worst;
@@ -109,7 +108,7 @@ void machine_check(struct cpu_user_regs *regs)
     for (unsigned bank = 0, count = machine_check_banks(); bank < count; bank++) {
         if (!rdmsr_safe(MSR_BANK_STATUS(bank), &status) || !(status & MCI_STATUS_VALID))
             continue;
-        worst = max(worst, machine_check_bank(mcg_status, status, in_guest, amd));
+        worst = max(worst, machine_check_bank(mcg_status, status, in_guest, cpu_is_amd()));
         if (worst == MACHINE_CHECK_FATAL)
             break;
         if (in_guest)

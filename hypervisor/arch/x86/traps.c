@@ -233,8 +233,8 @@ static void handle_interrupt(struct cpu_user_regs *regs)
         tlb_flush_serve();
         break;
     case VECTOR_APIC_ERROR:
-        apic_write(0x280, 0);
-        log_warning("CPU %u: local APIC error %02x\n", cpu_id(), apic_read(0x280));
+        apic_write(LAPIC_ESR, 0);
+        log_warning("CPU %u: local APIC error %02x\n", cpu_id(), apic_read(LAPIC_ESR));
         interrupt_end();
         break;
     case VECTOR_SPURIOUS:

@@ -12,27 +12,15 @@
 #include "mm/physmap.h"
 
 #define MSR_TSC_ADJUST 0x3b
-#define MSR_PRED_CMD 0x49
-#define MSR_PLATFORM_INFO 0xce
 #define MSR_MTRR_VARIABLE 0x200
 #define MSR_MTRR_VARIABLE_LAST 0x20f
 #define MSR_MTRR_FIXED_64K 0x250
 #define MSR_MTRR_FIXED_16K 0x258
 #define MSR_MTRR_FIXED_4K 0x268
-#define MSR_PERF_CAPABILITIES 0x345
-#define MSR_MISC_FEATURES_ENABLES 0x140
 #define MSR_AMD_SYSCFG 0xc0010010
-#define MSR_AMD_NB_CFG 0xc001001f
-#define MSR_AMD_PERF_FIRST 0xc0010000
-#define MSR_AMD_PERF_LAST 0xc0010007
-#define MSR_AMD_PSTATE_FIRST 0xc0010061
-#define MSR_AMD_PSTATE_LAST 0xc001006b
-#define MSR_AMD_DE_CFG 0xc0011029
 #define MSR_XEN 0x40000000 /* what CPUID 0x40000002 says: the hypercall page */
 #define MTRR_CAP 0x508     /* eight variable ranges, fixed ranges, write-combining */
 #define MTRR_DEF_TYPE_VALID 0xcffUL
-#define PRED_CMD_IBPB 1u
-#define DE_CFG_LFENCE_SERIALIZE 2UL
 #define STUB_SIZE 32
 #define MISC_ENABLE_SHOWN (1UL | 1UL << 11 | 1UL << 12) /* fast strings; no branch trace store, no PEBS */
 
@@ -117,11 +105,9 @@ static const struct msr_rule {
 /* NULL: v has no such register. */
 static const struct msr_rule *msr_rule(struct vcpu *v, uint32_t msr)
 {
-    bool amd = cpu_model.vendor == CPU_VENDOR_AMD || cpu_model.vendor == CPU_VENDOR_HYGON;
-
     for (const struct msr_rule *r = msr_rules; r < msr_rules + ARRAY_SIZE(msr_rules); r++)
         if (msr >= r->first && msr <= r->last)
-            return (r->feature == ALWAYS || policy_has(v->domain->policy, r->feature)) && (amd || !r->amd) ? r : NULL;
+            return (r->feature == ALWAYS || policy_has(v->domain->policy, r->feature)) && (!r->amd || cpu_is_amd()) ? r : NULL;
     return NULL;
 }
 
@@ -199,14 +185,6 @@ static int msr_write_adjust(struct vcpu *v, uint64_t value)
     return 0;
 }
 
-/* The barrier against branch predictions of others: for whoever is shown that there is one. */
-static int msr_write_prediction(struct vcpu *v, uint64_t value)
-{
-    if (!cpu_policy_has_ibpb(v->domain) || (value & ~(uint64_t)PRED_CMD_IBPB))
-        return -EPERM;
-    return !value || wrmsr_safe(MSR_PRED_CMD, value) ? 0 : -EPERM;
-}
-
 int hvm_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
     struct cpu_policy *p = v->domain->policy;
@@ -247,7 +225,7 @@ int hvm_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
         hvm_vendor->controls_set(v);
         return 0;
     case MSR_PRED_CMD:
-        return msr_write_prediction(v, value);
+        return cpu_policy_barrier(v->domain, value);
     default:
         break;
     }

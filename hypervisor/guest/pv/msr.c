@@ -3,34 +3,16 @@
  * Model-specific registers of PV guests: a list of what they may read and write.  Everything else is #GP,
  * which Linux expects and handles.  Numbers: arch/x86/msr.h, Intel SDM volume 4, AMD APM volume 2 appendix A.
  */
+#include "arch/x86/apic.h"
 #include "arch/x86/cpufeature.h"
 #include "guest/pv/traps.h"
 
-#define MSR_PRED_CMD 0x49
-#define PRED_CMD_IBPB 1u
-#define MSR_PERF_CAPABILITIES 0x345
-#define MSR_MISC_FEATURES_ENABLES 0x140
-#define MSR_AMD_NB_CFG 0xc001001f
-#define MSR_AMD_PSTATE_FIRST 0xc0010061 /* current limit, then control, status and the states themselves */
-#define MSR_AMD_PSTATE_LAST 0xc001006b
 #define MSR_AMD_FIDVID_CTL 0xc0010041
 #define MSR_AMD_FIDVID_STATUS 0xc0010042
-#define MSR_AMD_PERF_FIRST 0xc0010000 /* K7 event selects and counters */
-#define MSR_AMD_PERF_LAST 0xc0010007
-#define MSR_AMD_DE_CFG 0xc0011029
 #define MSR_MISC_PERF_AVAILABLE (1UL << 7)
 #define MSR_MISC_MONITOR (1UL << 18)
 #define MSR_MISC_BTS_PEBS_XTPR (1UL << 11 | 1UL << 12 | 1UL << 23)
-#define APIC_BASE_DEFAULT 0xfee00000UL
-#define APIC_BASE_BSP (1UL << 8)
-#define APIC_BASE_ENABLED (1UL << 11)
 #define HWCR_TSC_FREQ_SEL (1UL << 24)
-#define DE_CFG_LFENCE_SERIALIZE 2UL
-
-static bool cpu_is_amd(void)
-{
-    return cpu_model.vendor == CPU_VENDOR_AMD || cpu_model.vendor == CPU_VENDOR_HYGON;
-}
 
 static uint64_t efer_shown(void)
 {
@@ -76,7 +58,7 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
         *value = efer_shown();
         return 0;
     case MSR_APIC_BASE:
-        *value = APIC_BASE_DEFAULT | APIC_BASE_ENABLED | (v->id ? 0 : APIC_BASE_BSP);
+        *value = APIC_BASE_ADDRESS | APIC_BASE_ENABLED | (v->id ? 0 : APIC_BASE_BSP);
         return 0;
     case MSR_MISC_ENABLE:
         if (!rdmsr_safe(msr, value))
@@ -151,14 +133,6 @@ int pv_saved_msr_set(struct vcpu *v, uint32_t index, uint64_t value)
     return 0;
 }
 
-/* The barrier against branch predictions of others: for whoever is shown that there is one. */
-static int msr_write_prediction(struct vcpu *v, uint64_t value)
-{
-    if (!cpu_policy_has_ibpb(v->domain) || (value & ~(uint64_t)PRED_CMD_IBPB))
-        return -EPERM;
-    return !value || wrmsr_safe(MSR_PRED_CMD, value) ? 0 : -EPERM;
-}
-
 int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
     uint64_t now;
@@ -174,7 +148,7 @@ int pv_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
         pv_tsc_aux_load(v);
         return 0;
     case MSR_PRED_CMD:
-        return msr_write_prediction(v, value);
+        return cpu_policy_barrier(v->domain, value);
     case MSR_AMD_PATCHLEVEL:
         return 0; /* cleared before the microcode version is read */
     case MSR_EFER:

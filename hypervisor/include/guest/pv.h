@@ -148,8 +148,8 @@ int pv_saved_msr_set(struct vcpu *v, uint32_t index, uint64_t value);
 
 /* ---- cpu policy (guest/policy.c): what CPUID and MSRs say ---- */
 int cpu_policy_init_domain(struct domain *d);
-/* True when d may issue prediction barriers. */
-bool cpu_policy_has_ibpb(struct domain *d);
+/* d writes IA32_PRED_CMD, the barrier against others' branch predictions: for whoever is shown that there is one. 0, -EPERM. */
+int cpu_policy_barrier(struct domain *d, uint64_t value);
 void cpu_policy_free(struct domain *d);
 void cpu_policy_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]); /* eax ebx ecx edx */
 /* Policy hypercalls.  Buffers are hypervisor copies. */

@@ -45,6 +45,10 @@ struct cpu_model {
     uint32_t words[CPUID_WORDS];
 };
 extern struct cpu_model cpu_model;
+static inline bool cpu_is_amd(void)
+{
+    return cpu_model.vendor == CPU_VENDOR_AMD || cpu_model.vendor == CPU_VENDOR_HYGON;
+}
 
 static inline bool cpu_has(unsigned feature) { return cpu_model.words[feature / 32] >> (feature % 32) & 1; }
 

@@ -12,19 +12,11 @@
 #include "mm/heap.h"
 #include "sched/sched.h"
 
-#define MXCSR_VALID 0xffffu
-
-/* Vector state as it travels: XCR0, every feature ever enabled, then an XSAVE area in standard format, of which this is the least. */
+/* Vector state as it travels: XCR0, every feature ever enabled, then an XSAVE area in standard format. */
 struct vector_state {
     uint64_t xcr0, accumulated;
-    struct {
-        uint8_t x87[24];
-        uint32_t mxcsr;
-        uint8_t registers[484];
-        uint64_t features, reserved[7]; /* not zero: compacted format, or nothing known */
-    } area;
+    uint8_t area[];
 };
-#define VECTOR_HEADER_SIZE offsetof(struct vector_state, area)
 
 /* ---- contexts ---- */
 
@@ -139,7 +131,7 @@ long domctl_set_extended_context(struct call *c)
 
 static size_t vector_size(uint64_t features)
 {
-    return VECTOR_HEADER_SIZE + (features ? xsave_size_of(features) : 0);
+    return sizeof(struct vector_state) + (features ? xsave_size_of(features) : 0);
 }
 
 long domctl_get_vector_state(struct call *c)
@@ -164,31 +156,12 @@ long domctl_get_vector_state(struct call *c)
     return 0;
 }
 
-/* What the CPU would refuse to load must not come in. */
-static bool vector_sane(const struct vector_state *s, size_t size)
+static long vector_load(struct vcpu *v, const struct vector_state *s, size_t size)
 {
-    uint64_t reserved = 0;
-
-    if (size < sizeof(*s) || !(s->accumulated & 1) || (s->accumulated & ~xsave_features) ||
-        size != vector_size(s->accumulated))
-        return false;
-    for (unsigned i = 0; i < ARRAY_SIZE(s->area.reserved); i++)
-        reserved |= s->area.reserved[i];
-    return !reserved && !(s->area.features & ~s->accumulated) && !(s->xcr0 & ~s->accumulated) && xcr0_valid(s->xcr0) &&
-           xcr0_valid(s->accumulated) && !(s->area.mxcsr & ~MXCSR_VALID);
-}
-
-static long vector_load(struct arch_vcpu *arch, const struct vector_state *s, size_t size)
-{
-    if (size == VECTOR_HEADER_SIZE)
+    if (size == sizeof(*s))
         return s->xcr0 || s->accumulated ? -EINVAL : 0;
-    if (!vector_sane(s, size))
-        return -EINVAL;
-    arch->xcr0 = s->xcr0;
-    arch->xcr0_accum = s->accumulated;
-    memcpy(arch->xsave_area, &s->area, size - VECTOR_HEADER_SIZE);
-    arch->fpu_initialised = true;
-    return 0;
+    return size != vector_size(s->accumulated)
+               ? -EINVAL : guest_vector_load(v, s->xcr0, s->accumulated, s->area, size - sizeof(*s));
 }
 
 long domctl_set_vector_state(struct call *c)
@@ -197,11 +170,11 @@ long domctl_set_vector_state(struct call *c)
     struct vector_state *state;
     long result;
 
-    if (e->size < VECTOR_HEADER_SIZE || e->size > vector_size(xsave_features))
+    if (e->size < sizeof(struct vector_state) || e->size > vector_size(xsave_features))
         return -EINVAL;
     state = argument_copy(GUEST_HANDLE(e->buffer), e->size, &result);
     if (state)
-        result = vector_load(&c->v->arch, state, e->size);
+        result = vector_load(c->v, state, e->size);
     mem_free(state);
     return result;
 }

@@ -14,11 +14,7 @@
 #include "lib/string.h"
 #include "log.h"
 
-#define XSAVE_LEGACY_SIZE 512
 #define XSTATE_X87_SSE 3UL
-#define XSAVE_MXCSR 24 /* offset in the legacy area */
-#define XSAVE_MIN_SIZE (XSAVE_LEGACY_SIZE + 64)
-#define MXCSR_VALID 0xffffu
 #define XSAVE_FIELDS offsetof(struct hvm_hw_cpu_xsave, save_area)
 #define CPU_COMPAT_SIZE sizeof(struct hvm_hw_cpu_compat)
 #define MTRR_VARIABLE_PAIRS 8u
@@ -205,22 +201,6 @@ static int mtrr_load(struct vcpu *v, const struct hvm_hw_mtrr *m)
     return 0;
 }
 
-/* Nothing may come in that the CPU would refuse to load. */
-static bool vector_is_sane(const struct hvm_hw_cpu_xsave *x, size_t size)
-{
-    const struct hvm_hw_cpu_xsave_hdr *h = &x->save_area.xsave_hdr;
-    uint32_t mxcsr;
-
-    if (size < XSAVE_MIN_SIZE || (x->xcr0_accum & ~xsave_features) || (x->xcr0 & ~x->xcr0_accum) ||
-        !xcr0_valid(x->xcr0) || !xcr0_valid(x->xcr0_accum) || size < xsave_size_of(x->xcr0_accum))
-        return false;
-    for (unsigned i = 0; i < sizeof(h->reserved) / sizeof(h->reserved[0]); i++)
-        if (h->reserved[i])
-            return false;
-    memcpy(&mxcsr, (const uint8_t *)&x->save_area + XSAVE_MXCSR, sizeof(mxcsr));
-    return !h->xcomp_bv && !(h->xstate_bv & ~x->xcr0_accum) && !(mxcsr & ~MXCSR_VALID);
-}
-
 static int vector_load(struct vcpu *v, const void *contents, size_t size)
 {
     struct hvm_hw_cpu_xsave x;
@@ -228,13 +208,7 @@ static int vector_load(struct vcpu *v, const void *contents, size_t size)
     if (!xsave_features || size < sizeof(x))
         return -EINVAL;
     memcpy(&x, contents, sizeof(x));
-    if (!vector_is_sane(&x, size - XSAVE_FIELDS))
-        return -EINVAL;
-    v->arch.xcr0 = x.xcr0;
-    v->arch.xcr0_accum = x.xcr0_accum;
-    memcpy(v->arch.xsave_area, (const uint8_t *)contents + XSAVE_FIELDS, xsave_size_of(x.xcr0_accum));
-    v->arch.fpu_initialised = true;
-    return 0;
+    return guest_vector_load(v, x.xcr0, x.xcr0_accum, (const uint8_t *)contents + XSAVE_FIELDS, size - XSAVE_FIELDS);
 }
 
 /* A local APIC has two records: what the second one needs of the first is looked up. */

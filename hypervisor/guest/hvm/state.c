@@ -5,11 +5,10 @@
  * (AMD64 APM volume 2, 15.5.1), so that an entry cannot fail by what somebody wrote.
  */
 #include "guest/hvm/internal.h"
+#include "guest/pv.h"
 #include "lib/string.h"
 #include <xen/hvm/hvm_vcpu.h>
 
-#define XSAVE_HEADER_OFFSET 512
-#define XSTATE_X87_SSE 3UL
 #define ATTRIBUTE_LONG 0x200u
 #define ATTRIBUTE_BIG 0x400u
 #define ATTRIBUTES_CODE64 0xa9bu
@@ -135,19 +134,6 @@ void hvm_state_apply(struct vcpu *v, const struct hvm_hw_cpu *cpu)
     hvm_vendor->state_set(v, cpu);
 }
 
-static void set_vector_state(struct vcpu *v, const struct hvm_hw_cpu *cpu)
-{
-    uint64_t *header = (uint64_t *)((char *)v->arch.xsave_area + XSAVE_HEADER_OFFSET);
-
-    if (!(cpu->flags & XEN_X86_FPU_INITIALISED))
-        return;
-    memcpy(v->arch.xsave_area, cpu->fpu_regs, sizeof(cpu->fpu_regs));
-    if (xsave_features) {
-        header[0] = XSTATE_X87_SSE;
-        header[1] = 0;
-    }
-}
-
 /*
  * A counter of 0 is a new guest's: it has the machine's own.  Vcpus that were saved one after the other get one offset, that of the
  * first.
@@ -168,7 +154,8 @@ int hvm_cpu_set(struct vcpu *v, const struct hvm_hw_cpu *cpu)
     if (!state_ok(v, cpu))
         return -EINVAL;
     hvm_state_apply(v, cpu);
-    set_vector_state(v, cpu);
+    if (cpu->flags & XEN_X86_FPU_INITIALISED)
+        guest_legacy_load(v, cpu->fpu_regs);
     set_tsc(v, cpu->tsc);
     v->hvm->inject = (struct hvm_injection){.pending = cpu->pending_valid, .vector = cpu->pending_vector,
         .type = cpu->pending_type, .has_error_code = cpu->pending_error_valid, .error_code = cpu->error_code,

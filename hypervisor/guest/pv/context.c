@@ -7,8 +7,6 @@
 #include "guest/pv/traps.h"
 #include "lib/string.h"
 
-#define XSAVE_HEADER_OFFSET 512
-#define XSTATE_X87_SSE 3UL
 #define FAILSAFE_MASKS (1u << CALLBACKTYPE_failsafe) /* of callback_masks */
 #define SYSCALL_MASKS (1u << CALLBACKTYPE_syscall)
 
@@ -148,20 +146,6 @@ static void context_set_entries(struct vcpu *v, const struct vcpu_guest_context 
             pv_debug_write(v, i, c->debugreg[i]);
 }
 
-static void context_set_vector_state(struct vcpu *v, const struct vcpu_guest_context *c)
-{
-    if (!(c->flags & VGCF_i387_valid) || !v->arch.xsave_area)
-        return;
-    memcpy(v->arch.xsave_area, &c->fpu_ctxt, sizeof(c->fpu_ctxt));
-    if (xsave_features) {
-        uint64_t *header = (uint64_t *)((char *)v->arch.xsave_area + XSAVE_HEADER_OFFSET);
-
-        header[0] = XSTATE_X87_SSE;
-        header[1] = 0;
-    }
-    v->arch.fpu_initialised = true;
-}
-
 /* Base pointers, one after the other; what is in place already stays, so this can be called again. */
 static int context_set_tables(struct vcpu *v, const struct vcpu_guest_context *c)
 {
@@ -195,7 +179,10 @@ int pv_set_context(struct vcpu *v, const struct vcpu_guest_context *c)
     }
     context_set_registers(v, c);
     context_set_entries(v, c);
-    context_set_vector_state(v, c);
+    if ((c->flags & VGCF_i387_valid) && v->arch.xsave_area) {
+        guest_legacy_load(v, &c->fpu_ctxt);
+        v->arch.fpu_initialised = true;
+    }
     v->is_initialised = true;
     return 0;
 }

@@ -146,6 +146,11 @@ unsigned pv_saved_msrs_get(const struct vcpu *v, struct xen_domctl_vcpu_msr list
 /* v is paused; loaded when it runs again. 0, or -EINVAL for a register or value this machine cannot give it. */
 int pv_saved_msr_set(struct vcpu *v, uint32_t index, uint64_t value);
 
+/* ---- vector state of any guest (guest/vector.c); v does not run ---- */
+/* An XSAVE area of size bytes with its XCR0 and all that was ever enabled.  -EINVAL: the CPU would refuse it. */
+int guest_vector_load(struct vcpu *v, uint64_t xcr0, uint64_t accumulated, const void *from, size_t size);
+void guest_legacy_load(struct vcpu *v, const void *from); /* 512 bytes as of FXSAVE; components beyond start clean */
+
 /* ---- cpu policy (guest/policy.c): what CPUID and MSRs say ---- */
 int cpu_policy_init_domain(struct domain *d);
 /* d writes IA32_PRED_CMD, the barrier against others' branch predictions: for whoever is shown that there is one. 0, -EPERM. */

@@ -22,8 +22,7 @@ static void *work_area(uint64_t bytes, unsigned *order, const char *what)
     *order = heap_order(bytes);
     area = heap_alloc(*order, 0);
     if (!area)
-        panic("Domain 0: no %lu KiB of contiguous memory for %s: give the machine more memory\n", bytes >> 10,
-              what);
+        panic("Domain 0: no %lu KiB of contiguous memory for %s: give the machine more memory\n", bytes >> 10, what);
     return area;
 }
 

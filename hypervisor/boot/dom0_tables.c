@@ -46,8 +46,7 @@ static uint64_t table_new(struct dom0_build *b)
         number = b->p2m_tables.first + (number - b->tables.count);
     else
         number += b->tables.first;
-    BUG_ON(number >= b->p2m_tables.first + b->p2m_tables.count &&
-           number >= b->tables.first + b->tables.count);
+    BUG_ON(number >= b->p2m_tables.first + b->p2m_tables.count && number >= b->tables.first + b->tables.count);
     memset(dom0_frame(b, number), 0, PAGE_SIZE);
     return b->frames[number];
 }

@@ -39,8 +39,7 @@ bool domain_hold(struct domain *d)
     do {
         if (refs == 0)
             return false;
-    } while (
-        !__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
+    } while (!__atomic_compare_exchange_n(&d->refs, &refs, refs + 1, true, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
     return true;
 }
 
@@ -69,8 +68,7 @@ static void domain_unpublish(struct domain *d)
         return;
     spin_lock(&domain_list_lock);
     if (domain_peek(d->id) == d) {
-        __atomic_store_n(&domain_table[d->id >> TABLE_SHIFT][d->id & (TABLE_ENTRIES - 1)], NULL,
-                         __ATOMIC_RELEASE);
+        __atomic_store_n(&domain_table[d->id >> TABLE_SHIFT][d->id & (TABLE_ENTRIES - 1)], NULL, __ATOMIC_RELEASE);
         bitmap_atomic_clear(domids_used, d->id);
     }
     spin_unlock(&domain_list_lock);

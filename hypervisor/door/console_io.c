@@ -24,8 +24,7 @@ static long write_pieces(uint64_t count, guest_addr_t buffer)
         count -= length;
         buffer.value += length;
         if (count > 0 && hypercall_should_stop())
-            return hypercall_continue(__HYPERVISOR_console_io, 3, (uint64_t)CONSOLEIO_write, count,
-                                      buffer.value);
+            return hypercall_continue(__HYPERVISOR_console_io, 3, (uint64_t)CONSOLEIO_write, count, buffer.value);
     }
     return 0;
 }

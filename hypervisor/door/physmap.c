@@ -181,8 +181,7 @@ long memory_add_to_physmap_batch(struct call *c)
     struct placing p = {.d = c->d, .space = a->space, .foreign = a->u.foreign_domid};
     long rc = 0;
 
-    if (c->start > a->size || a->space == XENMAPSPACE_gmfn_range ||
-        (a->space != XENMAPSPACE_gmfn_foreign && a->u.res0))
+    if (c->start > a->size || a->space == XENMAPSPACE_gmfn_range || (a->space != XENMAPSPACE_gmfn_foreign && a->u.res0))
         return -EINVAL;
     if (!c->d->is_hvm)
         return -EACCES;

@@ -190,8 +190,7 @@ static int resource_one(xenpf_resource_entry_t *e)
 
     if (e->u.cmd > XEN_RESOURCE_OP_MSR_WRITE)
         return -EOPNOTSUPP;
-    if (e->rsvd != 0 ||
-        (e->idx != MSR_QM_EVTSEL && (is_write || (e->idx != MSR_QM_CTR && e->idx != MSR_TSC))))
+    if (e->rsvd != 0 || (e->idx != MSR_QM_EVTSEL && (is_write || (e->idx != MSR_QM_CTR && e->idx != MSR_TSC))))
         return -EACCES;
     if (is_write)
         return wrmsr_safe((uint32_t)e->idx, e->val) ? 0 : -EIO;

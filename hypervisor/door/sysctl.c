@@ -156,8 +156,7 @@ static long sysctl_pcitopoinfo(struct call *c)
     struct xen_sysctl_pcitopoinfo *t = &c->sysctl->u.pcitopoinfo;
     const uint32_t unknown = XEN_INVALID_NODE_ID;
 
-    if (guest_addr_null(GUEST_HANDLE(t->devs)) || guest_addr_null(GUEST_HANDLE(t->nodes)) ||
-        t->num_devs > 65536)
+    if (guest_addr_null(GUEST_HANDLE(t->devs)) || guest_addr_null(GUEST_HANDLE(t->nodes)) || t->num_devs > 65536)
         return -EINVAL;
     for (uint32_t i = 0; i < t->num_devs; i++)
         if (guest_write(guest_element(GUEST_HANDLE(t->nodes), i, sizeof(unknown)), &unknown, sizeof(unknown)))

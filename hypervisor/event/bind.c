@@ -69,8 +69,7 @@ static void event_connect(struct domain *d, evtchn_port_t port, struct domain *r
     irq_restore(flags);
 }
 
-int event_bind_interdomain(struct domain *d, domid_t remote_id, evtchn_port_t remote_port,
-                           evtchn_port_t *local)
+int event_bind_interdomain(struct domain *d, domid_t remote_id, evtchn_port_t remote_port, evtchn_port_t *local)
 {
     struct domain *remote = domain_get_or_self(remote_id);
     struct event_channel *peer;

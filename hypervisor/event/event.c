@@ -398,8 +398,7 @@ static void event_dump(struct domain *d)
 
     if (!e)
         return;
-    log_error("d%u: %u event ports of %u, %s\n", d->id, e->active, event_port_limit(d),
-              e->fifo ? "FIFO" : "2-level");
+    log_error("d%u: %u event ports of %u, %s\n", d->id, e->active, event_port_limit(d), e->fifo ? "FIFO" : "2-level");
     spin_lock(&e->lock);
     for (evtchn_port_t port = 1; port < e->valid_ports; port++) {
         const struct event_channel *c = event_channel(e, port);

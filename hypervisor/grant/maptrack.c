@@ -47,8 +47,7 @@ static uint32_t list_pop_mapping(struct grant_table *t, unsigned vcpu)
     return handle;
 }
 
-static void list_push_mappings(struct grant_table *t, unsigned vcpu, uint32_t first,
-                               struct grant_mapping *last)
+static void list_push_mappings(struct grant_table *t, unsigned vcpu, uint32_t first, struct grant_mapping *last)
 {
     struct grant_free_list *list = &t->free_lists[vcpu];
 

@@ -27,8 +27,7 @@ static void report_pv(const struct vcpu *v, const char *name, const struct cpu_u
 
 static void report_registers(const struct vcpu *v, const char *name, const struct cpu_user_regs *r)
 {
-    log_error("%s rip %04x:%016lx rsp %04x:%016lx flags %08lx\n", name, r->cs, r->rip, r->ss, r->rsp,
-              r->rflags);
+    log_error("%s rip %04x:%016lx rsp %04x:%016lx flags %08lx\n", name, r->cs, r->rip, r->ss, r->rsp, r->rflags);
     log_error("%s rax %016lx rbx %016lx rcx %016lx rdx %016lx\n", name, r->rax, r->rbx, r->rcx, r->rdx);
     log_error("%s rsi %016lx rdi %016lx rbp %016lx r8  %016lx\n", name, r->rsi, r->rdi, r->rbp, r->r8);
     log_error("%s r9  %016lx r10 %016lx r11 %016lx r12 %016lx\n", name, r->r9, r->r10, r->r11, r->r12);
@@ -45,8 +44,7 @@ static void report_code(const char *name, uint64_t rip)
         uint8_t byte;
 
         if (guest_read(&byte, GUEST_ADDR(rip - CODE_BEFORE + i), 1))
-            length += (unsigned)print_format(text + length, sizeof(text) - length,
-                                             i == CODE_BEFORE ? " <-->" : " --");
+            length += (unsigned)print_format(text + length, sizeof(text) - length, i == CODE_BEFORE ? " <-->" : " --");
         else
             length += (unsigned)print_format(text + length, sizeof(text) - length,
                                              i == CODE_BEFORE ? " <%02x>" : " %02x", byte);

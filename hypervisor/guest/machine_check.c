@@ -145,8 +145,7 @@ static long mca_cpus(guest_addr_t arg, struct xen_mc *op)
         count = min(count, (unsigned)request->ncpus);
         for (unsigned cpu = 0; cpu < count; cpu++) {
             cpu_tell(cpu, &info);
-            if (guest_write(guest_element(GUEST_HANDLE(request->info), cpu, sizeof(info)), &info,
-                            sizeof(info)))
+            if (guest_write(guest_element(GUEST_HANDLE(request->info), cpu, sizeof(info)), &info, sizeof(info)))
                 return -EFAULT;
         }
     }

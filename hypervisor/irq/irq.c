@@ -94,8 +94,7 @@ static void program(struct irq_desc *desc, bool masked)
     if (desc->kind == IRQ_MSI)
         msi_program(desc->msi, desc->vector, interrupt_target(desc->cpu));
     else
-        ioapic_program(irq_number(desc), desc->vector, interrupt_target(desc->cpu), desc->level, desc->low,
-                       masked);
+        ioapic_program(irq_number(desc), desc->vector, interrupt_target(desc->cpu), desc->level, desc->low, masked);
 }
 
 int irq_start(struct irq_desc *desc, unsigned cpu)

@@ -625,8 +625,7 @@ int sched_vcpu_init(struct vcpu *v)
     bitmap_fill(s->soft.bits, MAX_CPUS);
     v->cpu = cpu_id();
     if (v->id > 0 && domain_vcpu(v->domain, v->id - 1)) /* spread what may start together */
-        v->cpu = (unsigned)bitmap_find_next(cpu_online_mask.bits, MAX_CPUS,
-                                            domain_vcpu(v->domain, v->id - 1)->cpu + 1);
+        v->cpu = (unsigned)bitmap_find_next(cpu_online_mask.bits, MAX_CPUS, domain_vcpu(v->domain, v->id - 1)->cpu + 1);
     if (v->cpu >= MAX_CPUS)
         v->cpu = (unsigned)bitmap_find_first(cpu_online_mask.bits, MAX_CPUS);
     if (v->cpu >= MAX_CPUS)

@@ -134,8 +134,7 @@ static void table_read(uint64_t address, unsigned *seen)
             continue;
         *seen |= 1u << i;
         if (readers[i].parse(m.bytes, m.size, &acpi) != 0)
-            log_warning("ACPI: table %s has an entry that does not fit: the rest is ignored\n",
-                        readers[i].signature);
+            log_warning("ACPI: table %s has an entry that does not fit: the rest is ignored\n", readers[i].signature);
         unmap_bytes(&m);
         return;
     }

@@ -172,6 +172,5 @@ void clock_event_program(nanoseconds_t deadline)
     if (deadline == 0)
         apic_write(LAPIC_TIMER_INITIAL, 0);
     else
-        apic_write(LAPIC_TIMER_INITIAL,
-                   (uint32_t)min((delta * timer_khz) / 1000000 + 1, (uint64_t)UINT32_MAX));
+        apic_write(LAPIC_TIMER_INITIAL, (uint32_t)min((delta * timer_khz) / 1000000 + 1, (uint64_t)UINT32_MAX));
 }

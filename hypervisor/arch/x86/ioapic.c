@@ -138,8 +138,7 @@ static void ioapic_add(const struct acpi_ioapic *found)
     gsi_count = max(gsi_count, io->first + io->pins);
     for (unsigned pin = 0; pin < io->pins; pin++)
         ioapic_program(io->first + pin, 0, 0, false, false, true);
-    log_info("I/O APIC %u: version %u, GSI %u-%u\n", found->id, version & 0xff, io->first,
-             io->first + io->pins - 1);
+    log_info("I/O APIC %u: version %u, GSI %u-%u\n", found->id, version & 0xff, io->first, io->first + io->pins - 1);
 }
 
 unsigned ioapic_init(void)

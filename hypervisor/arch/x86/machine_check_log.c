@@ -23,8 +23,7 @@ bool machine_check_log_add(const struct machine_check_record *record)
         struct slot *s = &logs[record->polled][i];
         uint32_t state = SLOT_FREE;
 
-        if (!__atomic_compare_exchange_n(&s->state, &state, SLOT_FILLING, false, __ATOMIC_ACQUIRE,
-                                         __ATOMIC_RELAXED))
+        if (!__atomic_compare_exchange_n(&s->state, &state, SLOT_FILLING, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
             continue;
         s->record = *record;
         s->order = __atomic_fetch_add(&next_order, 1, __ATOMIC_RELAXED);
@@ -41,8 +40,7 @@ unsigned machine_check_log_take(bool polled, struct machine_check_record *record
     for (unsigned i = 0; i < MACHINE_CHECK_LOG_RECORDS; i++) {
         struct slot *s = &logs[polled][i];
 
-        if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SLOT_READY &&
-            (!oldest || s->order < oldest->order))
+        if (__atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SLOT_READY && (!oldest || s->order < oldest->order))
             oldest = s;
     }
     if (!oldest)

@@ -93,8 +93,7 @@ static void *boot_alloc(uint64_t size, uint64_t align)
     for (unsigned i = 0; i < free_count; i++) {
         uint64_t end = min(free_ranges[i].end, boot_limit);
 
-        if (end < size || ROUND_DOWN(end - size, align) < free_ranges[i].start ||
-            ROUND_DOWN(end - size, align) <= best)
+        if (end < size || ROUND_DOWN(end - size, align) < free_ranges[i].start || ROUND_DOWN(end - size, align) <= best)
             continue;
         best = ROUND_DOWN(end - size, align);
         from = i;

@@ -116,8 +116,7 @@ static void begin(void)
     uint32_t none = 0;
 
     irq_disable();
-    if (!__atomic_compare_exchange_n(&owner, &none, cpu_id() + 1, false, __ATOMIC_SEQ_CST,
-                                     __ATOMIC_SEQ_CST)) {
+    if (!__atomic_compare_exchange_n(&owner, &none, cpu_id() + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         if (none == cpu_id() + 1)
             machine_halt();
         for (;;)

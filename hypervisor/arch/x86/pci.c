@@ -130,8 +130,7 @@ int pci_mmcfg_reserved(uint64_t address, uint16_t segment, uint8_t start_bus, ui
         const struct acpi_mcfg *m = &acpi.mcfg[i];
         uint64_t flags;
 
-        if (m->address != address || m->segment != segment || m->start_bus != start_bus ||
-            m->end_bus != end_bus)
+        if (m->address != address || m->segment != segment || m->start_bus != start_bus || m->end_bus != end_bus)
             continue;
         flags = spin_lock_irqsave(&pci_lock);
         mmcfg_disabled[i] = !reserved;

@@ -157,8 +157,7 @@ uint64_t rtc_read(void)
         again = rtc_sample();
     }
     rtc_decode(&t);
-    if (t.second > 59 || t.minute > 59 || t.hour > 23 || t.day < 1 || t.day > 31 || t.month < 1 ||
-        t.month > 12)
+    if (t.second > 59 || t.minute > 59 || t.hour > 23 || t.day < 1 || t.day > 31 || t.month < 1 || t.month > 12)
         return 0;
     date = (struct calendar){t.year + (t.year < 70 ? 2000u : 1900u), t.month, t.day, t.hour, t.minute, t.second};
     return calendar_to_seconds(&date);

@@ -152,8 +152,7 @@ void tlb_filter(cpu_mask_t *mask, uint32_t stamp)
     if (then > now)
         then -= 1UL << 32;
     bitmap_for_each(cpu, mask->bits, MAX_CPUS)
-        if (cpu_online((unsigned)cpu) &&
-            __atomic_load_n(&per_cpu(tlb_flushed_at, cpu), __ATOMIC_SEQ_CST) > then)
+        if (cpu_online((unsigned)cpu) && __atomic_load_n(&per_cpu(tlb_flushed_at, cpu), __ATOMIC_SEQ_CST) > then)
             bitmap_clear(mask->bits, cpu);
 }
 

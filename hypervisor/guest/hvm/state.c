@@ -143,8 +143,7 @@ static void set_tsc(struct vcpu *v, uint64_t tsc)
     struct vcpu *first = domain_vcpu(v->domain, 0);
     uint64_t offset = tsc ? tsc - hvm_tsc_base(v) : 0;
 
-    if (first && first != v && first->hvm && tsc &&
-        offset - first->arch.tsc_offset + TSC_TOGETHER < 2 * TSC_TOGETHER)
+    if (first && first != v && first->hvm && tsc && offset - first->arch.tsc_offset + TSC_TOGETHER < 2 * TSC_TOGETHER)
         offset = first->arch.tsc_offset;
     hvm_tsc_offset_set(v, offset);
 }

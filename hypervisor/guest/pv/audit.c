@@ -95,8 +95,7 @@ static void audit_compare(struct audit *a, struct frame *f, bool exact)
 
     if (!owner || owner->is_system || f->refs & FRAME_FREE)
         return;
-    if (refs >= a->refs[n] && types >= a->types[n] &&
-        (!exact || (refs == a->refs[n] && types == a->types[n])))
+    if (refs >= a->refs[n] && types >= a->types[n] && (!exact || (refs == a->refs[n] && types == a->types[n])))
         return;
     if (a->bad++ < 20)
         log_error("frame %#lx of d%u: refs %#lx type %#lx, counted %u and %u\n", n, owner->id, f->refs,

@@ -194,8 +194,7 @@ bool pv_fault_emulate_write(struct cpu_user_regs *regs, uint64_t address, uint32
     if (likely(!rc))
         return true;
     if (slot)
-        log_vcpu(LOG_WARNING, v, "store to page table at %#lx by %#lx refused: error %d\n", address,
-                 regs->rip, rc);
+        log_vcpu(LOG_WARNING, v, "store to page table at %#lx by %#lx refused: error %d\n", address, regs->rip, rc);
     return !slot && msix_table_pages.count && !decode_store(code, length, regs, &s) &&
            io_write_drop(regs, address, &s);
 }

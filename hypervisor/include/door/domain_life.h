@@ -10,8 +10,7 @@
  * Builds and publishes a domain, paused once by its controller.  0 with a reference in *created, or -errno,
  * nothing left over.
  */
-int domain_create(domid_t id, const struct xen_domctl_createdomain *config, bool privileged,
-                  struct domain **created);
+int domain_create(domid_t id, const struct xen_domctl_createdomain *config, bool privileged, struct domain **created);
 /* Adds vcpu id with all rooms' parts. */
 int domain_add_vcpu(struct domain *d, unsigned id);
 /* Kills: 0 when nothing is left but references, -ERESTART_LATER to be called again. */

@@ -48,8 +48,7 @@ static inline guest_addr_t guest_element(guest_addr_t base, uint64_t index, size
 {
     uint64_t offset, address;
 
-    if (__builtin_mul_overflow(index, (uint64_t)size, &offset) ||
-        __builtin_add_overflow(base.value, offset, &address))
+    if (__builtin_mul_overflow(index, (uint64_t)size, &offset) || __builtin_add_overflow(base.value, offset, &address))
         return GUEST_ADDR(0xffff800000000000UL);
     return GUEST_ADDR(address);
 }

@@ -44,7 +44,7 @@ int option_parse_size(const char *value, const char **end, uint64_t *result)
     return 0;
 }
 
-static int parse_unsigned(const char *value, unsigned *result)
+int option_parse_unsigned(const char *value, unsigned *result)
 {
     const char *end;
     uint64_t n = string_to_u64(value, &end, 0);
@@ -69,7 +69,7 @@ static int option_set(const struct option *o, const char *value, bool negated)
             *(bool *)o->target = !*(bool *)o->target;
         return rc;
     case OPTION_UNSIGNED:
-        return negated ? (*(unsigned *)o->target = 0, 0) : parse_unsigned(value, o->target);
+        return negated ? (*(unsigned *)o->target = 0, 0) : option_parse_unsigned(value, o->target);
     case OPTION_SIZE:
         if (negated || option_parse_size(value, &end, &bytes) || *end)
             return -EINVAL;

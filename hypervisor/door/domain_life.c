@@ -21,10 +21,6 @@
 #include "mm/heap.h"
 #include "sched/sched.h"
 
-#define GRANT_FRAMES_DEFAULT 64
-#define MAPTRACK_FRAMES_DEFAULT 1024
-#define TABLE_FRAMES_LIMIT 65536
-
 /* ---- building ---- */
 
 static int make_shared_info(struct domain *d)
@@ -38,11 +34,6 @@ static int make_shared_info(struct domain *d)
         d->shared_info->vcpu_info[i].evtchn_upcall_mask = 1;
     time_publish_wallclock(d);
     return 0;
-}
-
-static unsigned limit_or_default(int32_t asked, unsigned otherwise)
-{
-    return asked < 0 ? otherwise : (unsigned)asked;
 }
 
 static void take_config(struct domain *d, const struct xen_domctl_createdomain *config, bool privileged)
@@ -64,8 +55,7 @@ static int make_parts(struct domain *d, const struct xen_domctl_createdomain *co
     if (!result)
         result = event_domain_init(d, config->max_evtchn_port);
     if (!result)
-        result = grant_domain_init(d, limit_or_default(config->max_grant_frames, GRANT_FRAMES_DEFAULT),
-                                   limit_or_default(config->max_maptrack_frames, MAPTRACK_FRAMES_DEFAULT),
+        result = grant_domain_init(d, (uint32_t)config->max_grant_frames, (uint32_t)config->max_maptrack_frames,
                                    XEN_DOMCTL_GRANT_version(config->grant_opts));
     if (!result)
         result = irq_domain_init(d);
@@ -81,8 +71,6 @@ int domain_create(domid_t id, const struct xen_domctl_createdomain *config, bool
     struct domain *d;
     int result;
 
-    if (config->max_grant_frames > TABLE_FRAMES_LIMIT || config->max_maptrack_frames > TABLE_FRAMES_LIMIT)
-        return -EINVAL;
     d = domain_alloc(id, config->max_vcpus);
     if (!d)
         return -ENOMEM;

@@ -7,7 +7,6 @@
  */
 #include "door/handlers.h"
 #include "door/operation.h"
-#include "errno.h"
 #include "grant/grant.h"
 #include "mm/guest_form.h"
 #include "mm/heap.h"
@@ -19,24 +18,27 @@
 /* ---- batches ---- */
 
 /*
- * Does c->count elements of that size, one after the other.  0, an element's error, -ERESTART_LATER with what is left in c.  In
- * line, so that the element's function is.
+ * Does c->count elements of that size, up to most of them at once, and gives way between.  0, an element's error,
+ * -ERESTART_LATER with what is left in c.  In line, so that the elements' function is.
  */
-static inline __attribute__((always_inline)) long batch_run(struct call *c, size_t size, long (*element)(struct call *))
+static inline __attribute__((always_inline)) long batch_run(struct call *c, size_t size, unsigned most,
+                                                            long (*elements)(struct call *, unsigned count))
 {
     long rc = 0;
 
     while (c->count && !rc) {
-        rc = element(c);
-        c->at = guest_element(c->at, 1, size);
-        c->count--;
+        unsigned count = (unsigned)min_t(uint64_t, c->count, most);
+
+        rc = elements(c, count);
+        c->at = guest_element(c->at, count, size);
+        c->count -= count;
         if (!rc && c->count && hypercall_should_stop())
             rc = -ERESTART_LATER;
     }
     return rc;
 }
 
-static long map_element(struct call *c)
+static long map_element(struct call *c, unsigned)
 {
     struct gnttab_map_grant_ref op;
 
@@ -60,7 +62,7 @@ SAME_PLACE(handle, handle);
 SAME_PLACE(status, status);
 
 /* Up to GRANT_UNMAP_BATCH of them: what could be read is carried out even if a later one faults. */
-static long unmap_some(const struct call *c, unsigned count)
+static long unmap_elements(struct call *c, unsigned count)
 {
     const guest_addr_t statuses = guest_element(c->at, offsetof(struct gnttab_unmap_grant_ref, status), 1);
     struct grant_unmap ops[GRANT_UNMAP_BATCH];
@@ -85,23 +87,7 @@ static long unmap_some(const struct call *c, unsigned count)
     return rc;
 }
 
-static long do_unmap(struct call *c)
-{
-    long rc = 0;
-
-    while (c->count && !rc) {
-        unsigned count = (unsigned)min_t(uint64_t, c->count, GRANT_UNMAP_BATCH);
-
-        rc = unmap_some(c, count);
-        c->at = guest_element(c->at, count, sizeof(struct gnttab_unmap_grant_ref));
-        c->count -= count;
-        if (!rc && c->count && hypercall_should_stop())
-            rc = -ERESTART_LATER;
-    }
-    return rc;
-}
-
-static long copy_element(struct call *c)
+static long copy_element(struct call *c, unsigned)
 {
     struct gnttab_copy op;
 
@@ -119,12 +105,12 @@ static long do_copy(struct call *c)
     batch.source.claimed = batch.dest.claimed = false;
     batch.source.transit = batch.dest.transit = NULL;
     c->arg = &batch;
-    rc = batch_run(c, guest_form_size(FORM_GRANT_COPY, sizeof(struct gnttab_copy)), copy_element);
+    rc = batch_run(c, guest_form_size(FORM_GRANT_COPY, sizeof(struct gnttab_copy)), 1, copy_element);
     grant_copy_finish(&batch);
     return rc;
 }
 
-static long transfer_element(struct call *c)
+static long transfer_element(struct call *c, unsigned)
 {
     struct gnttab_transfer op;
 
@@ -134,7 +120,7 @@ static long transfer_element(struct call *c)
     return WRITE_STATUS(c, STATUS_OFFSET(gnttab_transfer, FORM_TRANSFER), op.status);
 }
 
-static long swap_element(struct call *c)
+static long swap_element(struct call *c, unsigned)
 {
     struct gnttab_swap_grant_ref op;
 
@@ -144,7 +130,7 @@ static long swap_element(struct call *c)
     return WRITE_STATUS(c, offsetof(struct gnttab_swap_grant_ref, status), op.status);
 }
 
-static long flush_element(struct call *c)
+static long flush_element(struct call *c, unsigned)
 {
     struct gnttab_cache_flush op;
 
@@ -247,18 +233,18 @@ static long grant_operation(struct call *c)
 {
     switch (c->command) {
     case GNTTABOP_map_grant_ref:
-        return batch_run(c, sizeof(struct gnttab_map_grant_ref), map_element);
+        return batch_run(c, sizeof(struct gnttab_map_grant_ref), 1, map_element);
     case GNTTABOP_unmap_grant_ref:
     case GNTTABOP_unmap_and_replace:
-        return do_unmap(c);
+        return batch_run(c, sizeof(struct gnttab_unmap_grant_ref), GRANT_UNMAP_BATCH, unmap_elements);
     case GNTTABOP_copy:
         return do_copy(c);
     case GNTTABOP_transfer:
-        return batch_run(c, guest_form_size(FORM_TRANSFER, sizeof(struct gnttab_transfer)), transfer_element);
+        return batch_run(c, guest_form_size(FORM_TRANSFER, sizeof(struct gnttab_transfer)), 1, transfer_element);
     case GNTTABOP_swap_grant_ref:
-        return batch_run(c, sizeof(struct gnttab_swap_grant_ref), swap_element);
+        return batch_run(c, sizeof(struct gnttab_swap_grant_ref), 1, swap_element);
     case GNTTABOP_cache_flush:
-        return batch_run(c, sizeof(struct gnttab_cache_flush), flush_element);
+        return batch_run(c, sizeof(struct gnttab_cache_flush), 1, flush_element);
     default:
         return operation_run(operations, ARRAY_SIZE(operations), c);
     }

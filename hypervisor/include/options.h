@@ -27,6 +27,7 @@ struct option {
 
 /* "", 1, yes, on, true, enable, and their opposites; -EINVAL anything else. */
 int option_parse_bool(const char *value, bool *result);
+int option_parse_unsigned(const char *value, unsigned *result); /* the whole of value; -EINVAL none, or too large */
 /* A size in bytes, written with a unit of B K M G T or in KiB; *end: what follows. -EINVAL none, or too large. */
 int option_parse_size(const char *value, const char **end, uint64_t *result);
 /* Sets every option a command line names. */

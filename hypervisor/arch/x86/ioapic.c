@@ -168,16 +168,14 @@ void isa_irq_defaults(unsigned gsi, bool *level, bool *low)
 
 void pic_init(void)
 {
-    port_out8(0x21, 0xff);
-    port_out8(0xa1, 0xff);
-    port_out8(0x20, 0x11); /* initialise: cascaded, four command words */
-    port_out8(0xa0, 0x11);
-    port_out8(0x21, 0x20); /* a spurious one arrives at 0x27 or 0x2f, which nobody else uses */
-    port_out8(0xa1, 0x28);
-    port_out8(0x21, 0x04);
-    port_out8(0xa1, 0x02);
-    port_out8(0x21, 0x01);
-    port_out8(0xa1, 0x01);
-    port_out8(0x21, 0xff);
-    port_out8(0xa1, 0xff);
+    static const struct { uint8_t port, value; } writes[] = {
+        {0x21, 0xff}, {0xa1, 0xff},
+        {0x20, 0x11}, {0xa0, 0x11}, /* initialise: cascaded, four command words */
+        {0x21, 0x20}, {0xa1, 0x28}, /* a spurious one arrives at 0x27 or 0x2f, which nobody else uses */
+        {0x21, 0x04}, {0xa1, 0x02}, {0x21, 0x01}, {0xa1, 0x01},
+        {0x21, 0xff}, {0xa1, 0xff},
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(writes); i++)
+        port_out8(writes[i].port, writes[i].value);
 }

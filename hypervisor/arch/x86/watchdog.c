@@ -52,12 +52,11 @@ OPTION_FUNCTION(watchdog, "watchdog", watchdog_option);
 
 static int timeout_option(const char *value)
 {
-    const char *end;
-    uint64_t seconds = string_to_u64(value, &end, 0);
+    unsigned seconds;
 
-    if (end == value || *end != '\0' || seconds > 3600)
+    if (option_parse_unsigned(value, &seconds) || seconds > 3600)
         return -EINVAL;
-    option_timeout = (unsigned)seconds;
+    option_timeout = seconds;
     option_watchdog = seconds != 0;
     return 0;
 }

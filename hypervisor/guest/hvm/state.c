@@ -25,6 +25,8 @@
     F(rax) F(rbx) F(rcx) F(rdx) F(rbp) F(rsi) F(rdi) F(rsp) F(r8) F(r9) F(r10) F(r11) F(r12) F(r13) F(r14) F(r15)      \
     F(rip) F(rflags)
 #define LOW_REGISTERS(F) F(ax) F(cx) F(dx) F(bx) F(sp) F(bp) F(si) F(di) F(ip) F(flags) /* less their r or e, */
+#define SEGMENTS_32(F) F(cs) F(ds) F(ss) F(es) F(tr)
+#define SELECTORS(F) F(cs) F(ss) F(ds) F(es) F(fs) F(gs)
 #define DEBUG_REGISTERS(F) F(0) F(1) F(2) F(3)                                          /* and those of addresses. */
 
 /* ---- reading ---- */
@@ -175,11 +177,7 @@ static void from_32(const struct vcpu_hvm_x86_32 *r, struct hvm_hw_cpu *c)
 #define SEGMENT_FROM_32(name)                                                                                          \
     c->name##_base = r->name##_base, c->name##_limit = r->name##_limit, c->name##_arbytes = r->name##_ar & 0xfff;
     LOW_REGISTERS(FROM_32)
-    SEGMENT_FROM_32(cs)
-    SEGMENT_FROM_32(ds)
-    SEGMENT_FROM_32(ss)
-    SEGMENT_FROM_32(es)
-    SEGMENT_FROM_32(tr)
+    SEGMENTS_32(SEGMENT_FROM_32)
     c->cr0 = r->cr0;
     c->cr3 = r->cr3;
     c->cr4 = r->cr4;
@@ -255,15 +253,8 @@ void hvm_guest_context_get(struct vcpu *v, struct vcpu_guest_context *c)
     c->user_regs = v->arch.user_regs;
 #define SELECTOR_GET(name) c->user_regs.name = (uint16_t)cpu.name##_sel;
 #define DEBUG_GET(n) c->debugreg[n] = cpu.dr##n;
-    SELECTOR_GET(cs)
-    SELECTOR_GET(ss)
-    SELECTOR_GET(ds)
-    SELECTOR_GET(es)
-    SELECTOR_GET(fs)
-    SELECTOR_GET(gs)
-    DEBUG_REGISTERS(DEBUG_GET)
-    DEBUG_GET(6)
-    DEBUG_GET(7)
+    SELECTORS(SELECTOR_GET)
+    DEBUG_REGISTERS(DEBUG_GET) DEBUG_GET(6) DEBUG_GET(7)
     c->fs_base = cpu.fs_base;
     c->gs_base_kernel = cpu.gs_base;
     c->gs_base_user = cpu.shadow_gs;

@@ -7,22 +7,14 @@
 
 static bool stopped;
 
-static void stop_domain(struct domain *d)
+static void others_each(void (*fn)(struct vcpu *v))
 {
     struct vcpu *v;
 
-    for_each_vcpu(d, v)
-        if (v != current)
-            vcpu_pause(v);
-}
-
-static void let_go(struct domain *d)
-{
-    struct vcpu *v;
-
-    for_each_vcpu(d, v)
-        if (v != current)
-            vcpu_unpause(v);
+    for (struct domain *d = domain_next(0); d; d = domain_after(d))
+        for_each_vcpu(d, v)
+            if (v != current)
+                fn(v);
 }
 
 bool domains_stop(void)
@@ -30,12 +22,12 @@ bool domains_stop(void)
     /* Two of them would wait for each other's vcpu. */
     if (__atomic_exchange_n(&stopped, true, __ATOMIC_ACQUIRE))
         return false;
-    domain_for_each(stop_domain); /* domain 0 first: from then on nobody makes another one */
+    others_each(vcpu_pause); /* domain 0 first: from then on nobody makes another one */
     return true;
 }
 
 void domains_go_on(void)
 {
-    domain_for_each(let_go);
+    others_each(vcpu_unpause);
     __atomic_store_n(&stopped, false, __ATOMIC_RELEASE);
 }

@@ -208,12 +208,9 @@ static long sysctl_getdomaininfolist(struct call *c)
 static uint32_t count_domains(void)
 {
     uint32_t count = 0;
-    struct domain *d;
 
-    for (domid_t next = 0; (d = domain_next(next)) != NULL; count++) {
-        next = (domid_t)(d->id + 1);
-        domain_put(d);
-    }
+    for (struct domain *d = domain_next(0); d; d = domain_after(d))
+        count++;
     return count;
 }
 

@@ -70,10 +70,9 @@ static void audit_frame(struct audit *a, struct frame *f)
 
 static void audit_vcpus(struct audit *a)
 {
-    struct domain *d = domain_next(0), *next;
     struct vcpu *v;
 
-    for (; d; d = next) {
+    for (struct domain *d = domain_next(0); d; d = domain_after(d))
         for_each_vcpu(d, v) {
             if (!v->pv)
                 continue;
@@ -82,9 +81,6 @@ static void audit_vcpus(struct audit *a)
             if (v->pv->old_table)
                 audit_expect(a, frame_to_mfn(v->pv->old_table), 1, v->pv->old_table_partial ? 0 : 1);
         }
-        next = domain_next((domid_t)(d->id + 1));
-        domain_put(d);
-    }
 }
 
 static void audit_compare(struct audit *a, struct frame *f, bool exact)

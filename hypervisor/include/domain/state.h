@@ -156,16 +156,20 @@ void domain_put(struct domain *d);
 /* Walks all domains in ascending id: the first with id >= from, referenced; NULL at the end. */
 struct domain *domain_next(domid_t from);
 
+/* The next of such a walk; d's reference goes. */
+static inline struct domain *domain_after(struct domain *d)
+{
+    struct domain *next = domain_next((domid_t)(d->id + 1));
+
+    domain_put(d);
+    return next;
+}
+
 /* Calls fn for every domain, dying ones too, in ascending id, each referenced meanwhile. */
 static inline void domain_for_each(void (*fn)(struct domain *d))
 {
-    struct domain *d = domain_next(0), *next;
-
-    for (; d; d = next) {
+    for (struct domain *d = domain_next(0); d; d = domain_after(d))
         fn(d);
-        next = domain_next((domid_t)(d->id + 1));
-        domain_put(d);
-    }
 }
 
 /* A guest broke the rules: logs the reason with its registers once, shuts it down with SHUTDOWN_crash. The call returns. */

@@ -10,31 +10,43 @@
 #include "mm/heap.h"
 
 #define ALLOCATE_STEP 64 /* pages cleared in one go */
+/* Frame numbers beyond those a guest said it has are possible, but it does not decide how much memory this takes. */
+#define SPARE_FRAMES (1UL << 20)
 
-static uint64_t log_pages(const struct dirty_log *log)
-{
-    return (log->limit + DIRTY_LOG_PAGE_BITS - 1) / DIRTY_LOG_PAGE_BITS;
-}
+static uint64_t log_pages(const struct dirty_log *log) { return DIV_ROUND_UP(log->limit, DIRTY_LOG_PAGE_BITS); }
 
-struct dirty_log *dirty_log_new(uint64_t limit)
+static struct dirty_log *log_new(const struct domain *d, uint64_t said)
 {
-    uint64_t pages = (limit + DIRTY_LOG_PAGE_BITS - 1) / DIRTY_LOG_PAGE_BITS;
-    struct dirty_log *log = mem_alloc(sizeof(*log) + pages * sizeof(log->bits[0]), _Alignof(struct dirty_log));
+    const uint64_t limit = min(said, min(max(d->max_pages, d->total_pages), max_frame) * 2 + SPARE_FRAMES);
+    struct dirty_log *log = mem_alloc(sizeof(*log) + DIV_ROUND_UP(limit, DIRTY_LOG_PAGE_BITS) * sizeof(log->bits[0]),
+                                      _Alignof(struct dirty_log));
 
     if (log)
         log->limit = limit;
     return log;
 }
 
-int dirty_log_allocate(struct dirty_log *log)
+int dirty_log_make(struct domain *d, uint64_t said)
 {
-    for (unsigned i = 0; i < ALLOCATE_STEP && log->allocated < log_pages(log); i++) {
-        log->bits[log->allocated] = heap_alloc(0, HEAP_ZERO);
-        if (!log->bits[log->allocated])
+    struct dirty_log *log = d->new_dirty_log ? d->new_dirty_log : log_new(d, said);
+
+    d->new_dirty_log = log;
+    for (unsigned i = 0; log && i < ALLOCATE_STEP && log->allocated < log_pages(log); i++) {
+        uint64_t *page = heap_alloc(0, HEAP_ZERO);
+
+        if (!page) {
+            dirty_log_end(d);
             return -ENOMEM;
-        log->allocated++;
+        }
+        log->bits[log->allocated++] = page;
     }
-    return log->allocated < log_pages(log);
+    return log ? log->allocated < log_pages(log) : -ENOMEM;
+}
+
+void dirty_log_begin(struct domain *d)
+{
+    __atomic_store_n(&d->dirty_log, d->new_dirty_log, __ATOMIC_RELEASE);
+    d->new_dirty_log = NULL;
 }
 
 static void log_free(void *data)
@@ -46,12 +58,15 @@ static void log_free(void *data)
     mem_free(log);
 }
 
-void dirty_log_retire(struct domain *d, struct dirty_log *log)
+void dirty_log_end(struct domain *d)
 {
-    if (d)
-        __atomic_store_n(&d->dirty_log, NULL, __ATOMIC_RELEASE);
-    if (log)
-        quiesce_defer(&log->quiesce, log_free, log);
+    struct dirty_log *const logs[] = {d->dirty_log, d->new_dirty_log};
+
+    __atomic_store_n(&d->dirty_log, NULL, __ATOMIC_RELEASE);
+    d->new_dirty_log = NULL;
+    for (unsigned i = 0; i < ARRAY_SIZE(logs); i++)
+        if (logs[i])
+            quiesce_defer(&logs[i]->quiesce, log_free, logs[i]);
 }
 
 uint64_t dirty_log_bytes(const struct dirty_log *log)

@@ -44,7 +44,7 @@ static int frame_hold(struct domain *d, struct frame *f, enum physmap_type type)
     owner = frame_get_any_owner(f);
     if (!owner)
         return -EINVAL;
-    if (owner == domain_io || (type != PHYSMAP_GRANT_RO && frame_get_type_now(f, FRAME_WRITABLE))) {
+    if (owner == domain_io || (type != PHYSMAP_GRANT_RO && frame_get_type(f, FRAME_WRITABLE))) {
         frame_put(f);
         return -EINVAL;
     }
@@ -499,8 +499,7 @@ void physmap_free(struct domain *d)
             ;
         heap_free(p->root, 0);
     }
-    dirty_log_retire(d, d->dirty_log);
-    dirty_log_retire(NULL, p->new_log);
+    dirty_log_end(d);
     mem_free(p);
     d->hvm->physmap = NULL;
 }

@@ -30,7 +30,6 @@ struct physmap {
     uint64_t max_gfn;       /* highest guest frame that was ever mapped */
     uint64_t *free_tables;  /* linked through their first words */
     uint64_t pool_pages;    /* the free ones and those in use, beside the root */
-    struct dirty_log *new_log; /* log-dirty mode being switched on: what is allocated so far */
     bool protecting;        /* and entries are being write-protected, */
     uint64_t protect_next;  /* from this guest frame on */
 };

@@ -13,7 +13,6 @@
 #include "errno.h"
 #include "mm/dirty_log.h"
 
-#define SPARE_FRAMES (1UL << 20) /* guest frames beyond those it has memory for that a log covers */
 #define PROTECT_STEP 512         /* entries between two looks at other work */
 
 static void place_retype(const struct physmap_place *at, enum physmap_type type)
@@ -68,34 +67,6 @@ void hvm_log_dirty_protect(struct domain *d, uint64_t first, const uint64_t *wor
     physmap_flush(d);
 }
 
-/* The guest does not decide how much memory a log takes: numbers beyond it always count as written. */
-static uint64_t log_limit(struct domain *d)
-{
-    uint64_t owned = max(d->max_pages, d->total_pages);
-
-    return min(physmap_max_gfn(d) + 1, min(owned, max_frame) * 2 + SPARE_FRAMES);
-}
-
-/* 0, -ENOMEM, -ERESTART_LATER. */
-static int log_make(struct domain *d)
-{
-    struct physmap *p = d->hvm->physmap;
-    int rc;
-
-    if (!p->new_log)
-        p->new_log = dirty_log_new(log_limit(d));
-    if (!p->new_log)
-        return -ENOMEM;
-    while ((rc = dirty_log_allocate(p->new_log)) > 0)
-        if (hypercall_should_stop())
-            return -ERESTART_LATER;
-    if (rc) {
-        dirty_log_retire(NULL, p->new_log);
-        p->new_log = NULL;
-    }
-    return rc;
-}
-
 /* Protects everything below the log's end.  0 or -ERESTART_LATER. */
 static int all_protect(struct domain *d)
 {
@@ -123,13 +94,14 @@ int hvm_log_dirty_enable(struct domain *d)
     if (d->dirty_log && !p->protecting)
         return -EINVAL;
     if (!d->dirty_log) {
-        rc = log_make(d);
+        while ((rc = dirty_log_make(d, physmap_max_gfn(d) + 1)) > 0)
+            if (hypercall_should_stop())
+                return -ERESTART_LATER;
         if (rc)
             return rc;
         p->protecting = true;
         p->protect_next = 0;
-        __atomic_store_n(&d->dirty_log, p->new_log, __ATOMIC_RELEASE);
-        p->new_log = NULL;
+        dirty_log_begin(d);
     }
     return all_protect(d);
 }
@@ -138,13 +110,9 @@ int hvm_log_dirty_disable(struct domain *d)
 {
     struct physmap *p = d->hvm->physmap;
 
-    dirty_log_retire(NULL, p->new_log);
-    p->new_log = NULL;
     p->protecting = false;
-    if (d->dirty_log) {
-        spin_lock(&p->lock); /* no fault is looking at it */
-        dirty_log_retire(d, d->dirty_log);
-        spin_unlock(&p->lock);
-    }
+    spin_lock(&p->lock); /* no fault is looking at it */
+    dirty_log_end(d);
+    spin_unlock(&p->lock);
     return 0;
 }

@@ -42,8 +42,7 @@ void pv_domain_free(struct domain *d)
 
     if (!d->pv)
         return;
-    dirty_log_retire(d, d->dirty_log);
-    dirty_log_retire(NULL, d->pv->new_dirty_log);
+    dirty_log_end(d);
     l2 = domain_l2(d);
     for (unsigned i = 0; i < PTES_PER_TABLE; i++)
         if (l2[i] & PTE_PRESENT)

@@ -6,27 +6,11 @@
 #include "domain/preempt.h"
 #include "guest/pv/tables.h"
 
-/*
- * Frame numbers beyond what the guest said it has are possible, but the guest does not decide how much memory
- * this takes.
- */
-#define SPARE_FRAMES (1UL << 20)
-
-static uint64_t log_limit(struct domain *d)
-{
-    uint64_t owned = d->max_pages > d->total_pages ? d->max_pages : d->total_pages;
-    uint64_t said = d->shared_info->arch.max_pfn;
-    uint64_t most = min_t(uint64_t, owned, max_frame) * 2 + SPARE_FRAMES;
-
-    return said && said < most ? said : most;
-}
-
 static void allocation_undo(struct domain *d)
 {
     struct vcpu *v;
 
-    dirty_log_retire(NULL, d->pv->new_dirty_log);
-    d->pv->new_dirty_log = NULL;
+    dirty_log_end(d);
     for_each_vcpu(d, v) {
         pv_shadow_free(v->pv->shadow);
         v->pv->shadow = NULL;
@@ -36,14 +20,11 @@ static void allocation_undo(struct domain *d)
 /* 0, -ENOMEM, -ERESTART_LATER. */
 static int allocation_do(struct domain *d)
 {
+    const uint64_t said = d->shared_info->arch.max_pfn;
     struct vcpu *v;
     int rc;
 
-    if (!d->pv->new_dirty_log)
-        d->pv->new_dirty_log = dirty_log_new(log_limit(d));
-    if (!d->pv->new_dirty_log)
-        return -ENOMEM;
-    while ((rc = dirty_log_allocate(d->pv->new_dirty_log)) > 0)
+    while ((rc = dirty_log_make(d, said ? said : UINT64_MAX)) > 0)
         if (hypercall_should_stop())
             return -ERESTART_LATER;
     if (rc)
@@ -75,8 +56,7 @@ int pv_log_dirty_enable(struct domain *d)
     domain_pause(d);
     for_each_vcpu(d, v)
         v->arch.shadow = v->pv->shadow;
-    __atomic_store_n(&d->dirty_log, d->pv->new_dirty_log, __ATOMIC_RELEASE);
-    d->pv->new_dirty_log = NULL;
+    dirty_log_begin(d);
     domain_unpause(d);
     return 0;
 }
@@ -89,7 +69,7 @@ int pv_log_dirty_disable(struct domain *d)
         domain_pause(d);
         for_each_vcpu(d, v)
             v->arch.shadow = NULL;
-        dirty_log_retire(d, d->dirty_log);
+        dirty_log_end(d);
         domain_unpause(d);
     }
     allocation_undo(d);

@@ -71,6 +71,7 @@ struct domain {
     uint64_t total_pages, max_pages, outstanding_claim;
     /* written frames are noted (mm/dirty_log.h); NULL: nobody asks; atomic */
     struct dirty_log *dirty_log;
+    struct dirty_log *new_dirty_log; /* log-dirty mode being switched on: what is allocated so far */
     /* what XENMEM_memory_map answers (door/memory.c); mem_free'd with the domain; lock */
     struct memory_map *memory_map;
 

@@ -56,7 +56,6 @@ struct pv_vcpu {
 struct pv_domain {
     spinlock_t tables_lock;              /* RANK_PV_TABLES: every change to this domain's page tables */
     uint64_t *perdomain_l3;              /* what slot PERDOMAIN_SLOT points to; the one L2 below it is the page behind it */
-    struct dirty_log *new_dirty_log;     /* log-dirty mode being switched on: what is allocated so far */
 };
 
 /* ---- domain.c, context.c (traps side) ---- */

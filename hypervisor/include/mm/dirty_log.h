@@ -25,12 +25,14 @@ struct dirty_log {
     uint64_t *bits[];       /* limit rounded up to whole pages */
 };
 
-/* An empty log without memory for its bits; NULL when memory is short.  At least 1 frame. */
-struct dirty_log *dirty_log_new(uint64_t limit);
-/* Makes some of the memory of its bits.  0 all is there, 1 call again, -ENOMEM. */
-int dirty_log_allocate(struct dirty_log *log);
-/* d (which may be NULL) has log no more: freed when no CPU can still look at it. */
-void dirty_log_retire(struct domain *d, struct dirty_log *log);
+/*
+ * Makes some of the log d is to have, for the frame numbers below said as far as it may have so many.  0 all is there, 1 call
+ * again, -ENOMEM: nothing is kept.  d has none.
+ */
+int dirty_log_make(struct domain *d, uint64_t said);
+void dirty_log_begin(struct domain *d); /* that log is there in full, and is d's from now on */
+/* d has a log no more, nor the beginning of one: freed when no CPU can still look at it. */
+void dirty_log_end(struct domain *d);
 uint64_t dirty_log_bytes(const struct dirty_log *log);
 
 /* Guest frame gfn of d was written.  Any context.  True if that is news. */

@@ -21,29 +21,7 @@
 #define MSR_XEN 0x40000000 /* what CPUID 0x40000002 says: the hypercall page */
 #define MTRR_CAP 0x508     /* eight variable ranges, fixed ranges, write-combining */
 #define MTRR_DEF_TYPE_VALID 0xcffUL
-#define STUB_SIZE 32
 #define MISC_ENABLE_SHOWN (1UL | 1UL << 11 | 1UL << 12) /* fast strings; no branch trace store, no PEBS */
-
-/* ---- the hypercall page ---- */
-
-/* In every mode of the CPU the same bytes; iret is nothing for these guests. */
-void hvm_hypercall_page_fill(void *page)
-{
-    uint8_t *stubs = page;
-
-    memset(stubs, 0xcc, PAGE_SIZE);
-    for (unsigned n = 0; n < PAGE_SIZE / STUB_SIZE; n++) {
-        const uint8_t call[] = {0xb8, (uint8_t)n, 0, 0, 0, /* mov $n, %eax */
-            0x0f, 0x01, 0xd9,                              /* vmmcall */
-            0xc3};                                         /* ret */
-        static const uint8_t undefined[] = {0x0f, 0x0b};
-
-        if (n == __HYPERVISOR_iret)
-            memcpy(stubs + n * STUB_SIZE, undefined, sizeof(undefined));
-        else
-            memcpy(stubs + n * STUB_SIZE, call, sizeof(call));
-    }
-}
 
 static int hypercall_page_write(struct vcpu *v, uint64_t value)
 {
@@ -54,7 +32,7 @@ static int hypercall_page_write(struct vcpu *v, uint64_t value)
     if (physmap_get_writable(v->domain, GFN(value >> PAGE_SHIFT), &frame))
         return -EPERM;
     hvm_shared_form_latch(v);
-    hvm_hypercall_page_fill(frame_to_virt(frame));
+    hypercall_page_fill(v->domain, frame_to_virt(frame));
     frame_put_both(frame);
     return 0;
 }

@@ -97,8 +97,6 @@ bool hvm_pat_valid(uint64_t pat); /* each of its bytes is a memory type */
 void hvm_lapic_get(struct vcpu *v, struct hvm_hw_lapic *lapic, struct hvm_hw_lapic_regs *regs);
 int hvm_lapic_set(struct vcpu *v, const struct hvm_hw_lapic *lapic, const struct hvm_hw_lapic_regs *regs);
 
-/* A page of stubs for hypercalls, as the guest's 0x40000000 gets. */
-void hvm_hypercall_page_fill(void *page);
 /* An event channel was shown to v (struct vcpu, upcall_edge): for those that are told by their local APIC. */
 int hvm_upcall_vector_set(struct vcpu *v, unsigned vector);
 

@@ -53,22 +53,6 @@ static unsigned vcpus_wanted(void)
     return min(count, (unsigned)MAX_VCPUS_PV);
 }
 
-/* Loaders other than GRUB 2 pass a module's file name as the first word. */
-static const char *module_options(const struct boot_module *module)
-{
-    const char *options = module->cmdline;
-
-    while (*options == ' ')
-        options++;
-    if (!strncmp(boot_info.loader, "GRUB 2", 6))
-        return options;
-    while (*options && *options != ' ')
-        options++;
-    while (*options == ' ')
-        options++;
-    return options;
-}
-
 static void find_modules(struct dom0_build *b)
 {
     if (!boot_info.module_count)
@@ -76,7 +60,7 @@ static void find_modules(struct dom0_build *b)
               "QEMU: -initrd \"VMLINUZ OPTIONS,INITRD\"), found no modules\n");
     b->kernel_module = &boot_info.modules[0];
     b->ramdisk = boot_info.module_count > 1 ? &boot_info.modules[1] : NULL;
-    b->cmdline = module_options(b->kernel_module);
+    b->cmdline = boot_skip_name(b->kernel_module->cmdline);
 }
 
 static struct domain *create_domain(unsigned vcpus)

@@ -24,7 +24,7 @@ int physmap_get_writable(struct domain *d, gfn_t gfn, struct frame **frame)
 {
     int rc = physmap_get_frame(d, gfn, frame);
 
-    if (!rc && frame_get_type_now(*frame, FRAME_WRITABLE)) {
+    if (!rc && frame_get_type(*frame, FRAME_WRITABLE)) {
         frame_put(*frame);
         rc = -EINVAL;
     }

@@ -52,6 +52,9 @@ struct boot_info {
 
 extern struct boot_info boot_info;
 
+/* The options of a command line: some loaders put the name of the file before them. */
+const char *boot_skip_name(const char *line);
+
 /* All memory of the machine, with what the hypervisor itself takes. */
 static inline uint64_t boot_ram_bytes(void)
 {

@@ -127,24 +127,9 @@ static int type_get_slow(struct frame *f, uint64_t type)
     }
 }
 
-static inline int type_get(struct frame *f, uint64_t type)
+inline int frame_get_type(struct frame *f, uint64_t type)
 {
     return likely(frame_get_type_fast(f, type)) ? 0 : type_get_slow(f, type);
-}
-
-int frame_get_type(struct frame *f, uint64_t type)
-{
-    return type_get(f, type);
-}
-
-int frame_get_type_now(struct frame *f, uint64_t type)
-{
-    int rc;
-
-    do {
-        rc = type_get(f, type);
-    } while (unlikely(rc == -ERESTART_LATER));
-    return rc;
 }
 
 int frame_get_type_validated(struct frame *f, uint64_t type)
@@ -164,7 +149,7 @@ int frame_get_both(struct frame *f, const struct domain *d, uint64_t type)
 
     if (unlikely(!frame_get_fast(f, frame_owner_index(d))))
         return -EINVAL;
-    rc = type_get(f, type);
+    rc = frame_get_type(f, type);
     if (unlikely(rc))
         frame_put(f);
     return rc;

@@ -306,11 +306,6 @@ WEAK int frame_get_type(struct frame *f, uint64_t type)
     return 0;
 }
 
-WEAK int frame_get_type_now(struct frame *f, uint64_t type)
-{
-    return frame_get_type(f, type);
-}
-
 WEAK void frame_put_type(struct frame *f)
 {
     BUG_ON(!(__atomic_fetch_sub(&f->type, 1, __ATOMIC_SEQ_CST) & FRAME_TYPE_COUNT_MASK));

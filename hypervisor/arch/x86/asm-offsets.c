@@ -7,6 +7,7 @@
 #define DEFINE(name, value) __asm__ volatile(".ascii \"@OFFSET " #name " %0\"" ::"i"(value))
 #define OFFSET(name, type, member) DEFINE(name, offsetof(struct type, member))
 
+#undef current /* the field, not the running vcpu */
 void asm_offsets(void);
 void asm_offsets(void)
 {
@@ -19,4 +20,7 @@ void asm_offsets(void)
 
     DEFINE(STACK_BYTES, STACK_SIZE);
     DEFINE(CPUINFO_BYTES, sizeof(struct cpu_info));
+    OFFSET(CPUINFO_current, cpu_info, current);
+    OFFSET(CPUINFO_percpu, cpu_info, percpu_offset);
+    OFFSET(CPUINFO_softirqs, cpu_info, softirqs);
 }

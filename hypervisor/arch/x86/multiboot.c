@@ -40,12 +40,12 @@ static void copy_text(char *to, size_t size, uint64_t address, uint64_t end)
 }
 
 /* A command line without the program's own name, which loaders put first; GRUB 2 does not. */
-static const char *skip_name(const char *line)
+const char *boot_skip_name(const char *line)
 {
-    if (string_starts_with(boot_info.loader, "GRUB 2"))
-        return line;
     while (*line == ' ')
         line++;
+    if (string_starts_with(boot_info.loader, "GRUB 2"))
+        return line;
     while (*line != '\0' && *line != ' ')
         line++;
     while (*line == ' ')
@@ -208,7 +208,7 @@ static void mb1_parse(const struct mb1_information *mb)
         copy_text(boot_info.loader, sizeof(boot_info.loader), mb->loader_name, LOW_MEMORY_END);
     if (mb->flags & MB1_HAS_CMDLINE) {
         copy_text(boot_info.cmdline, sizeof(boot_info.cmdline), mb->cmdline, LOW_MEMORY_END);
-        line = skip_name(boot_info.cmdline);
+        line = boot_skip_name(boot_info.cmdline);
         memmove(boot_info.cmdline, line, strlen(line) + 1);
     }
     mb1_memory(mb);

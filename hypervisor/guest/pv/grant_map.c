@@ -54,7 +54,7 @@ static int grant_frame_get(mfn_t frame, bool writable)
         return 0;
     if (!frame_get_any_owner(f))
         return -EINVAL;
-    if (writable && frame_get_type_now(f, FRAME_WRITABLE)) {
+    if (writable && frame_get_type(f, FRAME_WRITABLE)) {
         frame_put(f);
         return -EINVAL;
     }

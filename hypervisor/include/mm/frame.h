@@ -132,10 +132,6 @@ void frame_put(struct frame *f);
  * pending: the validation is kept as partial and the same call continues it.
  */
 int frame_get_type(struct frame *f, uint64_t type);
-/*
- * Same, but runs to its end whatever is pending: only for types whose check is short (WRITABLE, L1, SEGDESC).
- */
-int frame_get_type_now(struct frame *f, uint64_t type);
 /* Drops a type reference; devalidates on the last.  0 or -ERESTART_LATER (only from _preemptible). */
 void frame_put_type(struct frame *f);
 int frame_put_type_preemptible(struct frame *f);

@@ -23,10 +23,10 @@ svm_enter_guest:
 
 .Lagain:
     cli
-    mov SVM_CPU_SOFTIRQS(%rsp), %rax
+    mov CPUINFO_softirqs(%rsp), %rax
     cmpl $0, (%rax)
     jne .Lsoftirq
-    mov SVM_CPU_CURRENT(%rsp), %rdi
+    mov CPUINFO_current(%rsp), %rdi
     call svm_prepare_entry
     test %rax, %rax
     jz .Lnot_now
@@ -37,7 +37,7 @@ svm_enter_guest:
     vmrun %rax
     PUSH_GENERAL
     vmsave %rax
-    mov SVM_CPU_PERCPU(%rsp), %rcx
+    mov CPUINFO_percpu(%rsp), %rcx
     lea percpu_svm_host_state(%rip), %rax
     mov (%rax,%rcx), %rax
     vmload %rax

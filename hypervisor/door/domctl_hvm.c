@@ -4,7 +4,6 @@
  * page tables are made of.
  */
 #include "door/domctl.h"
-#include "errno.h"
 #include "guest/hvm.h"
 #include "mm/heap.h"
 

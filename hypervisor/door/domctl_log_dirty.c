@@ -8,7 +8,6 @@
  * that it can be continued.
  */
 #include "door/domctl.h"
-#include "errno.h"
 #include "event/event.h"
 #include "grant/grant.h"
 #include "guest/hvm.h"

@@ -4,7 +4,6 @@
  */
 #include "door/handlers.h"
 #include "door/operation.h"
-#include "errno.h"
 #include "event/event.h"
 #include "lib/string.h"
 

@@ -7,7 +7,6 @@
 
 #include "boot_info.h"
 #include "door/handlers.h"
-#include "errno.h"
 #include "grant/grant.h"
 #include "guest/hvm.h"
 #include "mm/guest_form.h"

@@ -2,7 +2,6 @@
 /* What all operations have in common (door/operation.h). */
 #include "door/operation.h"
 
-#include "errno.h"
 #include "lib/string.h"
 #include "mm/guest_form.h"
 #include "mm/heap.h"

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "domain/domain.h"
+#include "errno.h"
 #include "domain/preempt.h"
 #include "mm/guest_copy.h"
 

@@ -8,7 +8,6 @@
 #include "arch/devices.h"
 #include "door/handlers.h"
 #include "door/operation.h"
-#include "errno.h"
 #include "guest/pv.h"
 #include "irq/irq.h"
 #include "mm/physmap.h"

@@ -8,7 +8,6 @@
  */
 #include "door/memory.h"
 
-#include "errno.h"
 #include "grant/grant.h"
 #include "guest/hvm.h"
 #include "mm/guest_form.h"

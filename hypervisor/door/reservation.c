@@ -7,7 +7,6 @@
  */
 #include "door/memory.h"
 
-#include "errno.h"
 #include "guest/hvm.h"
 #include "log.h"
 #include "mm/dirty_log.h"

@@ -5,7 +5,6 @@
  */
 #include "event/internal.h"
 
-#include "config.h"
 #include "errno.h"
 #include "irq/irq.h"
 #include "mm/heap.h"

@@ -18,7 +18,6 @@
 #pragma once
 
 #include "event/event.h"
-#include "lib/base.h"
 #include "lib/bitmap.h"
 
 enum event_state {

@@ -17,7 +17,6 @@
 
 #include "grant/grant.h"
 #include "errno.h"
-#include "lib/base.h"
 #include "mm/physmap.h"
 
 #define GRANT_DEFAULT_FRAMES 64u

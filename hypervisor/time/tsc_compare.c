@@ -7,7 +7,6 @@
  * difference can be seen. Nothing depends on how long an exchange takes: an emulator or a hypervisor below
  * may stop either CPU at any time.
  */
-#include "arch/cpu.h"
 #include "arch/time.h"
 #include "time/time_private.h"
 

@@ -2,16 +2,13 @@
 /* What the files of guest/hvm share: what a guest did, in words that fit every vendor. */
 #pragma once
 
-#include "arch/percpu.h"
 #include "arch/x86/cpufeature.h"
 #include "arch/x86/msr.h"
 #include "arch/x86/paging.h"
 #include "arch/x86/regs.h"
 #include "errno.h"
-#include "guest/hvm.h"
 #include "guest/hvm/vendor.h"
 #include "guest/instruction.h"
-#include "lib/base.h"
 #include "log.h"
 
 #define CR0_NW 0x20000000

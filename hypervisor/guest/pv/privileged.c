@@ -4,7 +4,6 @@
  * has hypercalls for work too.  What is not allowed becomes the fault it would have been.
  */
 #include "arch/x86/fpu.h"
-#include "arch/x86/ports.h"
 #include "guest/pv/decode.h"
 #include "guest/pv/traps.h"
 

@@ -12,7 +12,6 @@
 #include "arch/x86/regs.h"
 #include "errno.h"
 #include "guest/pv.h"
-#include "lib/base.h"
 #include "log.h"
 #include "mm/dirty_log.h"
 

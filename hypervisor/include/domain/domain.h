@@ -11,7 +11,6 @@
 #pragma once
 
 #include "domain/state.h"
-#include "upcalls.h"
 
 /* ---- identity and references (domain/domain.c) ---- */
 

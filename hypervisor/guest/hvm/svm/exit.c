@@ -2,7 +2,6 @@
 /*
  * Exits: SVM's codes and fields, given to guest/hvm in its own words.  AMD64 APM volume 2, 15.9 to 15.14, appendix C.
  */
-#include "arch/x86/apic.h"
 #include "arch/x86/machine_check.h"
 #include "guest/hvm/lapic.h"
 #include "guest/hvm/svm/svm.h"

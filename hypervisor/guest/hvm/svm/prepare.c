@@ -3,7 +3,6 @@
  * Before an entry: one event to inject, a window for the next that cannot be taken yet, translations, and the registers that are the
  * VMCB's.  AMD64 APM volume 2, 15.20 and 15.21.
  */
-#include "arch/x86/apic.h"
 #include "arch/x86/entry.h"
 #include "guest/hvm/lapic.h"
 #include "guest/hvm/svm/svm.h"

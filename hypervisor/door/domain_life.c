@@ -256,9 +256,8 @@ void domain_free_parts(struct domain *d)
         hvm_domain_free(d);
     else
         pv_domain_free(d);
-    cpu_policy_free(d);
-    if (d->irq)
-        irq_domain_destroy(d);
+    mem_free(d->policy);
+    irq_domain_destroy(d);
     grant_domain_free(d);
     event_domain_free(d);
     sched_domain_destroy(d);

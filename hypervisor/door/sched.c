@@ -16,7 +16,6 @@
 #define POLL_PORTS_MAX 128
 #define POLL_MANY ((evtchn_port_t)-1)
 #define WATCHDOGS 2
-#define SECONDS 1000000000UL
 #define FAR_AWAY (1UL << 50)      /* ns: further ahead than any kernel means */
 #define FAR_AWAY_INSTEAD 100000000UL
 
@@ -104,7 +103,7 @@ static void watchdog_arm(struct domain *d, unsigned number, uint32_t seconds)
 
     if (!t->fn)
         timer_init(t, watchdog_expired, d, cpu_id());
-    timer_set(t, time_now() + seconds * SECONDS);
+    timer_set(t, time_now() + seconds * NS_PER_S);
 }
 
 /* Returns the new watchdog's id (from 1), or 0 for changes of one. */

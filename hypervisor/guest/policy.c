@@ -85,9 +85,9 @@ static void policy_make_host(struct cpu_policy *host, const struct cpu_policy *r
         words[i] &= ~cpu_hidden[i];
     if (!xsave_features)
         feature_put(words, XEN_X86_FEATURE_XSAVE, false);
-    if (!(xsave_features & 4))
+    if (!(xsave_features & XCR0_AVX))
         feature_put(words, XEN_X86_FEATURE_AVX, false);
-    if ((xsave_features & 0xe0) != 0xe0)
+    if ((xsave_features & XCR0_AVX512) != XCR0_AVX512)
         feature_put(words, XEN_X86_FEATURE_AVX512F, false);
     features_consistent(words);
     policy_features_set(host, words);
@@ -183,12 +183,6 @@ int cpu_policy_init_domain(struct domain *d)
     if (d->is_privileged && policy_has(policy_system(XEN_SYSCTL_cpu_policy_host), XEN_X86_FEATURE_ITSC))
         *policy_word(d->policy, XEN_X86_FEATURE_ITSC / 32) |= 1u << (XEN_X86_FEATURE_ITSC % 32);
     return 0;
-}
-
-void cpu_policy_free(struct domain *d)
-{
-    mem_free(d->policy);
-    d->policy = NULL;
 }
 
 int cpu_policy_barrier(struct domain *d, uint64_t value)

@@ -8,9 +8,6 @@
 #define CACHE_MAX_SUBLEAF 5
 #define FEATURE_MAX_SUBLEAF 2
 #define XSTATE_MAX 63
-#define XSTATE_X87_SSE 3UL
-#define XSTATE_AVX 4UL
-#define XSTATE_AVX512 0xe0UL
 #define XSTATE_PKRU (1UL << 9)
 #define XSAVE_LEGACY_SIZE 576u /* FXSAVE area and header */
 
@@ -138,8 +135,8 @@ static uint64_t xstates_of(struct cpu_policy *p)
 {
     if (!policy_has(p, XEN_X86_FEATURE_XSAVE))
         return 0;
-    return XSTATE_X87_SSE | (policy_has(p, XEN_X86_FEATURE_AVX) ? XSTATE_AVX : 0) |
-           (policy_has(p, XEN_X86_FEATURE_AVX512F) ? XSTATE_AVX512 : 0) |
+    return XCR0_X87 | XCR0_SSE | (policy_has(p, XEN_X86_FEATURE_AVX) ? XCR0_AVX : 0) |
+           (policy_has(p, XEN_X86_FEATURE_AVX512F) ? XCR0_AVX512 : 0) |
            (policy_has(p, XEN_X86_FEATURE_PKU) ? XSTATE_PKRU : 0);
 }
 

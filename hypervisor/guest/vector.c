@@ -9,7 +9,6 @@
 #include "lib/string.h"
 
 #define MXCSR_VALID 0xffffu
-#define XSTATE_X87_SSE 3UL
 
 /* The least there is of an area; reserved is not zero: compacted format, or nothing known. */
 struct vector_area {
@@ -45,7 +44,7 @@ void guest_legacy_load(struct vcpu *v, const void *from)
 
     memcpy(area, from, offsetof(struct vector_area, features));
     if (xsave_features) {
-        area->features = XSTATE_X87_SSE;
+        area->features = XCR0_X87 | XCR0_SSE;
         area->reserved[0] = 0;
     }
 }

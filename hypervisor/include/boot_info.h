@@ -55,6 +55,12 @@ extern struct boot_info boot_info;
 /* The options of a command line: some loaders put the name of the file before them. */
 const char *boot_skip_name(const char *line);
 
+/* Memory that can be read and written, whoever has it. */
+static inline bool boot_range_is_memory(const struct boot_range *r)
+{
+    return r->type == BOOT_MEMORY_RAM || r->type == BOOT_MEMORY_ACPI || r->type == BOOT_MEMORY_NVS;
+}
+
 /* All memory of the machine, with what the hypervisor itself takes. */
 static inline uint64_t boot_ram_bytes(void)
 {

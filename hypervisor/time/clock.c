@@ -18,7 +18,6 @@
 #include "time/time_private.h"
 #include <xen/foreign/x86_32.h>
 
-#define NS_PER_S 1000000000UL
 #define CALIBRATION_NS 50000000UL
 #define WARP_TEST_NS 2000000
 

@@ -28,8 +28,7 @@ static bool in_direct_map(uint64_t start, uint64_t size)
     for (unsigned i = 0; i < boot_info.memory_count; i++) {
         const struct boot_range *r = &boot_info.memory[i];
 
-        if ((r->type == BOOT_MEMORY_RAM || r->type == BOOT_MEMORY_ACPI || r->type == BOOT_MEMORY_NVS) &&
-            start >= r->start && end <= r->end)
+        if (boot_range_is_memory(r) && start >= r->start && end <= r->end)
             return true;
     }
     return end <= MIB(1);

@@ -15,10 +15,6 @@
 #include "log.h"
 #include "mm/heap.h"
 
-#define XCR0_X87 0x1
-#define XCR0_SSE 0x2
-#define XCR0_AVX 0x4
-#define XCR0_AVX512 0xe0
 #define FXSAVE_SIZE 512
 #define XSAVE_HEADER_SIZE 64
 #define FCW_OFFSET 0

@@ -169,11 +169,6 @@ static void map_image(void)
     boot_map(rodata, rodata - start + IMAGE_PHYSICAL, (uint64_t)image_end - rodata, PTE_HYPERVISOR_DATA);
 }
 
-static bool range_is_memory(const struct boot_range *r)
-{
-    return r->type == BOOT_MEMORY_RAM || r->type == BOOT_MEMORY_ACPI || r->type == BOOT_MEMORY_NVS;
-}
-
 /*
  * The first MiB as a whole, then memory by the firmware's map; neighbours are joined so that large pages fit.
  */
@@ -186,7 +181,7 @@ static void map_direct(void)
         uint64_t from = max(ROUND_DOWN(r->start, PAGE_SIZE), end);
         uint64_t to = min(ROUND_UP(r->end, PAGE_SIZE), (uint64_t)DIRECT_MAP_SIZE);
 
-        if (!range_is_memory(r) || from >= to)
+        if (!boot_range_is_memory(r) || from >= to)
             continue;
         if (from > end) {
             boot_map(DIRECT_MAP_START + start, start, end - start, PTE_HYPERVISOR_DATA);
@@ -264,7 +259,7 @@ static void make_frame_tables(void)
         uint64_t first = r->start >> PAGE_SHIFT,
                  last = (min(r->end, (uint64_t)DIRECT_MAP_SIZE) - 1) >> PAGE_SHIFT;
 
-        if (!range_is_memory(r) || first > last)
+        if (!boot_range_is_memory(r) || first > last)
             continue;
         for (uint64_t n = first / FRAMES_PER_CHUNK; n <= last / FRAMES_PER_CHUNK; n++)
             make_frame_chunk(n);

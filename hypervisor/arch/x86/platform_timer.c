@@ -63,9 +63,7 @@ static bool pm_start(void)
         return false;
     if (acpi.pm_timer.space == ACPI_SPACE_MEMORY)
         pm_memory = vmap_device(MADDR(acpi.pm_timer.address), 4);
-    else if (acpi.pm_timer.space != ACPI_SPACE_PORT || acpi.pm_timer.address > 0xfffc)
-        return false;
-    if (acpi.pm_timer.space == ACPI_SPACE_MEMORY && pm_memory == NULL)
+    if (pm_memory == NULL && (acpi.pm_timer.space != ACPI_SPACE_PORT || acpi.pm_timer.address > 0xfffc))
         return false;
     pm_timer.width = acpi.pm_timer_width;
     return true;

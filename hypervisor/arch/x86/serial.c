@@ -48,7 +48,7 @@ static void serial_flush(const struct console_driver *driver);
 #define PORT(name, base_, irq_)                                                                                  \
     {                                                                                                            \
         .driver = {name, serial_write, serial_flush}, .base = base_, .irq = irq_, .clock = 1843200,              \
-        .data_bits = 8, .parity = 'n', .stop_bits = 1                                                            \
+        .data_bits = 8, .stop_bits = 1                                                                          \
     }
 static char buffers[SERIAL_PORTS][BUFFER_SIZE];
 static struct serial ports[SERIAL_PORTS] = {PORT("com1", 0x3f8, 4), PORT("com2", 0x2f8, 3)};
@@ -58,12 +58,13 @@ static bool sync_mode = true;
 
 static int frame_parse(struct serial *s, const char **text)
 {
+    static const char parities[] = "noems"; /* none, odd, even, mark, space: as the line control register counts them */
     const char *p = *text;
 
-    if (p[0] < '5' || p[0] > '8' || p[1] == 0 || strchr("noems", p[1]) == NULL || p[2] < '1' || p[2] > '2')
+    if (p[0] < '5' || p[0] > '8' || p[1] == 0 || strchr(parities, p[1]) == NULL || p[2] < '1' || p[2] > '2')
         return -EINVAL;
     s->data_bits = (uint8_t)(p[0] - '0');
-    s->parity = (uint8_t)p[1];
+    s->parity = (uint8_t)(strchr(parities, p[1]) - parities);
     s->stop_bits = (uint8_t)(p[2] - '0');
     *text = p + 3;
     return 0;
@@ -128,15 +129,7 @@ static bool serial_probe(const struct serial *s)
 
 static uint8_t line_control(const struct serial *s)
 {
-    uint8_t value = (uint8_t)(s->data_bits - 5) | (uint8_t)((s->stop_bits - 1) << 2);
-
-    switch (s->parity) {
-    case 'o': return value | 0x08;
-    case 'e': return value | 0x18;
-    case 'm': return value | 0x28;
-    case 's': return value | 0x38;
-    default: return value;
-    }
+    return (uint8_t)((s->data_bits - 5) | (s->stop_bits - 1) << 2 | (s->parity ? 0x08 | (s->parity - 1) << 4 : 0));
 }
 
 static void serial_program(struct serial *s)

@@ -27,7 +27,6 @@
 #include "options.h"
 #include "time/time.h"
 
-#define NS_PER_S       1000000000UL
 #define BEAT_NS        (NS_PER_S / 2)
 #define STOOD_STILL_NS (2 * NS_PER_S) /* between two looks of the same CPU, which should be at most BEAT_NS  \
                                        */

@@ -12,8 +12,6 @@
 
 #define ATTRIBUTES_CODE 0x9b /* present, accessed, execute and read */
 #define ATTRIBUTES_DATA 0x93
-#define ATTRIBUTES_LDT 0x82
-#define ATTRIBUTES_TSS 0x8b
 
 static bool boot_change(struct vcpu *v, uint32_t from, uint32_t to)
 {

@@ -13,6 +13,8 @@
 
 #define CR0_NW 0x20000000
 #define CR0_CD 0x40000000
+#define ATTRIBUTES_LDT 0x82u
+#define ATTRIBUTES_TSS 0x8bu
 
 /* The registers of v, which is current or does not run. */
 static inline struct cpu_user_regs *hvm_regs(struct vcpu *v)

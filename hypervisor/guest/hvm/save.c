@@ -14,7 +14,6 @@
 #include "lib/string.h"
 #include "log.h"
 
-#define XSTATE_X87_SSE 3UL
 #define XSAVE_FIELDS offsetof(struct hvm_hw_cpu_xsave, save_area)
 #define CPU_COMPAT_SIZE sizeof(struct hvm_hw_cpu_compat)
 #define MTRR_VARIABLE_PAIRS 8u
@@ -42,7 +41,7 @@ static void *record_begin(struct writer *w, unsigned type, unsigned instance, si
     ((HVM_SAVE_TYPE(name) *)record_begin(w, HVM_SAVE_CODE(name), instance, HVM_SAVE_LENGTH(name)))
 
 /* What the guest may have in its registers.  SSE is there whatever XCR0 says: a kernel without XSAVE saves it by FXSAVE. */
-static uint64_t vector_components(const struct vcpu *v) { return v->arch.xcr0_accum | XSTATE_X87_SSE; }
+static uint64_t vector_components(const struct vcpu *v) { return v->arch.xcr0_accum | (XCR0_X87 | XCR0_SSE); }
 
 static size_t vector_size(const struct vcpu *v)
 {

@@ -13,8 +13,6 @@
 #define ATTRIBUTE_BIG 0x400u
 #define ATTRIBUTES_CODE64 0xa9bu
 #define ATTRIBUTES_DATA32 0xc93u
-#define ATTRIBUTES_LDT 0x82u
-#define ATTRIBUTES_TSS 0x8bu
 #define RFLAGS_KNOWN                                                                                             \
     (RFLAGS_CF | RFLAGS_MBS | RFLAGS_PF | RFLAGS_AF | RFLAGS_ZF | RFLAGS_SF | RFLAGS_TF | RFLAGS_IF | RFLAGS_DF |      \
      RFLAGS_OF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_RF | RFLAGS_VM | RFLAGS_AC | RFLAGS_VIF | RFLAGS_VIP | RFLAGS_ID)

@@ -9,7 +9,6 @@
 #include "mm/heap.h"
 
 #define PAT_RESET 0x0007040600070406UL
-#define XCR0_X87 1UL
 
 static void vcpu_reset_values(struct vcpu *v)
 {

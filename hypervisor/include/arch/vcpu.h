@@ -28,6 +28,10 @@ struct arch_vcpu {
 int arch_vcpu_init(struct vcpu *v);
 void arch_vcpu_destroy(struct vcpu *v);
 /* Features of XSAVE the machine enables (0 without XSAVE); size of the area for those in xcr0, standard format. */
+#define XCR0_X87    0x1UL
+#define XCR0_SSE    0x2UL
+#define XCR0_AVX    0x4UL
+#define XCR0_AVX512 0xe0UL
 extern uint64_t xsave_features;
 /* May this be loaded into XCR0?  Anything else is refused by the CPU. */
 bool xcr0_valid(uint64_t value);

@@ -12,6 +12,7 @@
 struct vcpu;
 struct domain;
 
+#define NS_PER_S 1000000000UL
 nanoseconds_t time_now(void);
 /* Busy waits; for start-up and hardware only. */
 void time_delay_us(unsigned microseconds);

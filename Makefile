@@ -5,6 +5,7 @@
 #   HYPERVISOR=build/xylem   what run, check and scripts/boot start; "reference" is Debian's Xen 4.17
 #   CC=gcc                   or clang
 #   MACHINES=2               machines that check runs at once
+#   LONG=1                   check also runs the tests that take minutes for more of the same, and fuzzes longer
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -89,18 +90,18 @@ run-ready: images $(hypervisor_file)
 check: deps
 	@$(MAKE) check-tests
 
-check-tests: images build/images/guest32.ext4 $(hypervisor_file) build/guests/disk.ext4
+check-tests: images $(if $(LONG),build/images/guest32.ext4) $(hypervisor_file) build/guests/disk.ext4
 	@mkdir -p build/logs && rm -f build/logs/steps
 	@$(if $(filter reference,$(HYPERVISOR)),,$(own_checks))
 	@$(PYTHON) -m pytest -c tests/pytest.ini --rootdir=tests -n $(MACHINES) --dist loadgroup \
-	    --hypervisor=$(HYPERVISOR) tests/boot tests/system $(TESTS)
+	    --hypervisor=$(HYPERVISOR) tests/boot tests/system $(if $(LONG),--long) $(TESTS)
 
 # Our own hypervisor is built whole and its unit tests run; how long is for the table at the end.
 define own_checks
 start=$$SECONDS; $(MAKE) -j2 all; echo "build|$$((SECONDS - start))" >> build/logs/steps; \
 start=$$SECONDS; $(MAKE) -j2 layers unit-hypervisor unit-threads; \
 echo "unit tests|$$((SECONDS - start))" >> build/logs/steps; \
-start=$$SECONDS; $(MAKE) models fuzz; echo "models and fuzzers|$$((SECONDS - start))" >> build/logs/steps
+start=$$SECONDS; $(MAKE) models fuzz TIME=$(if $(LONG),30,10); echo "models and fuzzers|$$((SECONDS - start))" >> build/logs/steps
 endef
 
 unit: deps

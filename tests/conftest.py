@@ -44,6 +44,7 @@ def pytest_addoption(parser):
                      help="CPUs of the machine that carries the system tests")
     parser.addoption("--icount", action="store_true",
                      help="CPUs take turns and idle time is skipped on every machine, not only where there are many")
+    parser.addoption("--long", action="store_true", help="the tests marked long too")
 
 
 class Lab:
@@ -122,7 +123,10 @@ def group(item):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--long"):
+        config.hook.pytest_deselected(items=[item for item in items if item.get_closest_marker("long")])
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
     def key(item):
         if item.get_closest_marker("bare"):
             return -1, 0, 0

@@ -2,10 +2,10 @@
 //
 // First and only program of a small Linux: measures what a process pays, in ticks of the time stamp counter (one
 // instruction each under QEMU's "-icount shift=0"), prints "BENCH linux_KEY VALUE" lines, and powers the machine off.
-// The best of many short rounds counts, as in bench/guests/micro.c.  The kernel's command line, whose words become this
-// program's environment, may say more: "kind=pvh_" is put before the keys; with "loop=linux_KEY" only that row runs, for
-// ever after the line "LOOP", for bench/profile; "since=reset" tells how long it took to get here; "rows=no" measures nothing: who waits
-// for the line "RESULT" knows that user space is there.
+// The best of many short rounds counts, as in bench/guests/micro.c.  The kernel's command line, whose words become
+// this program's environment, may say more: "kind=pvh_" is put before the keys; with "loop=linux_KEY" only that row
+// runs, for ever after the line "LOOP", for bench/profile; "since=reset" tells how long it took to get here; "rows=no"
+// measures nothing: who waits for the line "RESULT" knows that user space is there.
 
 #include <fcntl.h>
 #include <signal.h>

@@ -8,7 +8,7 @@ import pytest
 from rig.machine import SLOW
 
 every_cpu_count = pytest.mark.parametrize("cpus", [1, 2, 4])
-and_with_8 = pytest.mark.parametrize("cpus", [1, 2, 4, 8])
+and_with_8 = pytest.mark.parametrize("cpus", [1, 2, 4, pytest.param(8, marks=pytest.mark.long)])
 
 
 @and_with_8

@@ -81,6 +81,7 @@ def make_run(request):
     return ["make", "run", f"HYPERVISOR={request.config.getoption('--hypervisor')}"]
 
 
+@pytest.mark.long
 def test_on_a_terminal_it_is_a_shell_in_domain_0(make_run):
     terminal = Terminal(make_run)
     try:

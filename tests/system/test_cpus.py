@@ -15,7 +15,7 @@ def guest(guest_keep):
     return guest_keep("grown", vcpus=4, memory=192, options="maxmem = 224")
 
 
-@pytest.fixture(params=["pv", "pvh"])
+@pytest.fixture(params=[pytest.param("pv", marks=pytest.mark.long), "pvh"])
 def either(request, guest_keep):
     """A guest of each kind. The PVH one begins with all it may have: less would be populated on demand."""
     if request.param == "pv":
@@ -64,6 +64,7 @@ def test_vcpus_are_taken_away_and_given_back(either, dom0):
     assert status != 0, f"more vcpus than its maximum: {output}"
 
 
+@pytest.mark.long
 @pytest.mark.cpus(2)
 def test_a_pinned_vcpu_runs_where_it_was_pinned(guest, dom0):
     # what domain 0 is asked below is done before the guest's four loops, which would take most of the time

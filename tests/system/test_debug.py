@@ -50,6 +50,7 @@ def test_a_guest_lives_and_goes_under_all_checks_and_the_audit_finds_nothing_wro
 
 # Time counts instructions here: guests/run fails for a hypercall that goes 1,000,000 of them without a look at pending
 # work, or 100,000 with interrupts off.
+@pytest.mark.long
 def test_allocations_that_fail_leave_nothing_and_no_batch_makes_others_wait(image):
     run = subprocess.run([os.path.join(qemu.ROOT, "guests", "run"), "--hypervisor", image, "--icount", "--limit", "90",
                           "alloc_attack", "batch_attack", "batch_pv_attack", "exchange_attack", "fail_sweep", "port_attack",

@@ -51,6 +51,7 @@ def raw_file_comes_and_goes(guest, dom0, mib):
     dom0.check(f"rm {RAW}")
 
 
+@pytest.mark.long
 def test_raw_file_holds_64_mib_unchanged(guest, dom0):
     raw_file_comes_and_goes(guest, dom0, 64)
 

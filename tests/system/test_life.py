@@ -135,7 +135,8 @@ def test_reboot_and_shutdown_asked_of_a_guest_that_does_not_listen_change_nothin
     guest.wait_state(lambda state: state is None, timeout=20)
 
 
-def test_ten_rounds_of_create_and_destroy_leave_free_memory_where_it_was(guest_make, dom0):
+@pytest.mark.parametrize("rounds", [4, pytest.param(10, marks=pytest.mark.long)])
+def test_rounds_of_create_and_destroy_leave_free_memory_where_it_was(guest_make, dom0, rounds):
     """Every second round has a disk and a network, whose hotplug scripts are what takes long here."""
     plain = guest_make("plain", vcpus=2)
     full = guest_make("full", vcpus=2, disk=True, address="192.168.77.30")
@@ -147,10 +148,10 @@ def test_ten_rounds_of_create_and_destroy_leave_free_memory_where_it_was(guest_m
 
     one_round(full, 1)      # what domain 0 allocates once
     before = free_memory(dom0)
-    for number in range(10):
+    for number in range(rounds):
         one_round(full if number % 2 else plain, number % 3)
     after = free_memory(dom0)
-    assert after == before, f"free memory was {before} MiB before ten rounds and is {after} MiB now"
+    assert after == before, f"free memory was {before} MiB before {rounds} rounds and is {after} MiB now"
 
 
 ROUNDS = 50
@@ -174,6 +175,7 @@ def accounts(dom0, hypervisor):
     return found
 
 
+@pytest.mark.long
 def test_fifty_rounds_of_create_and_destroy_leave_every_count_where_it_was(guest_make, dom0, lab):
     """In two streams at once, so that a domain is made while another one goes."""
     streams = [guest_make.tiny(name, SPIN) for name in ("round1", "round2")]

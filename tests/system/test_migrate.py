@@ -42,7 +42,7 @@ def devices_check(guest):
     guest.check("ping -c 3 -W 5 192.168.77.1", 60)
 
 
-@both_kinds
+@pytest.mark.parametrize("kind", [pytest.param("pv", marks=pytest.mark.long), "pvh"])
 def test_saved_guest_goes_on_where_it_was_with_disk_and_network(guest_make, dom0, kind):
     guest = guest_make("saved", kind=kind, vcpus=2, disk=True, address="192.168.77.40")
     dom0.check(f"truncate -s 8M {guest.image}")
@@ -57,6 +57,7 @@ def test_saved_guest_goes_on_where_it_was_with_disk_and_network(guest_make, dom0
     devices_check(guest)
 
 
+@pytest.mark.long
 def test_pvh_guest_with_a_32_bit_kernel_runs_and_is_restored(guest_make, dom0):
     """Debian's, unmodified: its hypercalls and all it shares with the hypervisor have the 32-bit form."""
     if dom0.run("mkdir -p /srv/guest32; mountpoint -q /srv/guest32 || mount -o ro /dev/vdc /srv/guest32")[0] != 0:
@@ -83,7 +84,7 @@ def test_checkpointed_guest_goes_on_and_its_image_can_be_restored(guest_make, do
     assert guest.check("cat /tmp/mark").strip() == "first"
 
 
-@pytest.mark.parametrize("vcpus", [1, 2])
+@pytest.mark.parametrize("vcpus", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_guest_that_writes_memory_moves_while_it_runs(guest_make, dom0, lab, vcpus):
     if "reference" in lab.hypervisor:
         pytest.skip("Debian's build has no log-dirty mode for PV guests")

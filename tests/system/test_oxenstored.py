@@ -47,6 +47,7 @@ def test_disk_and_network_come_and_go(guest, dom0):
     guest.check(f"({wait.format('! -e')})")
 
 
+@pytest.mark.long
 def test_guest_reboots_and_is_destroyed_and_nothing_is_left(guest, dom0):
     before = guest.ident()
     dom0.check("xl reboot ox")

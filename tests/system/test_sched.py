@@ -104,6 +104,7 @@ def places(dom0, guest):
     return dom0.check(f"python3 {LOOK_PATH} 0 {guest.ident()}").split()
 
 
+@pytest.mark.long
 def test_soft_affinity_is_followed_while_there_is_room_and_hard_affinity_always(pair, dom0):
     """Domain 0 stays on one CPU; the guest begins there, too, would like the other one, and gets there."""
     first, second = pair
@@ -116,6 +117,7 @@ def test_soft_affinity_is_followed_while_there_is_room_and_hard_affinity_always(
         assert seen.count(str(cpu)) >= 5, f"it would like CPU {cpu}, which is free: {seen}"
 
 
+@pytest.mark.long
 def test_pauses_are_counted(pair, dom0):
     guest = pair[0]
     dom0.check("xl pause spin1; xl pause spin1; xl unpause spin1")

@@ -306,16 +306,11 @@ static void input_switch(void)
 /* Counts presses of the switch character; true when this byte completed a switch. */
 static bool input_is_switch(char byte)
 {
-    char wanted = (char)(switch_letter[0] & 0x1f);
+    const char wanted = (char)(switch_letter[0] & 0x1f);
+    const bool is_one = wanted != 0 && byte == wanted;
 
-    if (wanted == 0 || byte != wanted) {
-        switch_seen = 0;
-        return false;
-    }
-    if (++switch_seen < SWITCH_COUNT)
-        return false;
-    switch_seen = 0;
-    return true;
+    switch_seen = is_one ? (switch_seen + 1) % SWITCH_COUNT : 0;
+    return is_one && switch_seen == 0;
 }
 
 void console_receive(char byte)

@@ -103,19 +103,12 @@ struct domain *domain_get_or_self(domid_t id)
 
 struct domain *domain_next(domid_t from)
 {
-    size_t id = from;
+    const size_t end = DOMID_FIRST_RESERVED;
+    struct domain *d = NULL;
 
-    for (;;) {
-        struct domain *d;
-
-        id = bitmap_find_next(domids_used, DOMID_FIRST_RESERVED, id);
-        if (id >= DOMID_FIRST_RESERVED)
-            return NULL;
+    for (size_t id = from; !d && (id = bitmap_find_next(domids_used, end, id)) < end; id++)
         d = domain_get((domid_t)id);
-        if (d)
-            return d;
-        id++;
-    }
+    return d;
 }
 
 /* ---- who may do what to whom ---- */
@@ -296,24 +289,21 @@ void domain_running_cpus(struct domain *d, cpu_mask_t *mask)
 /* Domain 0 takes the machine with it. */
 static _Noreturn void domain_zero_shutdown(uint8_t reason)
 {
-    switch (reason) {
-    case SHUTDOWN_poweroff:
+    if (reason == SHUTDOWN_poweroff) {
         log_info("domain 0 powers the machine off\n");
         machine_power_off();
-    case SHUTDOWN_reboot:
+    }
+    if (reason == SHUTDOWN_reboot) {
         log_info("domain 0 restarts the machine\n");
-        machine_reboot();
-    case SHUTDOWN_watchdog:
+    } else if (reason == SHUTDOWN_watchdog) {
         log_error("domain 0's watchdog expired: restarting the machine\n");
-        machine_reboot();
-    default:
-        log_error("domain 0 %s: %s\n",
-                  reason == SHUTDOWN_crash ? "crashed" : "shut down with an unknown reason",
+    } else {
+        log_error("domain 0 %s: %s\n", reason == SHUTDOWN_crash ? "crashed" : "shut down with an unknown reason",
                   opt_noreboot ? "'noreboot' is set, halting" : "restarting the machine");
         if (opt_noreboot)
             machine_halt();
-        machine_reboot();
     }
+    machine_reboot();
 }
 
 void domain_shutdown(struct domain *d, uint8_t reason)

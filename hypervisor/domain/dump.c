@@ -9,16 +9,13 @@
 
 static const char *state_name(const struct domain *d)
 {
-    switch (domain_state(d)) {
-    case DOMAIN_CREATED:
-        return "being made";
-    case DOMAIN_ALIVE:
+    static const char *const names[] = {
+        [DOMAIN_CREATED] = "being made", [DOMAIN_DYING] = "dying", [DOMAIN_DEAD] = "dead, still referred to"};
+    const unsigned state = domain_state(d);
+
+    if (state == DOMAIN_ALIVE)
         return d->is_shut_down ? "shut down" : d->pause_count ? "paused" : "alive";
-    case DOMAIN_DYING:
-        return "dying";
-    default:
-        return "dead, still referred to";
-    }
+    return names[state];
 }
 
 static void vcpu_dump(struct vcpu *v)

@@ -35,7 +35,6 @@ int domctl_bitmap_in(uint64_t *bits, unsigned nr_bits, const struct xenctl_bitma
 {
     unsigned count = from->nr_bits < nr_bits ? from->nr_bits : nr_bits;
 
-    bitmap_zero(bits, nr_bits);
     if (guest_read(bits, GUEST_HANDLE(from->bitmap), (count + 7) / 8))
         return -EFAULT;
     if (count < nr_bits)

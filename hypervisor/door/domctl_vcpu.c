@@ -269,16 +269,12 @@ long domctl_affinity(struct call *c)
 
 long domctl_send_trigger(struct call *c)
 {
-    switch (c->domctl->u.sendtrigger.trigger) {
-    case XEN_DOMCTL_SENDTRIGGER_NMI:
-        nmi_send(c->v);
-        return 0;
-    case XEN_DOMCTL_SENDTRIGGER_POWER:
-    case XEN_DOMCTL_SENDTRIGGER_SLEEP:
-        return -EINVAL; /* buttons of hardware-assisted guests */
-    default:
-        return -ENOSYS;
-    }
+    const uint32_t trigger = c->domctl->u.sendtrigger.trigger;
+
+    if (trigger != XEN_DOMCTL_SENDTRIGGER_NMI) /* the others we know are buttons of hardware-assisted guests */
+        return trigger == XEN_DOMCTL_SENDTRIGGER_POWER || trigger == XEN_DOMCTL_SENDTRIGGER_SLEEP ? -EINVAL : -ENOSYS;
+    nmi_send(c->v);
+    return 0;
 }
 
 /* Makes all vcpus; called again it goes on with those that are missing. */

@@ -61,17 +61,11 @@ static long read_memtype(struct call *c)
 /* Boot services of a BIOS are gone when we start: nothing was collected. */
 static long firmware_info(struct call *c)
 {
-    switch (c->platform->u.firmware_info.type) {
-    case XEN_FW_DISK_INFO:
-    case XEN_FW_DISK_MBR_SIGNATURE:
-    case XEN_FW_VBEDDC_INFO:
-    case XEN_FW_KBD_SHIFT_FLAGS:
-        return -ESRCH;
-    case XEN_FW_EFI_INFO:
-        return -ENOSYS;
-    default:
+    const uint32_t type = c->platform->u.firmware_info.type;
+
+    if (type < XEN_FW_DISK_INFO || type > XEN_FW_KBD_SHIFT_FLAGS)
         return -EINVAL;
-    }
+    return type == XEN_FW_EFI_INFO ? -ENOSYS : -ESRCH; /* no UEFI; a BIOS was not asked */
 }
 
 /* ---- power ---- */
@@ -166,15 +160,10 @@ static long core_parking(struct call *c)
 {
     struct xenpf_core_parking *parking = &c->platform->u.core_parking;
 
-    switch (parking->type) {
-    case XEN_CORE_PARKING_SET:
+    if (parking->type == XEN_CORE_PARKING_SET)
         return parking->idle_nums == 0 ? 0 : -EOPNOTSUPP;
-    case XEN_CORE_PARKING_GET:
-        parking->idle_nums = 0;
-        return 0;
-    default:
-        return -EINVAL;
-    }
+    parking->idle_nums = 0;
+    return parking->type == XEN_CORE_PARKING_GET ? 0 : -EINVAL;
 }
 
 /* ---- resources: counters of the CPU's monitoring ---- */

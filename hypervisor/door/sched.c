@@ -52,16 +52,6 @@ static int poll_look(struct domain *d, const struct sched_poll *poll, evtchn_por
     return 0;
 }
 
-static void poll_undo(struct vcpu *v)
-{
-    uint32_t old = __atomic_fetch_and(&v->pause_flags, ~(VCPU_BLOCKED | VCPU_POLLING), __ATOMIC_SEQ_CST);
-
-    if (old & VCPU_POLLING) {
-        v->poll_port = 0;
-        __atomic_sub_fetch(&v->domain->poll_count, 1, __ATOMIC_SEQ_CST);
-    }
-}
-
 static long sched_poll_ports(struct call *c)
 {
     const struct sched_poll *poll = c->arg;
@@ -76,7 +66,7 @@ static long sched_poll_ports(struct call *c)
     __atomic_fetch_or(&v->pause_flags, VCPU_BLOCKED | VCPU_POLLING, __ATOMIC_SEQ_CST);
     found = must_not_block(v) ? 1 : poll_look(v->domain, poll, &only);
     if (found) {
-        poll_undo(v);
+        vcpu_unblock(v);
         return found < 0 ? found : 0;
     }
     if (poll->nr_ports == 1)

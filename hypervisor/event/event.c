@@ -363,9 +363,7 @@ static void event_status_fill(const struct event_channel *c, struct evtchn_statu
     } else if (status->status == EVTCHNSTAT_interdomain) {
         status->u.interdomain.dom = c->remote->id;
         status->u.interdomain.port = c->remote_port;
-    } else if (status->status == EVTCHNSTAT_pirq) {
-        status->u.pirq = (uint32_t)c->number;
-    } else if (status->status == EVTCHNSTAT_virq) {
+    } else if (status->status == EVTCHNSTAT_pirq || status->status == EVTCHNSTAT_virq) {
         status->u.virq = (uint32_t)c->number;
     }
 }

@@ -235,8 +235,6 @@ static __attribute__((noinline)) void cpuid_xen(struct vcpu *v, uint32_t number,
         if (!d->is_hvm && subleaf == 0)
             out[1] = (uint32_t)(64 - __builtin_clzl(max_frame | 1)) + PAGE_SHIFT;
         break;
-    default:
-        break;
     }
 }
 
@@ -277,8 +275,6 @@ static __attribute__((noinline)) void cpuid_adjust(struct vcpu *v, uint32_t leaf
     case 0xd:
         if (subleaf <= 1 && out[0])
             out[1] = xsave_size_of(v->arch.xcr0);
-        break;
-    default:
         break;
     }
 }

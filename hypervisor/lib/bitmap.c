@@ -10,12 +10,6 @@ static uint64_t word_mask(size_t word, size_t bits)
     return left >= 64 ? UINT64_MAX : BIT(left) - 1;
 }
 
-void bitmap_zero(uint64_t *map, size_t bits)
-{
-    for (size_t i = 0; i < BITMAP_WORDS(bits); i++)
-        map[i] = 0;
-}
-
 void bitmap_fill(uint64_t *map, size_t bits)
 {
     for (size_t i = 0; i < BITMAP_WORDS(bits); i++)

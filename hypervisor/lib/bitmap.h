@@ -55,7 +55,6 @@ static inline bool bitmap_atomic_test_and_clear(uint64_t *map, size_t bit)
 }
 
 /* The whole map. */
-void bitmap_zero(uint64_t *map, size_t bits);
 void bitmap_fill(uint64_t *map, size_t bits);
 
 /* `count` bits from `start`; the range must lie within the map. */

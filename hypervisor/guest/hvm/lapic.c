@@ -214,8 +214,6 @@ int lapic_write(struct vcpu *v, unsigned offset, uint32_t value)
     case LAPIC_DFR:
         value |= DFR_FIXED;
         break;
-    default:
-        break;
     }
     *lapic_register(l, offset) = value;
     if (offset == LAPIC_SPURIOUS && !(value & 0x100)) /* switched off: all local vectors are masked and stay so */

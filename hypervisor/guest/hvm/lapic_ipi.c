@@ -60,8 +60,6 @@ static void deliver(struct vcpu *v, struct vcpu *from, uint32_t command)
         if (v != from)
             hvm_boot_startup(v, (uint8_t)command);
         break;
-    default:
-        break;
     }
 }
 

@@ -142,8 +142,6 @@ int hvm_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
         return 0;
     case MSR_AMD_PATCHLEVEL:
         return rdmsr_safe(msr, value) ? 0 : -EPERM;
-    default:
-        break;
     }
     rule = msr_rule(v, msr);
     if (!rule)
@@ -204,8 +202,6 @@ int hvm_msr_write(struct vcpu *v, uint32_t msr, uint64_t value)
         return 0;
     case MSR_PRED_CMD:
         return cpu_policy_barrier(v->domain, value);
-    default:
-        break;
     }
     rule = msr_rule(v, msr);
     if (!rule || rule->write == REFUSED || (rule->write == SAME && value != rule->value) ||

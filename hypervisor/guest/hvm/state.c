@@ -88,18 +88,10 @@ static bool mode_ok(const struct hvm_hw_cpu *c)
 
 static bool pending_ok(const struct hvm_hw_cpu *c)
 {
-    if (!c->pending_valid)
-        return true;
-    switch (c->pending_type) {
-    case 0:
-        return c->pending_vector >= 16;
-    case 2:
-        return c->pending_vector == VECTOR_NMI;
-    case 3:
-        return c->pending_vector < 32 && c->pending_vector != VECTOR_NMI;
-    default:
-        return false;
-    }
+    const bool is_nmi = c->pending_vector == VECTOR_NMI;
+
+    return !c->pending_valid || (c->pending_type == 0 && c->pending_vector >= 16) || (c->pending_type == 2 && is_nmi) ||
+           (c->pending_type == 3 && c->pending_vector < 32 && !is_nmi);
 }
 
 static bool state_ok(struct vcpu *v, const struct hvm_hw_cpu *c)

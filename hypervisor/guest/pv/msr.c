@@ -80,8 +80,6 @@ int pv_msr_read(struct vcpu *v, uint32_t msr, uint64_t *value)
         return 0;
     case MSR_PRED_CMD: /* cannot be read */
         return -EPERM;
-    default:
-        break;
     }
     if (!msr_read_amd(v, msr, value))
         return 0;

@@ -166,7 +166,7 @@ static long op_iobitmap(struct call *c)
 
 /* ---- PCI ---- */
 
-/* The older commands know no segments: their arguments begin with bus and devfn, the newer ones' with the segment before. */
+/* The older commands know no segments: their arguments begin with bus and devfn, the newer ones' with the segment. */
 static long op_device(struct call *c)
 {
     const struct physdev_manage_pci_ext *manage = c->arg;

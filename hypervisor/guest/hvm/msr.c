@@ -85,7 +85,8 @@ static const struct msr_rule *msr_rule(struct vcpu *v, uint32_t msr)
 {
     for (const struct msr_rule *r = msr_rules; r < msr_rules + ARRAY_SIZE(msr_rules); r++)
         if (msr >= r->first && msr <= r->last)
-            return (r->feature == ALWAYS || policy_has(v->domain->policy, r->feature)) && (!r->amd || cpu_is_amd()) ? r : NULL;
+            return (r->feature == ALWAYS || policy_has(v->domain->policy, r->feature)) && (!r->amd || cpu_is_amd())
+                       ? r : NULL;
     return NULL;
 }
 

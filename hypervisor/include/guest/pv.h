@@ -152,7 +152,7 @@ void guest_legacy_load(struct vcpu *v, const void *from); /* 512 bytes as of FXS
 
 /* ---- cpu policy (guest/policy.c): what CPUID and MSRs say ---- */
 int cpu_policy_init_domain(struct domain *d);
-/* d writes IA32_PRED_CMD, the barrier against others' branch predictions: for whoever is shown that there is one. 0, -EPERM. */
+/* d writes IA32_PRED_CMD, a barrier against others' branch predictions: for whoever is shown that one is there. 0, -EPERM. */
 int cpu_policy_barrier(struct domain *d, uint64_t value);
 void cpu_policy_cpuid(struct vcpu *v, uint32_t leaf, uint32_t subleaf, uint32_t out[4]); /* eax ebx ecx edx */
 /* Policy hypercalls.  Buffers are hypervisor copies. */

@@ -26,8 +26,8 @@ struct dirty_log {
 };
 
 /*
- * Makes some of the log d is to have, for the frame numbers below said as far as it may have so many.  0 all is there, 1 call
- * again, -ENOMEM: nothing is kept.  d has none.
+ * Makes some of the log d is to have, for the frame numbers below said as far as it may have so many.  0 all is there,
+ * 1 call again, -ENOMEM: nothing is kept.  d has none.
  */
 int dirty_log_make(struct domain *d, uint64_t said);
 void dirty_log_begin(struct domain *d); /* that log is there in full, and is d's from now on */

@@ -3,8 +3,8 @@
 // Rule: a PVH guest's kernel makes the same hypercalls from compatibility mode, real mode and protected mode, unpaged and
 // with either kind of tables: structures have the 32-bit form, of registers the lower half counts, and what the hypervisor
 // writes ends where the 32-bit form does. What is wrong with an argument is an error for that call and nothing else. User
-// mode makes none. It matters because loaders run there, and because each structure is read in another form than the rest of
-// the hypervisor knows.
+// mode, virtual-8086 mode among it, makes none. It matters because loaders run there, and because each structure is read in
+// another form than the rest of the hypervisor knows.
 
 #include <stddef.h>
 #include <stdint.h>
@@ -507,6 +507,8 @@ static void user_check(void)
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE);
     CHECK_EQUAL(user_call(false), -XEN_EPERM);
     CHECK_EQUAL(user_call(true), -XEN_EPERM);
+    mode = MODE_VIRTUAL_8086;
+    CHECK_EQUAL(call32_2(xen_version, XENVER_version, 0), -XEN_EPERM);
 }
 
 // ---- the form of what is shared follows the mode the callback was set in

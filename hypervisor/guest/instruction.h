@@ -44,7 +44,7 @@ static inline uint64_t take(struct instruction *in, unsigned size)
 
     for (unsigned i = 0; i < size; i++)
         value |= (uint64_t)take8(in) << (i * 8);
-    return shift ? (uint64_t)((int64_t)(value << shift) >> shift) : value;
+    return shift % 64 ? (uint64_t)((int64_t)(value << shift) >> shift) : value; /* nothing, or all of it */
 }
 
 /* A REX prefix counts only just before the opcode. */

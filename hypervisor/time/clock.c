@@ -295,7 +295,7 @@ void time_update_vcpu(struct vcpu *v)
     time_info_fill(&v->domain->tsc, &fresh);
     fresh.tsc_timestamp += v->arch.tsc_offset;
     fresh.version = __atomic_load_n(&shown->version, __ATOMIC_RELAXED) & ~1u;
-    if (fresh.version == 0 || __builtin_memcmp(&shown->tsc_timestamp, &fresh.tsc_timestamp, TIME_INFO_BYTES)) {
+    if (fresh.version == 0 || __builtin_memcmp(&shown->tsc_timestamp, &fresh.tsc_timestamp, TIME_INFO_BYTES) != 0) {
         __atomic_store_n(&shown->version, fresh.version + 1, __ATOMIC_RELAXED);
         __atomic_thread_fence(__ATOMIC_RELEASE);
         __builtin_memcpy(&shown->tsc_timestamp, &fresh.tsc_timestamp, TIME_INFO_BYTES);

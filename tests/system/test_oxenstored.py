@@ -21,7 +21,7 @@ def dom0(request):
 def guest(dom0):
     guest = Guest(dom0, "ox", disk=True, address="192.168.77.60")
     dom0.check(f"truncate -s 8M {guest.image}")
-    return guest
+    return guest.create().wait_ready()
 
 
 def test_the_store_is_oxenstored(dom0):
@@ -30,7 +30,6 @@ def test_the_store_is_oxenstored(dom0):
 
 
 def test_guest_has_console_disk_and_network(guest):
-    guest.create().wait_ready()
     assert "answer 42" in guest.check("echo answer $((6 * 7))")
     written = md5_find(guest.check("dd if=/dev/urandom bs=64k count=64 2>/dev/null | tee /dev/xvda | md5sum; sync"))
     read = guest.check("echo 3 > /proc/sys/vm/drop_caches; dd if=/dev/xvda bs=64k count=64 2>/dev/null | md5sum")

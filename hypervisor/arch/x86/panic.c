@@ -156,6 +156,7 @@ void panic_say(const char *format, ...)
 
     va_start(arguments, format);
     end(&panic_regs, format, arguments);
+    va_end(arguments);
 }
 
 void panic_registers(const struct cpu_user_regs *regs, const char *format, ...)
@@ -164,4 +165,5 @@ void panic_registers(const struct cpu_user_regs *regs, const char *format, ...)
 
     va_start(arguments, format);
     end(regs, format, arguments);
+    va_end(arguments);
 }

@@ -47,7 +47,7 @@ static void serial_flush(const struct console_driver *driver);
 
 #define PORT(name, base_, irq_)                                                                                  \
     {                                                                                                            \
-        .driver = {name, serial_write, serial_flush}, .base = base_, .irq = irq_, .clock = 1843200,              \
+        .driver = {name, serial_write, serial_flush}, .base = (base_), .irq = (irq_), .clock = 1843200,          \
         .data_bits = 8, .stop_bits = 1                                                                          \
     }
 static char buffers[SERIAL_PORTS][BUFFER_SIZE];

@@ -101,23 +101,23 @@ int decode_control(const uint8_t *code, unsigned length, unsigned bits, struct d
 /* size: of memory, when it is not the register's; otherwise the opcode's lowest bit tells bytes from words. */
 static const struct access_form {
     uint16_t opcode; /* 0x0fNN for two bytes */
-    enum access_kind kind;
-    enum { BY_MODRM, BY_OFFSET, IMMEDIATE, STRING } operand;
     uint8_t size;
     bool sign_extend;
+    enum access_kind kind;
+    enum { BY_MODRM, BY_OFFSET, IMMEDIATE, STRING } operand;
 } access_forms[] = {
-    {0x86, ACCESS_EXCHANGE, BY_MODRM, 0, false},
-    {0x88, ACCESS_STORE, BY_MODRM, 0, false},
-    {0x8a, ACCESS_LOAD, BY_MODRM, 0, false},
-    {0xa0, ACCESS_LOAD, BY_OFFSET, 0, false},
-    {0xa2, ACCESS_STORE, BY_OFFSET, 0, false},
-    {0xaa, ACCESS_STORE, STRING, 0, false},
-    {0xc6, ACCESS_STORE, IMMEDIATE, 0, false},
-    {0x63, ACCESS_LOAD, BY_MODRM, 4, true}, /* of 64-bit code */
-    {0x0fb6, ACCESS_LOAD, BY_MODRM, 1, false},
-    {0x0fb7, ACCESS_LOAD, BY_MODRM, 2, false},
-    {0x0fbe, ACCESS_LOAD, BY_MODRM, 1, true},
-    {0x0fbf, ACCESS_LOAD, BY_MODRM, 2, true},
+    {0x86, 0, false, ACCESS_EXCHANGE, BY_MODRM},
+    {0x88, 0, false, ACCESS_STORE, BY_MODRM},
+    {0x8a, 0, false, ACCESS_LOAD, BY_MODRM},
+    {0xa0, 0, false, ACCESS_LOAD, BY_OFFSET},
+    {0xa2, 0, false, ACCESS_STORE, BY_OFFSET},
+    {0xaa, 0, false, ACCESS_STORE, STRING},
+    {0xc6, 0, false, ACCESS_STORE, IMMEDIATE},
+    {0x63, 4, true, ACCESS_LOAD, BY_MODRM}, /* of 64-bit code */
+    {0x0fb6, 1, false, ACCESS_LOAD, BY_MODRM},
+    {0x0fb7, 2, false, ACCESS_LOAD, BY_MODRM},
+    {0x0fbe, 1, true, ACCESS_LOAD, BY_MODRM},
+    {0x0fbf, 2, true, ACCESS_LOAD, BY_MODRM},
 };
 
 static const struct access_form *access_form(unsigned opcode, unsigned bits)

@@ -121,7 +121,8 @@ clean:
 help:
 	@echo "make          build/xylem (what QEMU boots) and build/xylem.gz (what GRUB boots)"
 	@echo "make run      boot it in QEMU: a domain 0 shell with two running guests, or a report without a terminal"
-	@echo "make check    build, unit tests, then the boot and system tests in QEMU (TESTS='-k disk' picks some)"
+	@echo "make check    build, unit tests, then the boot and system tests in QEMU (TESTS='-k disk' picks some,"
+	@echo "              LONG=1 adds those that take minutes)"
 	@echo "make unit     unit tests on this machine, under sanitizers, and the check of who includes whom"
 ifneq ($(wildcard bench/bench.mk),)
 	@echo "make bench    measure instructions per operation"
